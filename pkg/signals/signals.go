@@ -1,0 +1,209 @@
+// Package signals is the engine-neutral vocabulary: what one replica of an inference engine reports about itself
+// at one instant, whatever engine, version or page it came from.
+//
+// pkg/exposition fills a Reading from a page, pkg/store keeps Readings, pkg/metricsapi serves them and pkg/scaling
+// decides on them. The package is pure: it knows no engine, no wire format, no clock and no cluster.
+package signals
+
+import (
+	"fmt"
+	"time"
+)
+
+// Metric names one scalar quantity of the vocabulary. Its String is the name under which the metrics API serves it.
+type Metric uint8
+
+// The scalar vocabulary. Gauges hold the value at Reading.Time; counters are cumulative since the engine started and
+// go back to zero with it.
+const (
+	// RequestsWaiting is the number of requests queued in the engine for want of capacity (gauge).
+	RequestsWaiting Metric = iota
+	// RequestsRunning is the number of requests in the running batch (gauge).
+	RequestsRunning
+	// RequestsMax is the largest number of requests the engine runs at once (gauge; vLLM's max_num_seqs).
+	RequestsMax
+	// KVCacheUtilization is the share of KV-cache blocks in use by running requests, 0 to 1 (gauge).
+	KVCacheUtilization
+	// KVCacheCapacityTokens is the number of tokens the KV cache can hold (gauge).
+	KVCacheCapacityTokens
+	// RequestsFinished counts requests that ended, for whatever reason (counter).
+	RequestsFinished
+	// PromptTokens counts prompt tokens, those served from the prefix cache included (counter).
+	PromptTokens
+	// PromptTokensComputed counts prompt tokens that were really prefilled (counter).
+	PromptTokensComputed
+	// GenerationTokens counts tokens produced (counter).
+	GenerationTokens
+	// PrefixCacheQueries counts prompt tokens looked up in the prefix cache (counter).
+	PrefixCacheQueries
+	// PrefixCacheHits counts prompt tokens found in the prefix cache (counter).
+	PrefixCacheHits
+	// Preemptions counts requests put back into the queue for want of KV blocks (counter).
+	Preemptions
+	// Engines is the number of data-parallel engines behind the page (gauge).
+	Engines
+	// EnginesAwake is the number of those that are not asleep (gauge).
+	EnginesAwake
+
+	// NumMetrics is the size of the scalar vocabulary, not a metric.
+	NumMetrics
+)
+
+// Kind tells gauges from counters.
+type Kind uint8
+
+// The kinds of a Metric.
+const (
+	Gauge Kind = iota
+	Counter
+)
+
+// metricInfo describes one Metric.
+type metricInfo struct {
+	name string
+	kind Kind
+}
+
+var metricTable = [NumMetrics]metricInfo{
+	RequestsWaiting:       {"inference_requests_waiting", Gauge},
+	RequestsRunning:       {"inference_requests_running", Gauge},
+	RequestsMax:           {"inference_requests_max", Gauge},
+	KVCacheUtilization:    {"inference_kv_cache_utilization_ratio", Gauge},
+	KVCacheCapacityTokens: {"inference_kv_cache_capacity_tokens", Gauge},
+	RequestsFinished:      {"inference_requests_total", Counter},
+	PromptTokens:          {"inference_prompt_tokens_total", Counter},
+	PromptTokensComputed:  {"inference_prefill_tokens_total", Counter},
+	GenerationTokens:      {"inference_generation_tokens_total", Counter},
+	PrefixCacheQueries:    {"inference_prefix_cache_queries_total", Counter},
+	PrefixCacheHits:       {"inference_prefix_cache_hits_total", Counter},
+	Preemptions:           {"inference_preemptions_total", Counter},
+	Engines:               {"inference_engines", Gauge},
+	EnginesAwake:          {"inference_engines_awake", Gauge},
+}
+
+// String returns the metric's normalised name, for example "inference_requests_waiting".
+func (m Metric) String() string {
+	if m >= NumMetrics {
+		return fmt.Sprintf("signals.Metric(%d)", uint8(m))
+	}
+	return metricTable[m].name
+}
+
+// Kind tells whether the metric is a gauge or a counter.
+func (m Metric) Kind() Kind { return metricTable[m].kind }
+
+// MetricNamed returns the metric of a normalised name, false where there is none.
+func MetricNamed(name string) (Metric, bool) {
+	for m, info := range metricTable {
+		if info.name == name {
+			return Metric(m), true
+		}
+	}
+	return 0, false
+}
+
+// Latency names one latency distribution of the vocabulary, in seconds.
+type Latency uint8
+
+// The latency vocabulary.
+const (
+	// TTFT is the time from a request's arrival at the engine to its first token, queueing included.
+	TTFT Latency = iota
+	// ITL is the time between two tokens of a request, one observation per token.
+	ITL
+	// TPOT is a request's mean time per output token after the first, one observation per request.
+	TPOT
+	// E2E is the time from a request's arrival to its last token.
+	E2E
+	// QueueTime is the time a request waited before it ran; engines report it for finished requests only.
+	QueueTime
+
+	// NumLatencies is the size of the latency vocabulary, not a latency.
+	NumLatencies
+)
+
+var latencyNames = [NumLatencies]string{
+	TTFT:      "inference_time_to_first_token_seconds",
+	ITL:       "inference_inter_token_latency_seconds",
+	TPOT:      "inference_time_per_output_token_seconds",
+	E2E:       "inference_request_duration_seconds",
+	QueueTime: "inference_request_queue_duration_seconds",
+}
+
+// String returns the latency's normalised name, for example "inference_time_to_first_token_seconds".
+func (l Latency) String() string {
+	if l >= NumLatencies {
+		return fmt.Sprintf("signals.Latency(%d)", uint8(l))
+	}
+	return latencyNames[l]
+}
+
+// Reading is what one replica reported at one instant. A value that was not on the page, or was there as NaN, Inf,
+// negative or a sentinel, is unknown: it is never read as zero.
+//
+// A Reading is a plain value. Its histograms are shared on copy and must not be changed once they are set.
+type Reading struct {
+	// Time is when the page was fetched.
+	Time time.Time
+	// Started is when the engine process started, zero where it does not say; a later one means that all counters
+	// began anew.
+	Started time.Time
+
+	known      uint32
+	values     [NumMetrics]float64
+	histograms [NumLatencies]*Histogram
+}
+
+// Value returns a scalar and whether it is known.
+func (r *Reading) Value(m Metric) (float64, bool) {
+	return r.values[m], r.known&(1<<m) != 0
+}
+
+// Set makes a scalar known. A value that is NaN, infinite, negative or at least 9.2e18 (the blank sentinel of some
+// exporters, reference: DCGM) is refused and leaves the metric as it was.
+func (r *Reading) Set(m Metric, v float64) {
+	if !(v >= 0 && v < 9.2e18) {
+		return
+	}
+	r.values[m] = v
+	r.known |= 1 << m
+}
+
+// Histogram returns a latency distribution, nil where it is unknown.
+func (r *Reading) Histogram(l Latency) *Histogram { return r.histograms[l] }
+
+// SetHistogram makes a latency distribution known; nil makes it unknown again.
+func (r *Reading) SetHistogram(l Latency, h *Histogram) { r.histograms[l] = h }
+
+// Increase returns how much a counter rose between two readings of one replica, reset-safe: where the engine began
+// anew, all that it has counted since is the increase (the part between the earlier reading and the reset is lost).
+// It is unknown where either side is.
+func Increase(earlier, later *Reading, m Metric) (float64, bool) {
+	a, okA := earlier.Value(m)
+	b, okB := later.Value(m)
+	if !okA || !okB {
+		return 0, false
+	}
+	if b < a || restarted(earlier, later) {
+		return b, true
+	}
+	return b - a, true
+}
+
+// restarted reports whether the engine process of later is a newer one than that of earlier.
+func restarted(earlier, later *Reading) bool {
+	return !earlier.Started.IsZero() && later.Started.After(earlier.Started)
+}
+
+// HistogramIncrease returns what was observed between two readings of one replica, with the same reset rule as
+// Increase; nil where either side is unknown or their buckets differ.
+func HistogramIncrease(earlier, later *Reading, l Latency) *Histogram {
+	a, b := earlier.Histogram(l), later.Histogram(l)
+	if a == nil || b == nil || !a.sameBounds(b) {
+		return nil
+	}
+	if restarted(earlier, later) || b.Count() < a.Count() {
+		return b
+	}
+	return b.minus(a)
+}
