@@ -1,0 +1,58 @@
+package scaling
+
+import (
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+// Phase is where a replica stands in its life.
+type Phase string
+
+// The phases of a replica.
+const (
+	// Unschedulable replicas wait for a node or a GPU that does not exist yet; nobody knows how long.
+	Unschedulable Phase = "Unschedulable"
+	// Starting replicas are scheduled, pulling, loading or warming up: capacity at a known later time.
+	Starting Phase = "Starting"
+	// Ready replicas serve.
+	Ready Phase = "Ready"
+	// Draining replicas finish what they have and take nothing new: no capacity.
+	Draining Phase = "Draining"
+)
+
+// Replica is one serving unit as it was seen at the time of an Observation.
+type Replica struct {
+	// ID is unique over the target's whole life (a pod's UID).
+	ID string
+	// Name is what a person calls it (a pod's name).
+	Name string
+	// Phase is where it stands.
+	Phase Phase
+	// Created, Scheduled, Started and ReadyAt are when the replica was made, got its node, had its container
+	// started and became ready for the first time; zero where that has not happened or is not known.
+	Created, Scheduled, Started, ReadyAt time.Time
+	// Reading is the newest good scrape, nil where there has been none.
+	Reading *signals.Reading
+}
+
+// Observation is everything that the planner may know, at one instant.
+type Observation struct {
+	// Time is the instant; the planner knows no other clock.
+	Time time.Time
+	// Desired is the number of replicas asked for at present (spec.replicas of the scale subresource).
+	Desired int32
+	// Replicas are those that exist, in any phase and any order.
+	Replicas []Replica
+}
+
+// Count returns how many replicas are in a phase.
+func (o *Observation) Count(p Phase) int32 {
+	var n int32
+	for i := range o.Replicas {
+		if o.Replicas[i].Phase == p {
+			n++
+		}
+	}
+	return n
+}
