@@ -38,6 +38,8 @@ const (
 	AtMinimum Reason = "AtMinimum"
 	// GPUsUnavailable: replicas wait for GPUs, more of them would not come sooner.
 	GPUsUnavailable Reason = "GPUsUnavailable"
+	// NoReadyReplica: no replica is ready, so that nothing is known of demand; the present replicas are held.
+	NoReadyReplica Reason = "NoReadyReplica"
 	// NoFreshData: blind; the present replicas are held.
 	NoFreshData Reason = "NoFreshData"
 	// PartialData: some ready replicas are not seen; nothing is scaled down.

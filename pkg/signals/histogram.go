@@ -135,3 +135,16 @@ func (h *Histogram) rebucket(extra []float64) *Histogram {
 	counts[len(bounds)] = h.Count()
 	return &Histogram{Bounds: bounds, Counts: counts, Sum: h.Sum}
 }
+
+// Scaled returns the histogram with every count multiplied by k, nil of nil.
+func (h *Histogram) Scaled(k float64) *Histogram {
+	if h == nil {
+		return nil
+	}
+	s := h.clone()
+	for i := range s.Counts {
+		s.Counts[i] *= k
+	}
+	s.Sum *= k
+	return s
+}

@@ -16,8 +16,11 @@ type Metric uint8
 // The scalar vocabulary. Gauges hold the value at Reading.Time; counters are cumulative since the engine started and
 // go back to zero with it.
 const (
-	// RequestsWaiting is the number of requests queued in the engine for want of capacity (gauge).
+	// RequestsWaiting is the number of requests queued in the engine, for whatever reason (gauge).
 	RequestsWaiting Metric = iota
+	// RequestsWaitingCapacity is the number of those that wait for want of capacity, not for an adapter slot or a
+	// remote KV transfer; all of them where the engine does not tell (gauge).
+	RequestsWaitingCapacity
 	// RequestsRunning is the number of requests in the running batch (gauge).
 	RequestsRunning
 	// RequestsMax is the largest number of requests the engine runs at once (gauge; vLLM's max_num_seqs).
@@ -65,20 +68,21 @@ type metricInfo struct {
 }
 
 var metricTable = [NumMetrics]metricInfo{
-	RequestsWaiting:       {"inference_requests_waiting", Gauge},
-	RequestsRunning:       {"inference_requests_running", Gauge},
-	RequestsMax:           {"inference_requests_max", Gauge},
-	KVCacheUtilization:    {"inference_kv_cache_utilization_ratio", Gauge},
-	KVCacheCapacityTokens: {"inference_kv_cache_capacity_tokens", Gauge},
-	RequestsFinished:      {"inference_requests_total", Counter},
-	PromptTokens:          {"inference_prompt_tokens_total", Counter},
-	PromptTokensComputed:  {"inference_prefill_tokens_total", Counter},
-	GenerationTokens:      {"inference_generation_tokens_total", Counter},
-	PrefixCacheQueries:    {"inference_prefix_cache_queries_total", Counter},
-	PrefixCacheHits:       {"inference_prefix_cache_hits_total", Counter},
-	Preemptions:           {"inference_preemptions_total", Counter},
-	Engines:               {"inference_engines", Gauge},
-	EnginesAwake:          {"inference_engines_awake", Gauge},
+	RequestsWaiting:         {"inference_requests_waiting", Gauge},
+	RequestsWaitingCapacity: {"inference_requests_waiting_capacity", Gauge},
+	RequestsRunning:         {"inference_requests_running", Gauge},
+	RequestsMax:             {"inference_requests_max", Gauge},
+	KVCacheUtilization:      {"inference_kv_cache_utilization_ratio", Gauge},
+	KVCacheCapacityTokens:   {"inference_kv_cache_capacity_tokens", Gauge},
+	RequestsFinished:        {"inference_requests_total", Counter},
+	PromptTokens:            {"inference_prompt_tokens_total", Counter},
+	PromptTokensComputed:    {"inference_prefill_tokens_total", Counter},
+	GenerationTokens:        {"inference_generation_tokens_total", Counter},
+	PrefixCacheQueries:      {"inference_prefix_cache_queries_total", Counter},
+	PrefixCacheHits:         {"inference_prefix_cache_hits_total", Counter},
+	Preemptions:             {"inference_preemptions_total", Counter},
+	Engines:                 {"inference_engines", Gauge},
+	EnginesAwake:            {"inference_engines_awake", Gauge},
 }
 
 // String returns the metric's normalised name, for example "inference_requests_waiting".
@@ -138,6 +142,16 @@ func (l Latency) String() string {
 	return latencyNames[l]
 }
 
+// LatencyNamed returns the latency of a normalised name, false where there is none.
+func LatencyNamed(name string) (Latency, bool) {
+	for l, n := range latencyNames {
+		if n == name {
+			return Latency(l), true
+		}
+	}
+	return 0, false
+}
+
 // Reading is what one replica reported at one instant. A value that was not on the page, or was there as NaN, Inf,
 // negative or a sentinel, is unknown: it is never read as zero.
 //
@@ -159,14 +173,24 @@ func (r *Reading) Value(m Metric) (float64, bool) {
 	return r.values[m], r.known&(1<<m) != 0
 }
 
-// Set makes a scalar known. A value that is NaN, infinite, negative or at least 9.2e18 (the blank sentinel of some
-// exporters, reference: DCGM) is refused and leaves the metric as it was.
+// blank is the lower end of what some exporters write for "no value" (reference: DCGM's 9223372036854775794).
+const blank = 9.2e18
+
+// Valid reports whether an engine can mean v: it is not NaN, infinite, negative or a blank sentinel (9.2e18 or more).
+func Valid(v float64) bool { return v >= 0 && v < blank }
+
+// Set makes a scalar known. A value that is not Valid is refused and leaves the metric as it was.
 func (r *Reading) Set(m Metric, v float64) {
-	if !(v >= 0 && v < 9.2e18) {
+	if !Valid(v) {
 		return
 	}
-	r.values[m] = v
+	r.values[m] = v + 0 // turns -0 into 0
 	r.known |= 1 << m
+}
+
+// Empty reports whether nothing at all is known.
+func (r *Reading) Empty() bool {
+	return r.known == 0 && r.histograms == [NumLatencies]*Histogram{}
 }
 
 // Histogram returns a latency distribution, nil where it is unknown.

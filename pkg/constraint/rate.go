@@ -1,0 +1,104 @@
+package constraint
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// Select says which of several policies counts.
+type Select string
+
+// The selections, as in autoscaling/v2.
+const (
+	// SelectMax takes the policy that allows the largest change.
+	SelectMax Select = "Max"
+	// SelectMin takes the policy that allows the smallest change.
+	SelectMin Select = "Min"
+	// SelectDisabled allows no change in this direction.
+	SelectDisabled Select = "Disabled"
+)
+
+// Policy bounds the change within a period: by a number of replicas, or by a percentage of the replicas at the
+// period's beginning where Percent is set.
+type Policy struct {
+	Value   int32
+	Percent bool
+	Period  time.Duration
+}
+
+// Rules are the policies of one direction; none allow any change.
+type Rules struct {
+	Policies []Policy
+	Select   Select
+}
+
+// Rate bounds how fast the number of replicas changes.
+type Rate struct{ Up, Down Rules }
+
+// Stage implements scaling.Constraint.
+func (Rate) Stage() string { return "rate" }
+
+// Apply implements scaling.Constraint.
+func (c Rate) Apply(in scaling.Input, wanted int32) scaling.Ruling {
+	switch {
+	case wanted > in.Current:
+		if limit := c.Up.limit(in, +1); wanted > limit {
+			return limited(limit, wanted, "up", true)
+		}
+	case wanted < in.Current:
+		if limit := c.Down.limit(in, -1); wanted < limit {
+			return limited(limit, wanted, "down", false)
+		}
+	}
+	return unchanged(wanted)
+}
+
+func limited(limit, wanted int32, direction string, denied bool) scaling.Ruling {
+	return scaling.Ruling{
+		Replicas: limit, Reason: scaling.RateLimited, Limited: denied,
+		Text: fmt.Sprintf("%d wanted, the policies for scaling %s allow %d now", wanted, direction, limit),
+	}
+}
+
+// limit returns the number up (sign +1) or down (−1) to which the policies allow to go now. As in the HPA, what was
+// already added (or removed) within a policy's period counts against it.
+func (r Rules) limit(in scaling.Input, sign float64) int32 {
+	if r.Select == SelectDisabled {
+		return in.Current
+	}
+	if len(r.Policies) == 0 {
+		return int32(max(0, int64(sign)*math.MaxInt32))
+	}
+	best := math.NaN()
+	for _, p := range r.Policies {
+		l := p.limit(in, sign)
+		larger := sign*(l-best) > 0
+		if math.IsNaN(best) || larger == (r.Select != SelectMin) {
+			best = l
+		}
+	}
+	if sign > 0 {
+		return max(in.Current, int32(best))
+	}
+	return min(in.Current, int32(best))
+}
+
+// limit is the number that one policy allows.
+func (p Policy) limit(in scaling.Input, sign float64) float64 {
+	var moved float64
+	for _, change := range in.State.Changes.Since(in.Now.Add(-p.Period)) {
+		moved += math.Max(0, sign*change.Value)
+	}
+	start := float64(in.Current) - sign*moved
+	if !p.Percent {
+		return math.Max(0, start+sign*float64(p.Value))
+	}
+	target := start * (1 + sign*float64(p.Value)/100)
+	if sign > 0 {
+		return math.Ceil(target)
+	}
+	return math.Max(0, math.Floor(target))
+}

@@ -1,0 +1,46 @@
+package constraint
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Schedule is a daily span of the clock in which other bounds hold.
+type Schedule struct {
+	Name string
+	// Location is the time zone of Start and End.
+	Location *time.Location
+	// Days on which the span begins; none means every day.
+	Days []time.Weekday
+	// Start and End are times of day, since midnight by the wall clock. An End that is not after Start lies on the next
+	// day.
+	Start, End time.Duration
+	// Min and Max are the bounds within the span, zero for none.
+	Min, Max int32
+}
+
+// Active reports whether an instant lies within the schedule: at its start or later and before its end. It goes by the
+// wall clock of the schedule's zone, so that a start at 09:00 stays at 09:00 when the clocks change.
+func (s Schedule) Active(now time.Time) bool {
+	local := now.In(s.Location)
+	hour, minute, second := local.Clock()
+	clock := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
+	if s.Start < s.End {
+		return s.on(local.Weekday()) && s.Start <= clock && clock < s.End
+	}
+	yesterday := (local.Weekday() + 6) % 7
+	return s.on(local.Weekday()) && clock >= s.Start || s.on(yesterday) && clock < s.End
+}
+
+func (s Schedule) on(d time.Weekday) bool { return len(s.Days) == 0 || slices.Contains(s.Days, d) }
+
+// ParseClock reads a time of day, "HH:MM", 00:00 to 24:00.
+func ParseClock(s string) (time.Duration, error) {
+	var hour, minute int
+	if n, err := fmt.Sscanf(s, "%2d:%2d", &hour, &minute); n != 2 || err != nil || len(s) != 5 ||
+		hour < 0 || minute < 0 || minute > 59 || hour > 24 || hour == 24 && minute > 0 {
+		return 0, fmt.Errorf("time of day %q: must be HH:MM, 00:00 to 24:00", s)
+	}
+	return time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute, nil
+}

@@ -1,0 +1,81 @@
+package controlloop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// Target is one thing to decide on.
+type Target struct {
+	ID      TargetID
+	Planner *scaling.Planner
+}
+
+// Loop runs the cycle and keeps each target's state. Its zero value is of no use; see New.
+type Loop struct {
+	observer    Observer
+	actuator    Actuator
+	recorder    Recorder
+	concurrency int
+	// states belong to Tick, which never runs twice at once.
+	states map[TargetID]scaling.State
+}
+
+// New returns a loop that works on at most concurrency targets at once; one makes it wholly sequential, as a replay
+// needs it.
+func New(o Observer, a Actuator, r Recorder, concurrency int) *Loop {
+	return &Loop{observer: o, actuator: a, recorder: r, concurrency: max(1, concurrency), states: map[TargetID]scaling.State{}}
+}
+
+// State returns what is remembered of a target. It must not be called while Tick runs.
+func (l *Loop) State(id TargetID) scaling.State { return l.states[id] }
+
+// Tick observes, plans, records and actuates each target once, and forgets those that are no longer there. Every
+// replica of the service plans, so that each one's state is warm when the lease comes to it; the Actuator knows whether
+// it may write. One target's failure does not stop the others; the error joins all of them.
+func (l *Loop) Tick(ctx context.Context, now time.Time, targets []Target) error {
+	results := make([]result, len(targets))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, l.concurrency)
+	for i, t := range targets {
+		slots <- struct{}{}
+		wg.Go(func() {
+			results[i] = l.one(ctx, now, t, l.states[t.ID])
+			<-slots
+		})
+	}
+	wg.Wait()
+	kept := make(map[TargetID]scaling.State, len(targets))
+	var errs []error
+	for i, t := range targets {
+		kept[t.ID] = results[i].state
+		errs = append(errs, results[i].err)
+	}
+	l.states = kept
+	return errors.Join(errs...)
+}
+
+type result struct {
+	state scaling.State
+	err   error
+}
+
+// one is the cycle of one target.
+func (l *Loop) one(ctx context.Context, now time.Time, t Target, state scaling.State) result {
+	obs, err := l.observer.Observe(ctx, t.ID, now)
+	if err != nil {
+		return result{state, fmt.Errorf("observe %s: %w", t.ID, err)}
+	}
+	state, decision := t.Planner.Plan(state, obs)
+	actuated := l.actuator.Actuate(ctx, t.ID, decision)
+	l.recorder.Record(ctx, t.ID, decision, actuated)
+	if actuated != nil {
+		return result{state, fmt.Errorf("actuate %s: %w", t.ID, actuated)}
+	}
+	return result{state, nil}
+}

@@ -1,0 +1,118 @@
+package forecast
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Names of the models.
+const (
+	lastValue      = "last-value"
+	autoregressive = "autoregressive"
+)
+
+// predict makes the forecast of the step that ends at end.
+func (s *State) predict(end time.Time, c Config) Pending {
+	last := s.smoothedLast()
+	p := Pending{Last: last, Level: math.Max(s.Slow, 1e-9), Scale: s.scale(c)}
+	p.Features = s.features(end, last, p.Level, c)
+	p.Auto = s.bounded(last + p.Level*s.Regression.predict(p.Features))
+	p.UpperLast = s.upper(&s.Last, p.Last, p.Scale, c)
+	p.UpperAuto = s.upper(&s.Auto, p.Auto, p.Scale, c)
+	return p
+}
+
+// smoothedLast is the mean of the newest quarter of a horizon: one step is too noisy a last value for a fair rival.
+func (s *State) smoothedLast() float64 {
+	n := min(max(1, s.Horizon/4), len(s.Recent))
+	var sum float64
+	for _, y := range s.Recent[len(s.Recent)-n:] {
+		sum += y
+	}
+	return sum / float64(n)
+}
+
+// features are what the change over the next horizon is regressed on, each relative to the last value and in units of
+// the level: four running means (reversion), two past changes (trend and its bend), and the change that the last day
+// saw over the same span of the clock, by difference and against yesterday's level (season; zero until a day is
+// known).
+func (s *State) features(end time.Time, last, level float64, c Config) [numFeatures]float64 {
+	var x [numFeatures]float64
+	for i, m := range s.Means {
+		x[i] = (m - last) / level
+	}
+	if one, ok := s.ago(s.Horizon); ok {
+		x[4] = (last - one) / level
+		if two, ok := s.ago(2 * s.Horizon); ok {
+			x[5] = (one - two) / level
+		}
+	}
+	ahead, okA := s.yesterday(end.Add(time.Duration(s.Horizon) * c.Step))
+	here, okH := s.yesterday(end)
+	if okA && okH {
+		x[6] = (ahead - here) / level
+		x[7] = (ahead - last) / level
+	}
+	return x
+}
+
+// bounded keeps a point forecast within what can be believed: from nothing to twice the most seen of late.
+func (s *State) bounded(point float64) float64 {
+	most := slices.Max(s.Recent)
+	for _, v := range s.Day {
+		most = math.Max(most, v)
+	}
+	return math.Min(math.Max(point, 0), 2*most)
+}
+
+// scale is the local volatility: the mean size of a change over one horizon, of late and for longer, and 2 % of the
+// level so that it is never nothing. Errors relative to it are far more alike than raw ones, which makes their
+// quantile hold through quiet and busy hours.
+func (s *State) scale(c Config) float64 {
+	noise := math.Sqrt(math.Max(s.Slow, 0) / c.Step.Seconds()) // a Poisson stream's, of one step
+	return 0.5*s.Moves[0] + 0.5*s.Moves[1] + 0.02*s.Slow + 0.1*noise + 1e-9
+}
+
+// upper returns the quantile around a point: by the errors seen, once there are enough, and until then by a tenth of
+// the point and the noise of a Poisson stream over one step, whichever is more.
+func (s *State) upper(r *Record, point, scale float64, c Config) float64 {
+	if len(r.Errors) >= minErrors {
+		return math.Max(point, point+scale*r.Quantile)
+	}
+	const z = 1.6 // normal quantile at 0.95, both the present and the coming step being noisy
+	return math.Max(1.1*point, point+z*math.Sqrt(point/c.Step.Seconds()))
+}
+
+// quantile returns the conformal rank quantile, the ⌈(n+1)q⌉-th smallest.
+func quantile(errors []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(errors))
+	rank := int(math.Ceil(float64(len(sorted)+1) * q))
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// forecast states the newest prediction as the model in use has it.
+func (s *State) forecast(now time.Time, p Pending, c Config) Forecast {
+	f := Forecast{
+		At: now, Horizon: time.Duration(s.Horizon) * c.Step, Quantile: c.Quantile,
+		Point: p.Last, Upper: p.UpperLast, Model: lastValue,
+	}
+	record := &s.Last
+	if s.UsingAuto {
+		f.Point, f.Upper, f.Model = p.Auto, p.UpperAuto, autoregressive
+		record = &s.Auto
+	}
+	f.Errors = len(record.Errors)
+	f.Coverage = record.Covered / math.Max(record.Weight, 1)
+	if need := minErrors + s.Horizon; len(s.Auto.Errors) < need {
+		f.Withdrawn = fmt.Sprintf("%d of %d forecasts have come due", len(s.Auto.Errors), need)
+		return f
+	}
+	f.SkillKnown = true
+	f.Skill = 1 - s.Auto.loss()/math.Max(s.Last.loss(), 1e-12)
+	if !s.UsingAuto {
+		f.Withdrawn = fmt.Sprintf("does not beat the last value: skill %+.3f", f.Skill)
+	}
+	return f
+}

@@ -1,0 +1,181 @@
+package scaling
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+// sight is what one tick sees of a target.
+type sight struct {
+	// ready replicas exist, seen of them have fresh readings; unseen says what is missing of the others. The rest are
+	// too new to have been scraped.
+	ready, seen int
+	unseen      []string
+	// arrivals is the offered load in requests per second over the measured replicas, those that are seen and whose
+	// rates are known.
+	arrivals float64
+	measured int
+	// waiting and running are the requests in the seen replicas.
+	waiting, running float64
+}
+
+// look takes an observation into the state and returns what it shows.
+func (p *Planner) look(st *State, obs *Observation) sight {
+	var s sight
+	st.Capacity.Decay(obs.Time)
+	kept := make(map[string]ReplicaState, len(obs.Replicas))
+	for i := range obs.Replicas {
+		r := &obs.Replicas[i]
+		was := st.Replicas[r.ID]
+		now := was
+		now.Unschedulable = was.Unschedulable || r.Phase == Unschedulable
+		p.learnStart(st, r, &now)
+		p.read(st, r, &now)
+		if r.Phase == Ready {
+			s.add(r, now, obs.Time, p.config.Staleness)
+		}
+		kept[r.ID] = now
+	}
+	st.Replicas = kept
+	return s
+}
+
+// learnStart teaches the lead time once per replica, when it is first seen ready.
+func (p *Planner) learnStart(st *State, r *Replica, now *ReplicaState) {
+	if now.Learned || r.Phase != Ready || r.Created.IsZero() || r.Scheduled.IsZero() || r.ReadyAt.IsZero() {
+		return
+	}
+	now.Learned = true
+	started := r.Started
+	if started.IsZero() || started.After(r.ReadyAt) {
+		started = r.Scheduled
+	}
+	start := leadtime.Start{
+		Scheduling: r.Scheduled.Sub(r.Created),
+		Startup:    started.Sub(r.Scheduled),
+		Loading:    r.ReadyAt.Sub(started),
+	}
+	if now.Unschedulable {
+		start.Scheduling = -1
+	}
+	st.LeadTime.Learn(start)
+}
+
+// read takes a replica's newest reading: its arrivals, and what it teaches of capacity.
+func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
+	later := r.Reading
+	if later == nil || (now.Reading != nil && !later.Time.After(now.Reading.Time)) {
+		return
+	}
+	earlier := now.Reading
+	now.Reading = later
+	if earlier == nil {
+		now.Arrivals, now.ArrivalsKnown = firstArrivals(r)
+		return
+	}
+	now.Arrivals, now.ArrivalsKnown = arrivals(earlier, later)
+	if x, ok := interval(earlier, later); ok {
+		st.Capacity.Learn(x)
+	}
+}
+
+// inFlight returns the requests waiting and running, false where either is not known.
+func inFlight(r *signals.Reading) (waiting, running float64, ok bool) {
+	waiting, okW := r.Value(signals.RequestsWaiting)
+	running, okR := r.Value(signals.RequestsRunning)
+	return waiting, running, okW && okR
+}
+
+// arrivals returns the offered load between two readings in requests per second: what was finished and what the
+// requests in flight grew by. Served throughput alone would hide what queues up.
+func arrivals(earlier, later *signals.Reading) (float64, bool) {
+	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
+	w0, r0, ok0 := inFlight(earlier)
+	w1, r1, ok1 := inFlight(later)
+	seconds := later.Time.Sub(earlier.Time).Seconds()
+	if !ok || !ok0 || !ok1 || seconds <= 0 {
+		return 0, false
+	}
+	return math.Max(0, finished+w1+r1-w0-r0) / seconds, true
+}
+
+// firstArrivals returns the load of a replica that became ready just before its first reading: all that it has
+// finished and holds came since. Of one that has been ready for longer nothing is known before its second reading.
+func firstArrivals(r *Replica) (float64, bool) {
+	seconds := r.Reading.Time.Sub(r.ReadyAt).Seconds()
+	finished, ok := r.Reading.Value(signals.RequestsFinished)
+	waiting, running, okF := inFlight(r.Reading)
+	if r.ReadyAt.IsZero() || !ok || !okF || seconds < 1 || seconds > 60 {
+		return 0, false
+	}
+	return (finished + waiting + running) / seconds, true
+}
+
+// interval returns what two readings teach of capacity, false where the engine does not report enough for it.
+func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
+	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
+	w0, r0, ok0 := inFlight(earlier)
+	w1, r1, ok1 := inFlight(later)
+	if !ok || !ok0 || !ok1 {
+		return capacity.Interval{}, false
+	}
+	x := capacity.Interval{
+		Seconds: later.Time.Sub(earlier.Time).Seconds(),
+		Running: (r0 + r1) / 2, Waiting: math.Min(w0, w1), Finished: finished, KV: -1,
+	}
+	x.Prompt, _ = signals.Increase(earlier, later, signals.PromptTokens)
+	x.Generated, _ = signals.Increase(earlier, later, signals.GenerationTokens)
+	x.Max, _ = later.Value(signals.RequestsMax)
+	if itl := signals.HistogramIncrease(earlier, later, signals.ITL); itl != nil {
+		x.ITL, _ = itl.Mean()
+		x.Tokens = itl.Count()
+	}
+	x.TPOT = signals.HistogramIncrease(earlier, later, signals.TPOT)
+	kv0, ok0 := earlier.Value(signals.KVCacheUtilization)
+	kv1, ok1 := later.Value(signals.KVCacheUtilization)
+	if ok0 && ok1 {
+		x.KV = (kv0 + kv1) / 2
+	}
+	return x, true
+}
+
+// add takes a ready replica into what is seen.
+func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) {
+	s.ready++
+	if r.Reading == nil && !r.ReadyAt.IsZero() && at.Sub(r.ReadyAt) <= staleness {
+		return // its first scrape is still to come
+	}
+	if missing := missing(r, at, staleness); missing != "" {
+		s.unseen = append(s.unseen, missing)
+		return
+	}
+	s.seen++
+	waiting, running, _ := inFlight(r.Reading)
+	s.waiting += waiting
+	s.running += running
+	if now.ArrivalsKnown {
+		s.measured++
+		s.arrivals += now.Arrivals
+	}
+}
+
+// missing says what is missing of a ready replica, empty where nothing is.
+func missing(r *Replica, at time.Time, staleness time.Duration) string {
+	if r.Reading == nil {
+		return fmt.Sprintf("%s: no reading", r.Name)
+	}
+	if age := at.Sub(r.Reading.Time); age > staleness {
+		return fmt.Sprintf("%s: newest reading is %v old, bound %v", r.Name, age.Round(time.Second), staleness)
+	}
+	for _, m := range []signals.Metric{signals.RequestsWaiting, signals.RequestsRunning, signals.RequestsFinished} {
+		if _, ok := r.Reading.Value(m); !ok {
+			return fmt.Sprintf("%s: %s is not on its page", r.Name, m)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,304 @@
+package scaling
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
+	"github.com/preheat-autoscaler/preheat/pkg/timeseries"
+)
+
+// Planner decides for one target. It holds no state of its own and may be used from several goroutines.
+type Planner struct{ config Config }
+
+// NewPlanner returns a planner, or every fault of its configuration.
+func NewPlanner(c Config) (*Planner, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("planner: %w", err)
+	}
+	return &Planner{config: c}, nil
+}
+
+// Config returns the planner's configuration.
+func (p *Planner) Config() Config { return p.config }
+
+// Plan decides. It reads no clock but obs.Time; prev is taken over and must not be used again.
+//
+// No data is not zero demand: while nothing fresh is known the present replicas are held. A forecast only ever raises
+// what present demand needs.
+func (p *Planner) Plan(prev State, obs Observation) (State, Decision) {
+	st := prev
+	t := &tick{planner: p, state: &st, obs: &obs, decision: Decision{
+		Time: obs.Time, Current: obs.Desired, Replicas: obs.Desired, Needed: obs.Desired,
+		Ready: obs.Count(Ready), Starting: obs.Count(Starting), Unschedulable: obs.Count(Unschedulable),
+	}}
+	t.recordChange()
+	t.sight = p.look(&st, &obs)
+	t.decide()
+	return st, t.decision
+}
+
+// tick is one run of the planner: the verbs of decide share it.
+type tick struct {
+	planner  *Planner
+	state    *State
+	obs      *Observation
+	sight    sight
+	decision Decision
+}
+
+// decide goes through the stages in order; each may end the tick with a hold.
+func (t *tick) decide() {
+	t.learn()
+	switch {
+	case t.planner.config.Paused:
+		t.hold(Paused, "spec.paused is set: %d replicas are held", t.obs.Desired)
+	case t.obs.Desired == 0:
+		t.hold(ScaledToZeroByOther, "zero replicas were asked for by somebody else, which means paused; ask for one to resume")
+	case t.sight.ready == 0:
+		t.hold(NoReadyReplica, "no replica is ready yet, so nothing is known of demand: %d replicas are held", t.obs.Desired)
+	case t.sight.seen == 0:
+		t.blind()
+	case t.sight.measured == 0:
+		t.hold(WarmingUp, "rates need two readings of a replica: %d replicas are held", t.obs.Desired)
+	default:
+		t.plan()
+	}
+}
+
+// step appends a step to the explanation.
+func (t *tick) step(stage string, replicas int32, format string, args ...any) {
+	t.decision.Steps = append(t.decision.Steps, Step{Stage: stage, Replicas: replicas, Text: fmt.Sprintf(format, args...)})
+}
+
+// hold ends the tick with the present replicas. Where it is doubt that holds and not somebody's will, the user's bounds
+// still apply.
+func (t *tick) hold(r Reason, format string, args ...any) {
+	t.decision.Reason = r
+	t.step("hold", t.obs.Desired, format, args...)
+	if r != Paused && r != ScaledToZeroByOther {
+		t.constrain(float64(t.obs.Desired), t.obs.Desired)
+	}
+}
+
+func (t *tick) blind() {
+	t.decision.Blind = true
+	t.hold(NoFreshData, "none of %d ready replicas is seen (%s): %d replicas are held", t.sight.ready, first(t.sight.unseen, 3), t.obs.Desired)
+}
+
+// first joins the first n texts and counts the rest.
+func first(texts []string, n int) string {
+	s := ""
+	for i, x := range texts {
+		if i == n {
+			return fmt.Sprintf("%s; and %d more", s, len(texts)-n)
+		}
+		if i > 0 {
+			s += "; "
+		}
+		s += x
+	}
+	return s
+}
+
+// recordChange remembers a change of the desired replicas, whoever made it, for rate limits.
+func (t *tick) recordChange() {
+	if was := t.state.Desired; was != t.obs.Desired && !t.state.Since.IsZero() {
+		change := timeseries.Sample{Time: t.obs.Time, Value: float64(t.obs.Desired - was)}
+		t.state.Changes = t.state.Changes.Append(change, longestPeriod)
+	}
+	t.state.Desired = t.obs.Desired
+}
+
+// longestPeriod is the longest that a scaling policy's period or a stabilization window may be (as in the HPA's
+// behavior, autoscaling/v2).
+const longestPeriod = time.Hour
+
+// learn takes the tick's demand into the forecast and states what the decision rests on.
+func (t *tick) learn() {
+	c, d := t.planner.config, &t.decision
+	d.Unseen = t.sight.unseen
+	d.LeadTime = t.state.LeadTime.Estimate(c.LeadTime)
+	d.Capacity = t.state.Capacity.Estimate(c.Capacity)
+	if t.sight.measured == 0 {
+		t.state.Forecast.Skip(t.obs.Time)
+		return
+	}
+	if t.state.Since.IsZero() {
+		t.state.Since = t.obs.Time
+	}
+	d.Demand, d.DemandKnown = t.demand(), true
+	d.Forecast = t.state.Forecast.Advance(t.obs.Time, d.Demand, t.horizon(), c.Forecast)
+}
+
+// horizon is how far ahead a decision takes effect: what a replica ordered now will take in nine cases of ten.
+func (t *tick) horizon() time.Duration { return t.decision.LeadTime.P90 }
+
+// demand is the offered load of the whole target: that of the measured replicas, the unseen ones taken for their
+// equals. A replica too new to be measured has hardly any load yet.
+func (t *tick) demand() float64 {
+	measured, unseen := float64(t.sight.measured), float64(len(t.sight.unseen))
+	all := t.sight.arrivals * (measured + unseen) / measured
+	t.state.Arrivals = t.state.Arrivals.Append(timeseries.Sample{Time: t.obs.Time, Value: all}, t.reactiveWindow())
+	return all
+}
+
+// reactiveWindow is the span over which present demand is averaged: long enough to tell it from the noise of single
+// arrivals, short against the lead time.
+func (t *tick) reactiveWindow() time.Duration {
+	return min(max(t.decision.LeadTime.P50/5, 5*time.Second), time.Minute)
+}
+
+// plan is the decision proper: what demand needs now and one lead time ahead, and what is allowed of it.
+func (t *tick) plan() {
+	d := &t.decision
+	t.step("observe", -1, "%d ready (%d seen), %d starting, %d unschedulable; %.0f running, %.0f waiting",
+		d.Ready, t.sight.seen, d.Starting, d.Unschedulable, t.sight.running, t.sight.waiting)
+	now, _ := t.state.Arrivals.Mean()
+	d.Demand = now
+	t.step("demand", -1, "%.2f requests/s offered over %v", now, t.reactiveWindow().Round(time.Second))
+	t.step("capacity", -1, "%s", d.Capacity.Text)
+	if !d.Capacity.Known() {
+		t.withoutCapacity()
+		return
+	}
+	reactive := t.reactive(now)
+	needed := math.Max(reactive, t.predictive(reactive))
+	t.conclude(needed, reactive)
+}
+
+// reactive is what present demand and its backlog need, as a real number of replicas.
+func (t *tick) reactive(now float64) float64 {
+	mu := t.decision.Capacity.PerReplica
+	backlog := t.backlogAhead(now)
+	drain := math.Max(t.decision.LeadTime.P50.Seconds(), t.reactiveWindow().Seconds())
+	x := now/mu + backlog/(mu*drain)
+	n := capacity.Staffing(x)
+	t.step("reactive", ceil(n), "%.2f replicas busy, %.2f with headroom (%.0f requests of backlog to drain in %.0f s)", x, n, backlog, drain)
+	return n
+}
+
+// backlogAhead is the number of requests that will wait when the replicas ordered now can help: what waits, what
+// arrives until then, and what ready and starting replicas serve of it, each from the time when it is ready.
+func (t *tick) backlogAhead(now float64) float64 {
+	mu, lead := t.decision.Capacity.PerReplica, t.decision.LeadTime
+	horizon := lead.P50.Seconds()
+	served := float64(t.decision.Ready) * mu * horizon
+	for i := range t.obs.Replicas {
+		if r := &t.obs.Replicas[i]; r.Phase == Starting {
+			served += mu * math.Max(0, horizon-lead.Remaining(t.obs.Time.Sub(startOf(r))).Seconds())
+		}
+	}
+	if t.sight.waiting == 0 {
+		return 0 // nothing waits: whatever the model says, the replicas keep up
+	}
+	return math.Max(0, t.sight.waiting+now*horizon-served)
+}
+
+// startOf is when a starting replica began to start: not before it had a node.
+func startOf(r *Replica) time.Time {
+	if !r.Scheduled.IsZero() {
+		return r.Scheduled
+	}
+	return r.Created
+}
+
+// predictive is what demand one lead time ahead needs, as a real number of replicas; zero without a forecast.
+func (t *tick) predictive(reactive float64) float64 {
+	f := t.decision.Forecast
+	if !f.Known() {
+		t.step("forecast", -1, "none yet")
+		return 0
+	}
+	n := capacity.Staffing(f.Upper / t.decision.Capacity.PerReplica)
+	text := f.Model
+	if f.Withdrawn != "" {
+		text += " (autoregressive withdrawn: " + f.Withdrawn + ")"
+	}
+	t.step("forecast", ceil(math.Max(n, reactive)), "%.2f requests/s expected in %v, %.0f%% quantile %.2f: %.2f replicas; %s",
+		f.Point, f.Horizon.Round(time.Second), f.Quantile*100, f.Upper, n, text)
+	return n
+}
+
+// withoutCapacity is what can be done while nobody knows what a replica sustains: never fewer, and more only where
+// requests wait, in proportion to how much more there is than runs.
+func (t *tick) withoutCapacity() {
+	needed := float64(t.obs.Desired)
+	if t.sight.running > 0 && t.sight.waiting > t.sight.running {
+		needed = math.Max(needed, float64(t.decision.Ready)*(1+t.sight.waiting/t.sight.running))
+		needed = math.Min(needed, 2*float64(t.obs.Desired))
+	}
+	t.conclude(needed, needed)
+	if t.decision.Replicas == t.obs.Desired {
+		t.decision.Reason = CapacityUnknown
+	}
+}
+
+// conclude takes what is needed through the constraints.
+func (t *tick) conclude(needed, reactive float64) {
+	d := &t.decision
+	wanted := ceil(needed)
+	d.Needed = wanted
+	d.Reason = t.motive(wanted, ceil(reactive))
+	t.constrain(needed, t.careful(wanted))
+}
+
+// constrain takes a number of replicas through the constraints and makes it the decision.
+func (t *tick) constrain(needed float64, wanted int32) {
+	d := &t.decision
+	t.state.Proposals = t.state.Proposals.Append(timeseries.Sample{Time: t.obs.Time, Value: float64(wanted)}, longestPeriod)
+	in := Input{Now: t.obs.Time, Current: t.obs.Desired, Unschedulable: d.Unschedulable, Needed: needed, State: t.state}
+	for _, c := range t.planner.config.Constraints {
+		r := c.Apply(in, wanted)
+		if r.Reason == "" {
+			continue
+		}
+		wanted, d.Reason = r.Replicas, r.Reason
+		d.Limited = d.Limited || r.Limited
+		t.step(c.Stage(), wanted, "%s", r.Text)
+	}
+	d.Replicas = wanted
+}
+
+// motive names why the number wanted differs from the present one.
+func (t *tick) motive(wanted, reactive int32) Reason {
+	switch current := t.obs.Desired; {
+	case wanted > current && reactive > current:
+		return ReactiveDemand
+	case wanted > current:
+		return ForecastDemand
+	case wanted < current:
+		return DemandFell
+	case reactive < current:
+		return ForecastVeto
+	}
+	return DemandMet
+}
+
+// careful forbids scaling down on doubt: while a ready replica is unseen, and before a full window has been seen since
+// the start.
+func (t *tick) careful(wanted int32) int32 {
+	if wanted >= t.obs.Desired {
+		return wanted
+	}
+	if len(t.sight.unseen) > 0 {
+		t.decision.Reason = PartialData
+		t.step("doubt", t.obs.Desired, "%d of %d ready replicas are not seen (%s): nothing is scaled down",
+			len(t.sight.unseen), t.sight.ready, first(t.sight.unseen, 3))
+		return t.obs.Desired
+	}
+	if seen := t.obs.Time.Sub(t.state.Since); seen < t.planner.config.Window {
+		t.decision.Reason = WarmingUp
+		t.step("doubt", t.obs.Desired, "observed for %v of the %v that a scale-down asks for", seen.Round(time.Second), t.planner.config.Window)
+		return t.obs.Desired
+	}
+	return wanted
+}
+
+// ceil rounds up to whole replicas, at least one: zero is a decision of its own. The small slack keeps 3.0000001 from
+// costing a fourth replica.
+func ceil(n float64) int32 {
+	const slack = 1e-6
+	return int32(math.Max(1, math.Min(math.Ceil(n-slack), math.MaxInt32)))
+}

@@ -1,0 +1,43 @@
+package scaling
+
+import (
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+	"github.com/preheat-autoscaler/preheat/pkg/timeseries"
+)
+
+// State is all that the planner remembers of one target between two ticks: plain data, the zero value remembers
+// nothing. Plan takes it over: the State passed in must not be used again.
+type State struct {
+	// Since is the first observation with data; until a full stabilization window later nothing is scaled down.
+	Since time.Time
+	// Replicas is what is remembered of each replica, by ID.
+	Replicas map[string]ReplicaState
+	// Arrivals are the offered requests per second at each tick of late.
+	Arrivals timeseries.Series
+	// Forecast, LeadTime and Capacity are what has been learned.
+	Forecast forecast.State
+	LeadTime leadtime.State
+	Capacity capacity.State
+	// Proposals are the numbers of replicas wanted before stabilization, Changes the changes of the desired number,
+	// whoever made them; Desired is the number at the last observation.
+	Proposals, Changes timeseries.Series
+	Desired            int32
+}
+
+// ReplicaState is what is remembered of one replica.
+type ReplicaState struct {
+	// Reading is the newest one taken in.
+	Reading *signals.Reading
+	// Arrivals is the offered load in requests per second between the last two readings, ArrivalsKnown false before.
+	Arrivals      float64
+	ArrivalsKnown bool
+	// Unschedulable is set once the replica has been seen so; its scheduling time teaches nothing.
+	Unschedulable bool
+	// Learned is set once its start has been learned from.
+	Learned bool
+}
