@@ -1,0 +1,195 @@
+package exposition
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+// bucket is one sample of a histogram, on its way into one.
+type bucket struct {
+	// owner is the key of the histogram's series, its labels without le.
+	owner uint64
+	part  part
+	le    float64
+	value float64
+}
+
+// part tells the samples of a histogram apart; they are sorted in this order.
+type part uint8
+
+const (
+	bucketPart part = iota
+	countPart
+	sumPart
+)
+
+// histogram returns the first candidate that is on the page, all its series added; nil where none is, or where it is
+// incomplete.
+func (pg *page) histogram(candidates []histogramTerm, interned *boundsTable) *signals.Histogram {
+	for i := range candidates {
+		if h, got := pg.histogramTerm(&candidates[i], interned); got != absent {
+			return h
+		}
+	}
+	return nil
+}
+
+func (pg *page) histogramTerm(t *histogramTerm, interned *boundsTable) (*signals.Histogram, outcome) {
+	if !pg.gatherBuckets(t) {
+		return nil, invalid
+	}
+	if len(pg.buckets) == 0 {
+		return nil, absent
+	}
+	sortBuckets(pg.buckets)
+	var sum *signals.Histogram
+	for rest := pg.buckets; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].owner == rest[0].owner {
+			n++
+		}
+		h := assemble(rest[:n], t.scale, interned)
+		rest = rest[n:]
+		if h == nil {
+			return nil, invalid
+		}
+		sum = plus(sum, h)
+	}
+	return sum, found
+}
+
+// gatherBuckets collects a histogram's samples in pg.buckets, false where one is not usable.
+func (pg *page) gatherBuckets(t *histogramTerm) bool {
+	pg.buckets = pg.buckets[:0]
+	ok := pg.gatherPart(t, t.bucket, bucketPart)
+	ok = ok && pg.gatherPart(t, t.count, countPart)
+	return ok && pg.gatherPart(t, t.sum, sumPart)
+}
+
+var leLabel = []string{"le"}
+
+func (pg *page) gatherPart(t *histogramTerm, family int32, p part) bool {
+	for at := pg.families[family].head; at >= 0; at = pg.series[at].next {
+		if !pg.selected(at, t.where) {
+			continue
+		}
+		b := bucket{owner: pg.key(at), part: p, value: pg.series[at].value}
+		if p == bucketPart {
+			le, err := parseFloat(pg.labelValue(at, "le"))
+			if err != nil || math.IsNaN(le) {
+				return false
+			}
+			b.owner -= pg.hashOf(at, leLabel)
+			b.le = le
+		}
+		if !signals.Valid(b.value) {
+			return false
+		}
+		pg.buckets = append(pg.buckets, b)
+	}
+	return true
+}
+
+// sortBuckets orders by owner, part and bound. Pages list them so, but for count and sum.
+func sortBuckets(bs []bucket) {
+	byPlace := func(a, b bucket) int {
+		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.part, b.part), cmp.Compare(a.le, b.le))
+	}
+	if !slices.IsSortedFunc(bs, byPlace) {
+		slices.SortStableFunc(bs, byPlace)
+	}
+}
+
+// assemble makes a histogram of the sorted samples of one series; nil where its sum or both its count and +Inf bucket
+// are missing, as on a torn page. Where a count is lower than the one before it, that one stands.
+func assemble(bs []bucket, scale float64, interned *boundsTable) *signals.Histogram {
+	bounds := make([]float64, 0, 32) // on the stack for all engines known
+	n := 0
+	for n < len(bs) && bs[n].part == bucketPart {
+		n++
+	}
+	total, hasTotal, sum, hasSum := totals(bs[n:])
+	counts := make([]float64, 0, n+1)
+	floor := 0.0
+	for i, b := range bs[:n] {
+		if i > 0 && b.le == bs[i-1].le {
+			continue
+		}
+		if math.IsInf(b.le, 1) {
+			total, hasTotal = b.value, true
+			continue
+		}
+		floor = math.Max(floor, b.value)
+		bounds, counts = append(bounds, b.le*scale), append(counts, floor)
+	}
+	if !hasTotal || !hasSum {
+		return nil
+	}
+	return &signals.Histogram{
+		Bounds: interned.intern(bounds),
+		Counts: append(counts, math.Max(floor, total)),
+		Sum:    sum * scale,
+	}
+}
+
+// totals returns the count and the sum among the samples behind the buckets, the first of each.
+func totals(bs []bucket) (count float64, hasCount bool, sum float64, hasSum bool) {
+	for _, b := range bs {
+		switch {
+		case b.part == countPart && !hasCount:
+			count, hasCount = b.value, true
+		case b.part == sumPart && !hasSum:
+			sum, hasSum = b.value, true
+		}
+	}
+	return count, hasCount, sum, hasSum
+}
+
+// plus adds h to sum, which it may change. An empty histogram is a known one, so that the first observation counts.
+func plus(sum, h *signals.Histogram) *signals.Histogram {
+	switch {
+	case sum == nil:
+		return h
+	case slices.Equal(sum.Bounds, h.Bounds):
+		for i, c := range h.Counts {
+			sum.Counts[i] += c
+		}
+		sum.Sum += h.Sum
+		return sum
+	case h.Count() == 0:
+		return sum
+	default:
+		return signals.Merge(sum, h)
+	}
+}
+
+// boundsTable shares the bounds of histograms: all readings of an engine have the same few.
+type boundsTable struct {
+	mu     sync.Mutex
+	bounds [][]float64
+}
+
+func newBoundsTable() *boundsTable { return &boundsTable{} }
+
+// intern returns a shared slice equal to bounds, which stays the caller's.
+func (t *boundsTable) intern(bounds []float64) []float64 {
+	const most = 256 // beyond that, a page is odd or hostile and its bounds are not shared
+	if len(bounds) == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := slices.BinarySearchFunc(t.bounds, bounds, slices.Compare[[]float64])
+	if ok {
+		return t.bounds[at]
+	}
+	own := slices.Clone(bounds)
+	if len(t.bounds) < most {
+		t.bounds = slices.Insert(t.bounds, at, own)
+	}
+	return own
+}
