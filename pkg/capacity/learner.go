@@ -16,13 +16,13 @@ const (
 	minTokens = 20
 	// minIntervals is the least (decayed) number of intervals before anything is said.
 	minIntervals = 8
+	// minRequests is the least (decayed) number of requests that tells the mix.
+	minRequests = 20
 	// slopeDoubt is how many standard errors are added to the slope of latency over batch size: what has not been seen
 	// is taken to be worse than it looks.
 	slopeDoubt = 1
 	// extrapolation bounds the batch size believed in, as a multiple of the largest seen.
 	extrapolation = 2
-	// maxTail bounds the ratio of a request's TPOT at the wanted attainment to the mean inter-token latency.
-	maxTail = 3
 	// saturatedShare of the throughput seen while requests waited is what is planned with: at the throughput itself the
 	// queue never drains.
 	saturatedShare = 0.9
@@ -38,8 +38,8 @@ type Interval struct {
 	Running, Waiting float64
 	// ITL is the mean inter-token latency in seconds and Tokens the number of observations behind it.
 	ITL, Tokens float64
-	// Finished requests, and the prompt and generated tokens of the interval.
-	Finished, Prompt, Generated float64
+	// Finished requests, the growth of the running batch, and the prompt and generated tokens of the interval.
+	Finished, Grown, Prompt, Generated float64
 	// KV is the mean KV-cache utilization, negative where it is not known; Max the engine's largest batch, zero where
 	// it is not known.
 	KV, Max float64
@@ -55,7 +55,7 @@ type State struct {
 	N, R, RR, I, II, RI float64
 	// KVN and KV are sums over intervals of 1 and utilization per running request.
 	KVN, KV float64
-	// Requests, Prompt and Generated are sums of finished requests and their tokens: the mix.
+	// Requests, Prompt and Generated are sums of requests, those half done counted half, and their tokens: the mix.
 	Requests, Prompt, Generated float64
 	// SaturatedSeconds and SaturatedFinished cover the intervals in which requests waited throughout.
 	SaturatedSeconds, SaturatedFinished float64
@@ -85,7 +85,7 @@ func (s *State) Decay(now time.Time) {
 
 // Learn takes what one replica reported over an interval. Idle intervals teach nothing.
 func (s *State) Learn(x Interval) {
-	s.Requests += x.Finished
+	s.Requests += x.Finished + x.Grown/2 // a request in the batch has produced half of its tokens, on average
 	s.Prompt += x.Prompt
 	s.Generated += x.Generated
 	s.Max = math.Max(s.Max, x.Max)
@@ -110,9 +110,9 @@ func (s *State) Learn(x Interval) {
 	}
 }
 
-// TokensPerRequest returns the mean prompt and generated tokens of a request, false where none has finished.
+// TokensPerRequest returns the mean prompt and generated tokens of a request, false where too few have finished.
 func (s *State) TokensPerRequest() (prompt, generated float64, ok bool) {
-	if s.Requests < 1 {
+	if s.Requests < minRequests {
 		return 0, 0, false
 	}
 	return s.Prompt / s.Requests, s.Generated / s.Requests, true
@@ -143,17 +143,20 @@ func (s *State) fit() (line, bool) {
 	return line{meanI - slope*meanR, slope}, true
 }
 
-// tail returns how much longer than the mean inter-token latency the TPOT of a request at the wanted attainment is.
-func (s *State) tail(attainment float64) float64 {
-	const enough = 100 // requests; below that the tail is the default
+// tail returns by how much, in seconds, the TPOT of a request at the wanted attainment exceeds the mean inter-token
+// latency: above all what one prompt chunk costs a request of few tokens, which does not grow with the batch. Until
+// enough requests have been seen it is a quarter of the objective, and never more than half of it.
+func (s *State) tail(c Config) float64 {
+	const enough = 100 // requests
+	objective := c.TPOT.Seconds()
 	if s.TPOT.Count() < enough || s.N == 0 {
-		return 1.3
+		return objective / 4
 	}
-	q, _, ok := s.TPOT.Quantile(attainment)
+	q, _, ok := s.TPOT.Quantile(c.Attainment)
 	if !ok {
-		return 1.3
+		return objective / 4
 	}
-	return math.Min(math.Max(q/(s.I/s.N), 1), maxTail)
+	return math.Min(math.Max(q-s.I/s.N, 0), objective/2)
 }
 
 // Config is what the user declares and wants.
@@ -184,7 +187,7 @@ func (s *State) Estimate(c Config) Estimate {
 func (s *State) declaredTokens(c Config) Estimate {
 	prompt, generated, ok := s.TokensPerRequest()
 	if !ok || prompt+generated <= 0 {
-		return Estimate{Source: Unknown, Text: "tokens/s declared, but no request has finished to tell its tokens"}
+		return Estimate{Source: Unknown, Text: "tokens/s declared, but too few requests have finished to tell their tokens"}
 	}
 	perReplica := c.TokensPerSecond / (prompt + generated)
 	return Estimate{
@@ -197,7 +200,8 @@ func (s *State) learned(c Config) Estimate {
 	fit, ok := s.fit()
 	_, generated, mixed := s.TokensPerRequest()
 	if !ok || !mixed || generated <= 0 {
-		return Estimate{Source: Unknown, Text: fmt.Sprintf("not declared and not learned yet: %.0f of %d intervals seen", s.N, minIntervals)}
+		return Estimate{Source: Unknown, Text: fmt.Sprintf("not declared and not learned yet: %.0f of %d intervals, %.0f of %d requests seen",
+			s.N, minIntervals, s.Requests, minRequests)}
 	}
 	running, bound := s.concurrency(fit, c)
 	perReplica := running / (generated * fit.at(running))
@@ -248,7 +252,7 @@ func (s *State) latencyBound(fit line, c Config) (float64, string) {
 	if c.TPOT <= 0 {
 		return 3 * fit.intercept / fit.slope, "three quarters of the asymptote"
 	}
-	latency, name := c.TPOT.Seconds()/s.tail(c.Attainment), fmt.Sprintf("TPOT %v", c.TPOT)
+	latency, name := c.TPOT.Seconds()-s.tail(c), fmt.Sprintf("TPOT %v", c.TPOT)
 	if least := 1.5 * fit.intercept; latency < least {
 		latency, name = least, fmt.Sprintf("TPOT %v is out of reach", c.TPOT)
 	}

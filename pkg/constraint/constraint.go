@@ -102,7 +102,7 @@ func (Bounds) Stage() string { return "bounds" }
 
 // Apply implements scaling.Constraint.
 func (c Bounds) Apply(in scaling.Input, wanted int32) scaling.Ruling {
-	low, lowBy, high, highBy := c.at(in.Now)
+	low, lowBy, high, highBy := c.at(in.Now, in.Lead)
 	switch {
 	case wanted > high:
 		return scaling.Ruling{Replicas: high, Reason: scaling.AtMaximum, Limited: true, Text: fmt.Sprintf("%d wanted, %s allows %d", wanted, highBy, high)}
@@ -112,21 +112,21 @@ func (c Bounds) Apply(in scaling.Input, wanted int32) scaling.Ruling {
 	return unchanged(wanted)
 }
 
-// at returns the bounds in force at an instant and what sets them. The largest floor and the smallest ceiling of all
-// active schedules hold; a ceiling is never below the floor.
-func (c Bounds) at(now time.Time) (low int32, lowBy string, high int32, highBy string) {
+// at returns the bounds in force at an instant and what sets them. The largest floor of the active schedules replaces
+// the minimum, the smallest ceiling the maximum; where they contradict each other the ceiling wins. A floor holds from
+// one lead time before its schedule begins, so that its replicas serve when it does.
+func (c Bounds) at(now time.Time, lead time.Duration) (low int32, lowBy string, high int32, highBy string) {
 	low, lowBy, high, highBy = c.Min, "minReplicas", c.Max, "maxReplicas"
+	floor := int32(noBound)
 	for _, s := range c.Schedules {
-		if !s.Active(now) {
-			continue
-		}
-		if s.Min > low {
+		active := s.Active(now)
+		if s.Min != noBound && s.Min > floor && (active || s.Min > c.Min && s.Active(now.Add(lead))) {
+			floor = s.Min
 			low, lowBy = s.Min, "schedule "+s.Name
 		}
-		if s.Max > 0 && s.Max < high {
+		if s.Max != noBound && s.Max < high && active {
 			high, highBy = s.Max, "schedule "+s.Name
 		}
 	}
-	low = min(low, c.Max)
-	return low, lowBy, max(high, low), highBy
+	return min(low, high), lowBy, high, highBy
 }

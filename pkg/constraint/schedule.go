@@ -16,9 +16,12 @@ type Schedule struct {
 	// Start and End are times of day, since midnight by the wall clock. An End that is not after Start lies on the next
 	// day.
 	Start, End time.Duration
-	// Min and Max are the bounds within the span, zero for none.
+	// Min and Max are the bounds within the span, negative for none.
 	Min, Max int32
 }
+
+// noBound stands for a bound that a schedule does not set.
+const noBound = -1
 
 // Active reports whether an instant lies within the schedule: at its start or later and before its end. It goes by the
 // wall clock of the schedule's zone, so that a start at 09:00 stays at 09:00 when the clocks change.

@@ -41,14 +41,16 @@ func (s *State) setHorizon(horizon time.Duration, c Config) {
 	s.Pending, s.Last, s.Auto, s.UsingAuto = nil, Record{}, Record{}, false
 }
 
-// step takes one step's mean: scores the forecast that has come due, learns from it, and makes the next one.
+// step takes one step's mean: scores the forecast that has come due, learns from it, and makes the next one. Forecasts
+// are of demand averaged over a quarter of a horizon: the noise of single steps is the business of staffing, and would
+// be paid for twice.
 func (s *State) step(end time.Time, y float64, c Config) {
-	if len(s.Pending) >= s.Horizon {
-		s.score(y, s.Pending[0], c)
-		s.Pending = append(s.Pending[:0], s.Pending[1:]...)
-	}
 	s.remember(end, y)
 	s.Steps++
+	if len(s.Pending) >= s.Horizon {
+		s.score(s.smoothedLast(), s.Pending[0], c)
+		s.Pending = append(s.Pending[:0], s.Pending[1:]...)
+	}
 	s.Pending = append(s.Pending, s.predict(end, c))
 }
 

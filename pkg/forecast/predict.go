@@ -26,12 +26,20 @@ func (s *State) predict(end time.Time, c Config) Pending {
 
 // smoothedLast is the mean of the newest quarter of a horizon: one step is too noisy a last value for a fair rival.
 func (s *State) smoothedLast() float64 {
-	n := min(max(1, s.Horizon/4), len(s.Recent))
+	n := min(s.quarter(), len(s.Recent))
 	var sum float64
 	for _, y := range s.Recent[len(s.Recent)-n:] {
 		sum += y
 	}
 	return sum / float64(n)
+}
+
+// quarter is a quarter of a horizon, in steps.
+func (s *State) quarter() int { return max(1, s.Horizon/4) }
+
+// poisson is the standard deviation of a Poisson stream's rate averaged over a quarter of a horizon.
+func (s *State) poisson(rate float64, c Config) float64 {
+	return math.Sqrt(math.Max(rate, 0) / (float64(s.quarter()) * c.Step.Seconds()))
 }
 
 // features are what the change over the next horizon is regressed on, each relative to the last value and in units of
@@ -71,18 +79,17 @@ func (s *State) bounded(point float64) float64 {
 // level so that it is never nothing. Errors relative to it are far more alike than raw ones, which makes their
 // quantile hold through quiet and busy hours.
 func (s *State) scale(c Config) float64 {
-	noise := math.Sqrt(math.Max(s.Slow, 0) / c.Step.Seconds()) // a Poisson stream's, of one step
-	return 0.5*s.Moves[0] + 0.5*s.Moves[1] + 0.02*s.Slow + 0.1*noise + 1e-9
+	return 0.5*s.Moves[0] + 0.5*s.Moves[1] + 0.02*s.Slow + 0.1*s.poisson(s.Slow, c) + 1e-9
 }
 
 // upper returns the quantile around a point: by the errors seen, once there are enough, and until then by a tenth of
-// the point and the noise of a Poisson stream over one step, whichever is more.
+// the point and the noise of a Poisson stream, whichever is more.
 func (s *State) upper(r *Record, point, scale float64, c Config) float64 {
 	if len(r.Errors) >= minErrors {
 		return math.Max(point, point+scale*r.Quantile)
 	}
-	const z = 1.6 // normal quantile at 0.95, both the present and the coming step being noisy
-	return math.Max(1.1*point, point+z*math.Sqrt(point/c.Step.Seconds()))
+	const z = 1.8 // normal quantile at 0.9, times √2: both the present and the coming value are noisy
+	return math.Max(1.1*point, point+z*s.poisson(point, c))
 }
 
 // quantile returns the conformal rank quantile, the ⌈(n+1)q⌉-th smallest.

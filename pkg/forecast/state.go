@@ -13,6 +13,8 @@ type Config struct {
 	Step time.Duration
 	// Quantile is that of Forecast.Upper, 0 to 1.
 	Quantile float64
+	// Disabled leaves forecasting out of decisions.
+	Disabled bool
 }
 
 const (

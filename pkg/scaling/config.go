@@ -70,6 +70,8 @@ type Input struct {
 	// Now is the instant, Current the number of replicas asked for at present, Unschedulable those without a node.
 	Now                    time.Time
 	Current, Unschedulable int32
+	// Lead is how long a replica ordered now takes until it serves.
+	Lead time.Duration
 	// Needed is what demand needs, as a real number.
 	Needed float64
 	// State is the planner's memory, the present proposal included; it must not be changed.

@@ -126,7 +126,7 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	}
 	x := capacity.Interval{
 		Seconds: later.Time.Sub(earlier.Time).Seconds(),
-		Running: (r0 + r1) / 2, Waiting: math.Min(w0, w1), Finished: finished, KV: -1,
+		Running: (r0 + r1) / 2, Grown: r1 - r0, Waiting: math.Min(w0, w1), Finished: finished, KV: -1,
 	}
 	x.Prompt, _ = signals.Increase(earlier, later, signals.PromptTokens)
 	x.Generated, _ = signals.Increase(earlier, later, signals.GenerationTokens)

@@ -207,7 +207,11 @@ func startOf(r *Replica) time.Time {
 // predictive is what demand one lead time ahead needs, as a real number of replicas; zero without a forecast.
 func (t *tick) predictive(reactive float64) float64 {
 	f := t.decision.Forecast
-	if !f.Known() {
+	switch {
+	case t.planner.config.Forecast.Disabled:
+		t.step("forecast", -1, "disabled by the spec")
+		return 0
+	case !f.Known():
 		t.step("forecast", -1, "none yet")
 		return 0
 	}
@@ -248,7 +252,10 @@ func (t *tick) conclude(needed, reactive float64) {
 func (t *tick) constrain(needed float64, wanted int32) {
 	d := &t.decision
 	t.state.Proposals = t.state.Proposals.Append(timeseries.Sample{Time: t.obs.Time, Value: float64(wanted)}, longestPeriod)
-	in := Input{Now: t.obs.Time, Current: t.obs.Desired, Unschedulable: d.Unschedulable, Needed: needed, State: t.state}
+	in := Input{
+		Now: t.obs.Time, Current: t.obs.Desired, Unschedulable: d.Unschedulable,
+		Lead: d.LeadTime.P90, Needed: needed, State: t.state,
+	}
 	for _, c := range t.planner.config.Constraints {
 		r := c.Apply(in, wanted)
 		if r.Reason == "" {

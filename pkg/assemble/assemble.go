@@ -1,0 +1,145 @@
+// Package assemble turns a validated InferenceAutoscaler into a planner. It is the only place where API types meet the
+// core; it does no I/O and reads no clock.
+package assemble
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
+	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// Options are what the service sets for all targets.
+type Options struct {
+	// Interval is the time between two ticks; demand is forecast in steps of it.
+	Interval time.Duration
+}
+
+// Planner returns the planner of a spec that has its defaults, or every fault that the schema cannot see.
+func Planner(ia *v1alpha1.InferenceAutoscaler, o Options) (*scaling.Planner, error) {
+	c, err := Config(ia, o)
+	if err != nil {
+		return nil, err
+	}
+	return scaling.NewPlanner(c)
+}
+
+// Config returns the planner's configuration of a spec that has its defaults, or every fault that the schema cannot
+// see.
+func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error) {
+	spec := &ia.Spec
+	c := scaling.Default()
+	var faults []error
+	fault := func(err error) { faults = append(faults, err) }
+
+	c.Paused = spec.Paused
+	c.Staleness = spec.Metrics.StalenessBound.Duration
+	if o.Interval > 0 {
+		c.Forecast.Step = o.Interval
+	}
+	quantile, err := spec.Forecast.Quantile.Fraction()
+	fault(at("spec.forecast.quantile", err))
+	c.Forecast.Quantile = quantile
+	c.Forecast.Disabled = spec.Forecast.Disabled
+	c.LeadTime = leadTime(spec.LeadTime)
+	c.Capacity, err = capacityConfig(spec)
+	fault(err)
+	up, down := spec.Behavior.ScaleUpRules(), spec.Behavior.ScaleDownRules()
+	c.Window = seconds(*down.StabilizationWindowSeconds)
+	schedules, err := schedules(spec.Schedules)
+	fault(err)
+	c.Constraints = []scaling.Constraint{
+		constraint.Tolerance{Up: up.Tolerance.AsApproximateFloat64(), Down: down.Tolerance.AsApproximateFloat64()},
+		constraint.Stabilization{Up: seconds(*up.StabilizationWindowSeconds), Down: c.Window},
+		constraint.GPUs{},
+		constraint.Rate{Up: rules(up), Down: rules(down)},
+		constraint.Bounds{Min: *spec.MinReplicas, Max: spec.MaxReplicas, Schedules: schedules},
+	}
+	return c, errors.Join(faults...)
+}
+
+// at names the field of an error.
+func at(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
+
+func leadTime(l v1alpha1.LeadTime) leadtime.Config {
+	c := leadtime.Config{Prior: l.PriorOrDefault()}
+	if l.Override != nil {
+		c.Override = l.Override.Duration
+	}
+	return c
+}
+
+func capacityConfig(spec *v1alpha1.InferenceAutoscalerSpec) (capacity.Config, error) {
+	attainment, err := spec.SLO.Attainment.Fraction()
+	c := capacity.Config{Attainment: attainment}
+	if spec.SLO.TPOT != nil {
+		c.TPOT = spec.SLO.TPOT.Duration
+	}
+	if q := spec.Capacity.RequestsPerSecond; q != nil {
+		c.RequestsPerSecond = q.AsApproximateFloat64()
+	}
+	if q := spec.Capacity.TokensPerSecond; q != nil {
+		c.TokensPerSecond = q.AsApproximateFloat64()
+	}
+	return c, at("spec.slo.attainment", err)
+}
+
+func rules(r v1alpha1.ScalingRules) constraint.Rules {
+	out := constraint.Rules{Select: constraint.Select(*r.SelectPolicy)}
+	for _, p := range r.Policies {
+		out.Policies = append(out.Policies, constraint.Policy{
+			Value: p.Value, Percent: p.Type == v1alpha1.ScalingPolicyPercent, Period: seconds(p.PeriodSeconds),
+		})
+	}
+	return out
+}
+
+var weekdays = map[v1alpha1.Weekday]time.Weekday{
+	"Sunday": time.Sunday, "Monday": time.Monday, "Tuesday": time.Tuesday, "Wednesday": time.Wednesday,
+	"Thursday": time.Thursday, "Friday": time.Friday, "Saturday": time.Saturday,
+}
+
+func schedules(ss []v1alpha1.Schedule) ([]constraint.Schedule, error) {
+	var out []constraint.Schedule
+	var faults []error
+	for i, s := range ss {
+		field := func(name string, err error) { faults = append(faults, at(fmt.Sprintf("spec.schedules[%d].%s", i, name), err)) }
+		c := constraint.Schedule{Name: s.Name, Min: bound(s.MinReplicas), Max: bound(s.MaxReplicas)}
+		var err error
+		c.Location, err = time.LoadLocation(s.TimeZone)
+		field("timeZone", err)
+		c.Start, err = constraint.ParseClock(s.Start)
+		field("start", err)
+		c.End, err = constraint.ParseClock(s.End)
+		field("end", err)
+		for _, d := range s.Days {
+			day, ok := weekdays[d]
+			if !ok {
+				field("days", fmt.Errorf("%q is not a day of the week, write for example Monday", d))
+			}
+			c.Days = append(c.Days, day)
+		}
+		out = append(out, c)
+	}
+	return out, errors.Join(faults...)
+}
+
+// bound returns a schedule's bound, negative where it sets none.
+func bound(n *int32) int32 {
+	if n == nil {
+		return -1
+	}
+	return *n
+}
