@@ -1,0 +1,159 @@
+// Command emulator plays vLLM: one replica on an address, or every emulated Pod
+// of a cluster.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/simulations/emulator"
+)
+
+type flags struct {
+	profile, model         string
+	streamInterval         int
+	loadTime               time.Duration
+	listen                 string
+	grace                  time.Duration
+	kubeconfig, namespace  string
+	admin                  string
+	seed                   int64
+	jitter                 float64
+	maxSeqs, batchedTokens int
+}
+
+func parse() flags {
+	var f flags
+	flag.StringVar(&f.profile, "profile", "llama-3.1-8b-h100", "serving profile: "+strings.Join(replay.ProfileNames(), ", "))
+	flag.StringVar(&f.model, "model", "", "served model name (default: the profile's)")
+	flag.IntVar(&f.streamInterval, "stream-interval", emulator.DefaultStreamInterval, "tokens per streamed chunk")
+	flag.IntVar(&f.maxSeqs, "max-num-seqs", 0, "sequences in the batch (default: the profile's)")
+	flag.IntVar(&f.batchedTokens, "max-num-batched-tokens", 0, "tokens per step (default: the profile's)")
+	flag.DurationVar(&f.loadTime, "load-time", 30*time.Second, "time to load the model; for pods the median where no annotation says otherwise")
+	flag.StringVar(&f.listen, "listen", "", "serve one replica on this address, for example :8000")
+	flag.DurationVar(&f.grace, "grace", 30*time.Second, "how long running streams may go on after SIGTERM, with -listen")
+	flag.StringVar(&f.kubeconfig, "kubeconfig", "", "serve every pod labelled "+emulator.EngineSelector+" of this cluster")
+	flag.StringVar(&f.namespace, "namespace", "", "only pods of this namespace")
+	flag.StringVar(&f.admin, "admin", "", "loopback address for fault injection, with -kubeconfig")
+	flag.Int64Var(&f.seed, "seed", 1, "decides the load times, with -kubeconfig")
+	flag.Float64Var(&f.jitter, "load-jitter", 0.1, "sigma of the lognormal load time, with -kubeconfig")
+	flag.Parse()
+	return f
+}
+
+func main() {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, parse(), log); err != nil {
+		log.Error("emulator failed", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, f flags, log *slog.Logger) error {
+	profile, err := replay.ProfileNamed(f.profile)
+	if err != nil {
+		return err
+	}
+	profile.StreamInterval = f.streamInterval
+	if f.maxSeqs > 0 {
+		profile.MaxNumSeqs = f.maxSeqs
+	}
+	if f.batchedTokens > 0 {
+		profile.MaxNumBatchedTokens = f.batchedTokens
+	}
+	options := emulator.Options{Profile: profile, ModelName: f.model}
+	switch {
+	case (f.listen == "") == (f.kubeconfig == ""):
+		return errors.New("give either -listen or -kubeconfig")
+	case f.listen != "":
+		return single(ctx, f, options, log)
+	default:
+		return fleet(ctx, f, options, log)
+	}
+}
+
+// single serves one replica. After SIGTERM it refuses new work, lets running
+// streams finish and keeps its metric page up meanwhile.
+func single(ctx context.Context, f flags, options emulator.Options, log *slog.Logger) error {
+	pod, err := emulator.New(options)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- pod.Serve(listener) }()
+	loaded := time.AfterFunc(f.loadTime, func() {
+		pod.MarkLoaded()
+		log.Info("loaded", "profile", options.Profile.Name)
+	})
+	defer loaded.Stop()
+	log.Info("loading", "address", listener.Addr().String(), "time", f.loadTime)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("draining", "streams", pod.Inflight())
+	grace, cancel := context.WithTimeout(context.Background(), f.grace)
+	defer cancel()
+	return errors.Join(pod.Drain(grace), pod.Shutdown(grace))
+}
+
+func fleet(ctx context.Context, f flags, options emulator.Options, log *slog.Logger) error {
+	config, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig)
+	if err != nil {
+		return err
+	}
+	config.QPS, config.Burst = 50, 100 // many pods may become ready at once
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	fleet, err := emulator.NewFleet(emulator.FleetOptions{
+		Client: client, Namespace: f.namespace, Engine: options, Log: log,
+		LoadTime: f.loadTime, LoadJitter: f.jitter, Seed: f.seed,
+	})
+	if err != nil {
+		return err
+	}
+	if f.admin != "" {
+		if err := serveAdmin(ctx, f.admin, fleet.Admin()); err != nil {
+			return err
+		}
+	}
+	log.Info("serving pods", "selector", emulator.EngineSelector, "namespace", f.namespace)
+	return fleet.Run(ctx)
+}
+
+func serveAdmin(ctx context.Context, address string, h http.Handler) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		return errors.Join(fmt.Errorf("admin address %s is not loopback", address), listener.Close())
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	return nil
+}

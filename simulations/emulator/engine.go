@@ -1,0 +1,222 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+)
+
+// errRestarted ends the streams of an engine that was restarted or closed.
+var errRestarted = errors.New("engine stopped")
+
+// engine runs a replica against the real clock: one goroutine sleeps until the
+// replica's next event and hands events to the streams they belong to.
+type engine struct {
+	options Options
+	wake    chan struct{} // capacity 1: there is something new to look at
+
+	mu      sync.Mutex
+	replica *replay.Replica
+	created time.Time // of the replica: the start of its counters
+	streams map[uint64]*stream
+	lastID  uint64
+	totals  totals
+}
+
+// totals are the counters that the replica does not know.
+type totals struct {
+	stopped, length, aborted uint64
+	maxTokens, parallel      replay.Histogram // params_max_tokens, params_n
+}
+
+func newEngine(o Options) (*engine, error) {
+	e := &engine{options: o, wake: make(chan struct{}, 1), streams: map[uint64]*stream{}}
+	return e, e.restart()
+}
+
+// restart replaces the replica by a fresh one; streams under way fail.
+func (e *engine) restart() error {
+	fresh, err := replay.NewReplica(e.options.Profile)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, s := range e.streams {
+		s.fail(errRestarted)
+		delete(e.streams, id)
+	}
+	e.replica, e.created = fresh, time.Now()
+	e.totals = totals{
+		maxTokens: replay.NewHistogram(replay.TokenBounds(e.options.Profile.MaxModelLen)),
+		parallel:  replay.NewHistogram(replay.TokenBounds(20)),
+	}
+	e.nudge()
+	return nil
+}
+
+// run delivers events until ctx ends.
+func (e *engine) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if next := e.pump(); !next.IsZero() {
+			timer.Reset(time.Until(next))
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-e.wake:
+		}
+	}
+}
+
+// pump delivers what is due and returns the time to look again.
+func (e *engine) pump() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(time.Now())
+	return e.replica.NextEvent()
+}
+
+func (e *engine) advance(now time.Time) {
+	for _, event := range e.replica.Advance(now) {
+		s, ok := e.streams[event.ID]
+		if !ok {
+			continue
+		}
+		done := event.Kind == replay.Finished
+		if done {
+			delete(e.streams, event.ID)
+			e.finished(s)
+		}
+		s.deliver(event.Tokens, done)
+	}
+}
+
+func (e *engine) finished(s *stream) {
+	if s.reason == "stop" {
+		e.totals.stopped++
+	} else {
+		e.totals.length++
+	}
+	e.totals.maxTokens.Observe(float64(s.maxTokens), 1)
+	e.totals.parallel.Observe(1, 1)
+}
+
+func (e *engine) nudge() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// submit starts a request; the stream receives its tokens.
+func (e *engine) submit(req replay.Request, s *stream) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lastID++
+	req.ID, s.id = e.lastID, e.lastID
+	if err := e.replica.Submit(time.Now(), req); err != nil {
+		return err
+	}
+	e.streams[s.id] = s
+	e.nudge()
+	return nil
+}
+
+// cancel drops a request whose client has gone; late calls do no harm.
+func (e *engine) cancel(s *stream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.streams[s.id] != s {
+		return
+	}
+	delete(e.streams, s.id)
+	e.advance(time.Now())
+	e.replica.Cancel(s.id)
+	e.totals.aborted++
+	e.nudge()
+}
+
+// snapshot is everything the metric page needs, at one instant.
+type snapshot struct {
+	stats   replay.Stats
+	totals  totals
+	created time.Time
+}
+
+func (e *engine) snapshot() snapshot {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(time.Now())
+	out := snapshot{stats: e.replica.Stats(), totals: e.totals, created: e.created}
+	out.totals.maxTokens = out.totals.maxTokens.Clone()
+	out.totals.parallel = out.totals.parallel.Clone()
+	return out
+}
+
+func (e *engine) inflight() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.streams)
+}
+
+// stream carries the tokens of one request from the engine to its handler.
+// Tokens that the handler has not fetched yet add up.
+type stream struct {
+	id        uint64
+	reason    string // how it will finish: "stop" or "length"
+	maxTokens int
+	ready     chan struct{} // capacity 1: something to take
+
+	mu     sync.Mutex
+	tokens int
+	done   bool
+	err    error
+}
+
+func newStream(maxTokens int, reason string) *stream {
+	return &stream{reason: reason, maxTokens: maxTokens, ready: make(chan struct{}, 1)}
+}
+
+func (s *stream) deliver(tokens int, done bool) {
+	s.mu.Lock()
+	s.tokens += tokens
+	s.done = s.done || done
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *stream) fail(err error) {
+	s.mu.Lock()
+	s.err = err
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *stream) signal() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for tokens, the end, or the client's departure.
+func (s *stream) next(ctx context.Context) (tokens int, done bool, err error) {
+	select {
+	case <-ctx.Done():
+		return 0, false, ctx.Err()
+	case <-s.ready:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tokens, s.tokens = s.tokens, 0
+	return tokens, s.done, s.err
+}

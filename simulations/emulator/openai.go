@@ -1,0 +1,286 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+)
+
+const (
+	maxBody             = 8 << 20 // bytes
+	charactersPerToken  = 4
+	defaultOutputTokens = 128 // where a model would stop by itself
+	filler              = " tok"
+)
+
+// completion is a parsed request of either endpoint.
+type completion struct {
+	chat   bool
+	stream bool
+	usage  bool // a usage chunk at the end of the stream
+	req    replay.Request
+	max    int    // max_tokens
+	reason string // how it will finish
+}
+
+// body is the part of the OpenAI request that matters here.
+type body struct {
+	Model         string          `json:"model"`
+	Prompt        json.RawMessage `json:"prompt"`
+	Messages      json.RawMessage `json:"messages"`
+	MaxTokens     *int            `json:"max_tokens"`
+	MaxCompletion *int            `json:"max_completion_tokens"`
+	Stream        bool            `json:"stream"`
+	IgnoreEOS     bool            `json:"ignore_eos"`
+	StreamOptions struct {
+		IncludeUsage bool `json:"include_usage"`
+	} `json:"stream_options"`
+}
+
+// apiError is an answer in the API's own error format.
+type apiError struct {
+	status  int
+	message string
+}
+
+func (e apiError) Error() string { return e.message }
+
+func badRequest(format string, args ...any) error {
+	return apiError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+func (p *PodServer) parse(w http.ResponseWriter, r *http.Request, chat bool) (completion, error) {
+	var b body
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&b); err != nil {
+		return completion{}, badRequest("body: %v", err)
+	}
+	if b.Model != "" && b.Model != p.options.ModelName {
+		return completion{}, apiError{http.StatusNotFound, fmt.Sprintf("the model %q does not exist; served is %q", b.Model, p.options.ModelName)}
+	}
+	c := completion{chat: chat, stream: b.Stream, usage: b.StreamOptions.IncludeUsage}
+	text := b.Prompt
+	if chat {
+		text = b.Messages
+	}
+	if len(text) == 0 {
+		return completion{}, badRequest("prompt or messages missing")
+	}
+	var err error
+	if c.req.PromptTokens, err = headerCount(r, PromptTokensHeader, max(1, len(text)/charactersPerToken)); err != nil {
+		return completion{}, err
+	}
+	if c.req.CachedTokens, err = headerCount(r, CachedTokensHeader, 0); err != nil {
+		return completion{}, err
+	}
+	natural, err := headerCount(r, OutputTokensHeader, defaultOutputTokens)
+	if err != nil {
+		return completion{}, err
+	}
+	return c, p.length(&c, b, natural)
+}
+
+// length settles how many tokens come out and why it ends there.
+func (p *PodServer) length(c *completion, b body, natural int) error {
+	c.max = 16 // the completions API's default
+	if c.chat {
+		c.max = p.options.Profile.MaxModelLen - c.req.PromptTokens
+	}
+	for _, given := range []*int{b.MaxTokens, b.MaxCompletion} {
+		if given != nil {
+			c.max = *given
+		}
+	}
+	if c.max < 1 {
+		return badRequest("max_tokens must be at least 1, got %d", c.max)
+	}
+	c.req.OutputTokens, c.reason = c.max, "length"
+	if !b.IgnoreEOS && natural < c.max {
+		c.req.OutputTokens, c.reason = natural, "stop"
+	}
+	return nil
+}
+
+func headerCount(r *http.Request, name string, otherwise int) (int, error) {
+	given := r.Header.Get(name)
+	if given == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil || n < 0 {
+		return 0, badRequest("%s: %q is not a count of tokens", name, given)
+	}
+	return n, nil
+}
+
+// complete serves one completion from parsing to its last byte.
+func (p *PodServer) complete(w http.ResponseWriter, r *http.Request, chat bool) {
+	c, err := p.parse(w, r, chat)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	s := newStream(c.max, c.reason)
+	if err := p.engine.submit(c.req, s); err != nil {
+		if errors.Is(err, replay.ErrTooLong) || errors.Is(err, replay.ErrBadRequest) {
+			err = badRequest("%v", err)
+		}
+		writeError(w, err)
+		return
+	}
+	defer p.engine.cancel(s)
+	answer := newAnswer(c, s.id, p.options.ModelName)
+	if c.stream {
+		answer.stream(w, r, s)
+		return
+	}
+	answer.whole(w, r, s)
+}
+
+// answer writes one response.
+type answer struct {
+	completion
+	head string // of every chunk
+	id   string
+	kind string
+	made int64 // Unix seconds
+	name string
+	buf  []byte
+}
+
+func newAnswer(c completion, id uint64, model string) *answer {
+	a := &answer{completion: c, id: fmt.Sprintf("cmpl-%d", id), kind: "text_completion", made: time.Now().Unix(), name: model}
+	if c.chat {
+		a.id, a.kind = "chat"+a.id, "chat.completion"
+	}
+	chunk := a.kind
+	if c.chat {
+		chunk += ".chunk"
+	}
+	a.head = fmt.Sprintf(`data: {"id":%q,"object":%q,"created":%d,"model":%q,"choices":[`, a.id, chunk, a.made, model)
+	return a
+}
+
+// stream writes server-sent events as tokens come.
+func (a *answer) stream(w http.ResponseWriter, r *http.Request, s *stream) {
+	flusher := http.NewResponseController(w)
+	produced := 0
+	for {
+		tokens, done, err := s.next(r.Context())
+		if err != nil {
+			abandon(r, err)
+			return
+		}
+		if produced == 0 {
+			w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+			a.opening()
+		}
+		produced += tokens
+		a.chunk(tokens, done)
+		if done {
+			a.ending(produced)
+		}
+		if _, err := w.Write(a.buf); err != nil {
+			return // the client has gone; cancelling frees its KV blocks
+		}
+		if done {
+			return // the server flushes with the end of the body
+		}
+		if err := flusher.Flush(); err != nil {
+			return
+		}
+		a.buf = a.buf[:0]
+	}
+}
+
+// abandon drops the connection of a stream that the engine gave up, as a
+// crashing server does; a client that left needs nothing.
+func abandon(r *http.Request, err error) {
+	if errors.Is(err, errRestarted) && r.Context().Err() == nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// opening is the chunk that carries the role and no text.
+func (a *answer) opening() {
+	if a.chat {
+		a.buf = append(a.buf, a.head...)
+		a.buf = append(a.buf, `{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}`+"\n\n"...)
+	}
+}
+
+func (a *answer) chunk(tokens int, done bool) {
+	before, after := `{"index":0,"text":"`, `"`
+	if a.chat {
+		before, after = `{"index":0,"delta":{"content":"`, `"}`
+	}
+	a.buf = append(append(a.buf, a.head...), before...)
+	for range tokens {
+		a.buf = append(a.buf, filler...)
+	}
+	a.buf = append(append(a.buf, after...), `,"logprobs":null,"finish_reason":`...)
+	if done {
+		a.buf = strconv.AppendQuote(a.buf, a.reason)
+	} else {
+		a.buf = append(a.buf, "null"...)
+	}
+	a.buf = append(a.buf, "}]}\n\n"...)
+}
+
+func (a *answer) ending(produced int) {
+	if a.usage {
+		a.buf = append(a.buf, a.head...)
+		a.buf = append(a.buf, `],"usage":`...)
+		a.buf = append(a.buf, a.usageBlock(produced)...)
+		a.buf = append(a.buf, "}\n\n"...)
+	}
+	a.buf = append(a.buf, "data: [DONE]\n\n"...)
+}
+
+func (a *answer) usageBlock(produced int) string {
+	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d}`, a.req.PromptTokens, a.req.PromptTokens+produced, produced)
+}
+
+// whole answers with one JSON document when everything is computed.
+func (a *answer) whole(w http.ResponseWriter, r *http.Request, s *stream) {
+	produced := 0
+	for done := false; !done; {
+		var tokens int
+		var err error
+		if tokens, done, err = s.next(r.Context()); err != nil {
+			abandon(r, err)
+			return
+		}
+		produced += tokens
+	}
+	text := strings.Repeat(filler, produced)
+	choice := map[string]any{"index": 0, "finish_reason": a.reason, "logprobs": nil, "text": text}
+	if a.chat {
+		delete(choice, "text")
+		choice["message"] = map[string]string{"role": "assistant", "content": text}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"id": a.id, "object": a.kind, "created": a.made, "model": a.name,
+		"choices": []any{choice}, "usage": json.RawMessage(a.usageBlock(produced)),
+	})
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	var known apiError
+	if errors.As(err, &known) {
+		status = known.status
+	}
+	writeJSON(w, status, map[string]any{"error": map[string]any{"message": err.Error(), "type": http.StatusText(status), "code": status}})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that has gone is not an error
+}

@@ -1,0 +1,128 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrNoEndpoint means that no replica came up while a request could wait.
+var ErrNoEndpoint = errors.New("no endpoint")
+
+// suspicion is how long an endpoint that refused a request is passed over, if
+// there is another. Without it, a dead replica, having nothing outstanding,
+// would draw all traffic.
+const suspicion = time.Second
+
+// Router picks an endpoint for each request. It is safe for concurrent use.
+type Router struct {
+	mu        sync.Mutex
+	endpoints []*endpoint
+	changed   chan struct{} // closed when endpoints come up
+	turn      uint64
+	waiting   int
+}
+
+type endpoint struct {
+	address      string
+	outstanding  int
+	last         uint64 // turn of its last pick, so that equals take turns
+	suspectUntil time.Time
+}
+
+// NewRouter makes a router without endpoints.
+func NewRouter() *Router { return &Router{changed: make(chan struct{})} }
+
+// SetEndpoints replaces the set of host:port addresses. Requests under way to an
+// address that is gone go on.
+func (r *Router) SetEndpoints(addresses []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.endpoints = slices.DeleteFunc(r.endpoints, func(e *endpoint) bool { return !slices.Contains(addresses, e.address) })
+	for _, a := range addresses {
+		if !slices.ContainsFunc(r.endpoints, func(e *endpoint) bool { return e.address == a }) {
+			r.endpoints = append(r.endpoints, &endpoint{address: a})
+		}
+	}
+	if len(r.endpoints) > 0 {
+		close(r.changed)
+		r.changed = make(chan struct{})
+	}
+}
+
+// RouterStats is what a gateway would publish.
+type RouterStats struct {
+	// Endpoints is the number of replicas known ready.
+	Endpoints int
+	// Waiting requests are held for want of an endpoint.
+	Waiting int
+	// Outstanding requests are at an endpoint.
+	Outstanding int
+}
+
+// Stats describes the router now.
+func (r *Router) Stats() RouterStats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := RouterStats{Endpoints: len(r.endpoints), Waiting: r.waiting}
+	for _, e := range r.endpoints {
+		out.Outstanding += e.outstanding
+	}
+	return out
+}
+
+// acquire picks the endpoint with the fewest outstanding requests, waiting for
+// one as long as ctx allows.
+func (r *Router) acquire(ctx context.Context) (*endpoint, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting++
+	defer func() { r.waiting-- }()
+	for len(r.endpoints) == 0 {
+		changed := r.changed
+		r.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		r.mu.Lock()
+		if ctx.Err() != nil {
+			return nil, errors.Join(ErrNoEndpoint, ctx.Err())
+		}
+	}
+	now := time.Now()
+	e := slices.MinFunc(r.endpoints, func(a, b *endpoint) int { return a.compare(b, now) })
+	r.turn++
+	e.outstanding, e.last = e.outstanding+1, r.turn
+	return e, nil
+}
+
+func (e *endpoint) compare(other *endpoint, now time.Time) int {
+	suspect, otherSuspect := e.suspectUntil.After(now), other.suspectUntil.After(now)
+	switch {
+	case suspect != otherSuspect && suspect:
+		return 1
+	case suspect != otherSuspect:
+		return -1
+	case e.outstanding != other.outstanding:
+		return e.outstanding - other.outstanding
+	case e.last < other.last:
+		return -1
+	}
+	return 1
+}
+
+func (r *Router) release(e *endpoint) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.outstanding--
+}
+
+// refused passes e over for a while.
+func (r *Router) refused(e *endpoint) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.suspectUntil = time.Now().Add(suspicion)
+}
