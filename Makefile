@@ -1,0 +1,81 @@
+# Targets for people and CI. `make help` lists them. What a target needs it builds itself, into a cache outside the tree.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+export PREHEAT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/preheat
+TOOLS := $(PREHEAT_CACHE)/tools-$(shell sha256sum .tools/go.sum | cut -c1-12)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 60s
+# Packages with goroutines of their own: tested with the race detector.
+CONCURRENT := ./pkg/controlloop/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
+	./pkg/apiservice/... ./pkg/telemetry/... ./simulations/emulator/... ./simulations/loadgen/...
+
+.PHONY: help
+help: ## List the targets.
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: build
+build: ## Build preheat into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## Run the tests, those of concurrent packages with the race detector. Needs no cluster.
+	go test $$(go list ./... | grep -vxF -f <(go list $(CONCURRENT)))
+	go test -race $(CONCURRENT)
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## Run the linters, among them those that keep the core pure.
+	$(TOOLS)/golangci-lint run ./...
+	@.ci/lint-selftest $(TOOLS)/golangci-lint
+
+.PHONY: format
+format: $(TOOLS)/golangci-lint ## Format the code.
+	$(TOOLS)/golangci-lint fmt ./...
+
+.PHONY: generate
+generate: $(TOOLS)/controller-gen ## Generate deepcopy functions and the CRD.
+	PATH="$(TOOLS):$$PATH" go generate ./pkg/api/...
+
+.PHONY: verify
+verify: generate ## Fail where generated files or go.mod are not up to date.
+	go mod tidy -diff
+	@git diff --exit-code -- pkg/api deploy/crds || { echo 'generated files are stale: run `make generate` and commit' >&2; exit 1; }
+
+.PHONY: cluster
+cluster: ## Build the control plane's binaries (8 minutes cold on 2 cores, cached).
+	simulations/cluster/build.sh controlplane >/dev/null
+
+.PHONY: e2e
+e2e: build ## Run the end-to-end tests on a real control plane; on a real node too where root allows it.
+	simulations/cluster/build.sh all >/dev/null
+	go test -tags e2e -count 1 -timeout 40m -v ./simulations/... 2>&1
+
+.PHONY: demo
+demo: build cluster ## Scale the same trace three ways on a real control plane, side by side.
+	go run ./simulations/demo $(DEMO)
+
+.PHONY: run
+run: build ## Run the service against the cluster of KUBECONFIG, with its CRDs applied.
+	bin/preheat run-local $(RUN)
+
+.PHONY: bench
+bench: ## Run the benchmarks, each beside what it is compared with.
+	go test -run '^$$' -bench . -benchtime 2s ./benchmarks/... | tee bin/bench.txt
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME.
+	@for p in $$(grep -rlE '^func Fuzz' --include '*_test.go' pkg simulations | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -c6-); do \
+	    echo "== $$p $$f"; go test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -parallel 2; done; done
+
+.PHONY: image
+image: build ## Pack the service into a container image archive, bin/preheat.tar, without a container engine.
+	cd simulations/cluster/mkimg && go build -o ../../../bin/mkimg .
+	bin/mkimg bin/preheat.tar preheat.dev/preheat:$(VERSION) /preheat=bin/preheat -- /preheat
+
+$(TOOLS)/%: .tools/go.sum
+	@echo "building $* (once)" >&2
+	@mkdir -p $(TOOLS)
+	@go -C .tools build -o $@ $$(go -C .tools list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' tool | grep '/$*$$')
+	@touch $@
