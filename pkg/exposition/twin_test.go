@@ -1,0 +1,400 @@
+package exposition
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+// The twin decodes slowly and simply: the reference parser into a flat list of samples with their labels in maps, then
+// the profile as it is written, step by step. It is for pages without duplicate samples.
+type twin struct {
+	spec    *profileSpec
+	samples map[string][]twinSample
+}
+
+type twinSample struct {
+	labels map[string]string
+	value  float64
+}
+
+func newTwin(t testing.TB, page string, p *Profile) *twin {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(page))
+	if err != nil {
+		t.Fatalf("reference parser: %v", err)
+	}
+	tw := &twin{spec: &p.spec, samples: map[string][]twinSample{}}
+	for name, family := range families {
+		for _, m := range family.Metric {
+			tw.flatten(name, m)
+		}
+	}
+	return tw
+}
+
+func (tw *twin) put(name string, labels map[string]string, value float64) {
+	tw.samples[name] = append(tw.samples[name], twinSample{labels, value})
+}
+
+func (tw *twin) flatten(name string, m *dto.Metric) {
+	labels := map[string]string{}
+	for _, l := range m.Label {
+		labels[l.GetName()] = l.GetValue()
+	}
+	switch {
+	case m.Gauge != nil:
+		tw.put(name, labels, m.Gauge.GetValue())
+	case m.Counter != nil:
+		tw.put(name, labels, m.Counter.GetValue())
+	case m.Untyped != nil:
+		tw.put(name, labels, m.Untyped.GetValue())
+	case m.Histogram != nil:
+		for _, b := range m.Histogram.Bucket {
+			withLE := maps.Clone(labels)
+			withLE["le"] = strconv.FormatFloat(b.GetUpperBound(), 'g', -1, 64)
+			tw.put(name+"_bucket", withLE, float64(b.GetCumulativeCount()))
+		}
+		tw.put(name+"_count", labels, float64(m.Histogram.GetSampleCount()))
+		tw.put(name+"_sum", labels, m.Histogram.GetSampleSum())
+	}
+}
+
+func (tw *twin) scalar(m signals.Metric) (float64, bool) {
+	for _, c := range tw.spec.Metrics[m.String()] {
+		v, onPage := tw.candidate(c)
+		if onPage {
+			return v, signals.Valid(v)
+		}
+	}
+	return 0, false
+}
+
+// candidate returns NaN for a value that is not usable.
+func (tw *twin) candidate(c candidateSpec) (v float64, onPage bool) {
+	if v, onPage = tw.term(c.termSpec); !onPage {
+		return 0, false
+	}
+	for _, plus := range c.Plus {
+		if more, ok := tw.term(plus); ok {
+			v += more
+		}
+	}
+	if c.AtMost > 0 && v > c.AtMost {
+		v = c.AtMost
+	}
+	return v, true
+}
+
+func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
+	for _, s := range tw.samples[t.Sample] {
+		keep := true
+		for name, values := range t.Where {
+			keep = keep && slices.Contains(values, s.labels[name])
+		}
+		if !keep {
+			continue
+		}
+		if len(t.Product) > 0 {
+			s.value = 1
+			for _, name := range t.Product {
+				factor, err := strconv.ParseFloat(s.labels[name], 64)
+				if err != nil || factor <= 0 {
+					return nil, false
+				}
+				s.value *= factor
+			}
+		}
+		if t.ZeroAbsent && s.value == 0 {
+			return nil, false
+		}
+		if !signals.Valid(s.value) {
+			return []twinSample{{nil, math.NaN()}}, true
+		}
+		matching = append(matching, s)
+	}
+	return matching, len(matching) > 0
+}
+
+func (tw *twin) steps(t termSpec) []stepSpec {
+	if len(t.Reduce) > 0 {
+		return t.Reduce
+	}
+	return tw.spec.Reduce
+}
+
+func (tw *twin) term(t termSpec) (float64, bool) {
+	samples, onPage := tw.matching(t)
+	if !onPage {
+		return 0, false
+	}
+	if len(samples) == 1 && math.IsNaN(samples[0].value) {
+		return math.NaN(), true
+	}
+	for _, step := range tw.steps(t) {
+		if step.Weight != "" {
+			if v, ok := tw.weighted(samples, step); ok {
+				return v, true
+			}
+		}
+		samples = twinFold(samples, step)
+	}
+	return samples[0].value, true
+}
+
+func (tw *twin) weighted(samples []twinSample, step stepSpec) (float64, bool) {
+	for _, c := range tw.spec.Metrics[step.Weight] {
+		weights, onPage := tw.matching(c.termSpec)
+		if !onPage {
+			continue
+		}
+		if math.IsNaN(weights[0].value) {
+			return 0, false
+		}
+		steps := tw.steps(c.termSpec)
+		for _, s := range steps[:len(steps)-1] {
+			weights = twinFold(weights, s)
+		}
+		above, below := 0.0, 0.0
+		for _, s := range samples {
+			w := 0.0
+			for _, candidate := range weights {
+				if candidate.labels[step.By[0]] == s.labels[step.By[0]] {
+					w += candidate.value
+				}
+			}
+			if w == 0 {
+				return 0, false
+			}
+			above += w * s.value
+			below += w
+		}
+		return above / below, true
+	}
+	return 0, false
+}
+
+func twinFold(samples []twinSample, step stepSpec) []twinSample {
+	away := slices.Concat(step.Sum, step.Max, step.Mean, step.Count)
+	groups := map[string][]float64{}
+	kept := map[string]map[string]string{}
+	for _, s := range samples {
+		labels := maps.Clone(s.labels)
+		maps.DeleteFunc(labels, func(name, value string) bool {
+			return slices.Contains(away, name) || away[0] == "*" || value == ""
+		})
+		key := fmt.Sprint(labels)
+		kept[key] = labels
+		groups[key] = append(groups[key], s.value)
+	}
+	var out []twinSample
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		values, v := groups[key], 0.0
+		for _, x := range values {
+			v += x
+		}
+		switch {
+		case step.Max != nil:
+			v = slices.Max(values)
+		case step.Mean != nil:
+			v /= float64(len(values))
+		case step.Count != nil:
+			v = float64(len(values))
+		}
+		out = append(out, twinSample{kept[key], v})
+	}
+	return out
+}
+
+// latency adds the histograms of all engines; they have the same buckets.
+func (tw *twin) latency(l signals.Latency) *signals.Histogram {
+	for _, c := range tw.spec.Latencies[l.String()] {
+		count, onPage := tw.term(termSpec{Sample: c.Sample + "_count", Where: c.Where, Reduce: sumAll})
+		if !onPage {
+			continue
+		}
+		sum, _ := tw.term(termSpec{Sample: c.Sample + "_sum", Where: c.Where, Reduce: sumAll})
+		byBound := map[float64]float64{}
+		buckets, _ := tw.matching(termSpec{Sample: c.Sample + "_bucket", Where: c.Where})
+		for _, b := range buckets {
+			le, _ := strconv.ParseFloat(b.labels["le"], 64)
+			byBound[le] += b.value
+		}
+		delete(byBound, math.Inf(1))
+		h := &signals.Histogram{Sum: sum}
+		for _, le := range slices.Sorted(maps.Keys(byBound)) {
+			h.Bounds = append(h.Bounds, le)
+			h.Counts = append(h.Counts, byBound[le])
+		}
+		h.Counts = append(h.Counts, count)
+		return h
+	}
+	return nil
+}
+
+var sumAll = []stepSpec{{Sum: []string{"*"}}}
+
+// generator writes random pages of a profile: some of its samples, for several engines and processes, in random order,
+// with values that are odd at times.
+type generator struct {
+	*rand.Rand
+	page bytes.Buffer
+}
+
+func (g *generator) value() string {
+	switch g.IntN(40) {
+	case 0:
+		return "NaN"
+	case 1:
+		return "-1"
+	case 2:
+		return "+Inf"
+	case 3:
+		return "9223372036854775794"
+	case 4:
+		return "0"
+	case 5:
+		return strconv.FormatFloat(g.Float64()*1e6, 'e', -1, 64)
+	case 6:
+		return "1.5e+006"
+	default:
+		return strconv.FormatFloat(math.Trunc(g.Float64()*1000)/8, 'f', 3, 64)
+	}
+}
+
+// labels returns label sets that differ.
+func (g *generator) labels(spec *profileSpec) []string {
+	dimensions := [][]string{{"engine", "dp_rank"}, {"pid", "tp_rank"}, {"reason", "mode", "source", "priority", "sleep_state"}}
+	values := map[string][]string{
+		"reason": {"capacity", "deferred"}, "mode": {"prefill_compute", "prefill_cache", "decode"}, "priority": {"", "1"},
+		"source": {"local_compute", "local_cache_hit"}, "sleep_state": {"awake", "discard_all"},
+	}
+	sets := []string{`model_name="m"`}
+	for _, names := range dimensions {
+		if g.IntN(3) == 0 {
+			continue
+		}
+		name := names[g.IntN(len(names))]
+		options := values[name]
+		for i := range 1 + g.IntN(4) {
+			if values[name] == nil {
+				options = append(options, strconv.Itoa(i))
+			}
+		}
+		var wider []string
+		for _, set := range sets {
+			for _, v := range options {
+				wider = append(wider, fmt.Sprintf("%s=%q,%s", name, v, set))
+			}
+		}
+		sets = wider
+	}
+	return sets
+}
+
+func (g *generator) write(spec *profileSpec) string {
+	var scalarNames, histogramNames []string
+	for _, cs := range spec.Metrics {
+		for _, c := range cs {
+			scalarNames = append(scalarNames, c.Sample)
+			for _, plus := range c.Plus {
+				scalarNames = append(scalarNames, plus.Sample)
+			}
+		}
+	}
+	for _, cs := range spec.Latencies {
+		for _, c := range cs {
+			histogramNames = append(histogramNames, c.Sample)
+		}
+	}
+	slices.Sort(scalarNames)
+	for _, name := range slices.Compact(scalarNames) {
+		// Those that are part of a histogram are written with it.
+		if g.IntN(2) == 0 && !strings.HasSuffix(name, "_count") && !strings.HasSuffix(name, "_sum") {
+			g.scalar(spec, name)
+		}
+	}
+	slices.Sort(histogramNames)
+	for _, name := range histogramNames {
+		if g.IntN(2) == 0 {
+			g.histogram(spec, name)
+		}
+	}
+	return g.page.String()
+}
+
+func (g *generator) scalar(spec *profileSpec, name string) {
+	if g.IntN(2) == 0 {
+		fmt.Fprintf(&g.page, "# TYPE %s gauge\n", name)
+	}
+	for _, set := range g.labels(spec) {
+		value := g.value()
+		if strings.HasSuffix(name, "_info") {
+			set = fmt.Sprintf(`block_size="16",num_gpu_blocks="%d",page_size="1",num_pages="%d",%s`, 100+g.IntN(900), g.IntN(3), set)
+			if g.IntN(3) == 0 {
+				set = `kv_cache_size_tokens="None",` + set
+			}
+		}
+		fmt.Fprintf(&g.page, "%s{%s} %s\n", name, set, value)
+	}
+}
+
+func (g *generator) histogram(spec *profileSpec, name string) {
+	fmt.Fprintf(&g.page, "# TYPE %s histogram\n", name)
+	for _, set := range g.labels(spec) {
+		count := 0
+		for _, le := range []string{"0.1", "0.5", "1.0", "2.5"} {
+			count += g.IntN(20)
+			fmt.Fprintf(&g.page, "%s_bucket{le=%q,%s} %d\n", name, le, set, count)
+		}
+		count += g.IntN(20)
+		fmt.Fprintf(&g.page, "%s_bucket{%s,le=\"+Inf\"} %d\n%s_count{%s} %d\n%s_sum{%s} %v\n",
+			name, set, count, name, set, count, name, set, float64(count)*g.Float64())
+	}
+}
+
+func TestDecodeEqualsItsTwin(t *testing.T) {
+	compared := 0
+	for _, engine := range mustLoad(t).Names() {
+		p := mustNamed(t, engine)
+		for seed := range uint64(400) {
+			g := &generator{Rand: rand.New(rand.NewPCG(seed, 1))}
+			page := g.write(&p.spec)
+			r, err := Decode([]byte(page), "", p)
+			if err != nil {
+				continue // a page of which nothing is usable
+			}
+			tw := newTwin(t, page, p)
+			for m := range signals.NumMetrics {
+				got, known := r.Value(m)
+				want, wantKnown := tw.scalar(m)
+				if known != wantKnown || known && !cmp.Equal(got, want, approx) {
+					t.Fatalf("%s seed %d: %v = %v %v, want %v %v\n%s", engine, seed, m, got, known, want, wantKnown, page)
+				}
+				compared++
+			}
+			for l := range signals.NumLatencies {
+				if diff := cmp.Diff(tw.latency(l), r.Histogram(l), approx); diff != "" {
+					t.Fatalf("%s seed %d: %v (-want +got):\n%s\n%s", engine, seed, l, diff, page)
+				}
+			}
+		}
+	}
+	if compared < 1000 {
+		t.Errorf("only %d values compared: the generated pages are too poor", compared)
+	}
+}
