@@ -120,7 +120,7 @@ build_node() {
 		binary $name containers 0 "no_btrfs no_devmapper no_zfs no_aufs" "-s -w -X github.com/containerd/containerd/v2/version.Version=$containerd" github.com/containerd/containerd/v2/cmd/$name
 	done
 	binary runc containers 1 "netgo osusergo seccomp" "-s -w -extldflags=-static -X main.version=${runc#v}" github.com/opencontainers/runc
-	for name in main/bridge main/loopback ipam/host-local meta/portmap; do
+	for name in main/ptp main/loopback ipam/host-local; do
 		binary "cni/${name#*/}" containers 0 "" "-s -w" $cni/$name
 	done
 	for name in pause mkimg gpuplugin; do binary $name . 0 "" "-s -w" ./$name; done

@@ -21,7 +21,7 @@ const (
 var (
 	controlPlaneBinaries = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl"}
 	nodeBinaries         = []string{"kubelet", "kube-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "runc",
-		"cni/bridge", "cni/loopback", "cni/host-local", "cni/portmap", "pause", "mkimg", "gpuplugin"}
+		"cni/ptp", "cni/loopback", "cni/host-local", "pause", "mkimg", "gpuplugin"}
 )
 
 // binaryDir returns the directory of a set of binaries once all of them are in it. dir, if given, is where to look.

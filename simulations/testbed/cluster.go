@@ -218,7 +218,10 @@ func (c *Cluster) Launch(name, path string, args ...string) error {
 	return c.launch(name, exec.Command(path, args...))
 }
 
-func (c *Cluster) launch(name string, cmd *exec.Cmd) error {
+func (c *Cluster) launch(name string, cmd *exec.Cmd) error { return c.launchFrom(c.nursery, name, cmd) }
+
+// launchFrom starts cmd under name from a nursery, in whose namespaces it then is.
+func (c *Cluster) launchFrom(n *nursery, name string, cmd *exec.Cmd) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
@@ -228,7 +231,7 @@ func (c *Cluster) launch(name string, cmd *exec.Cmd) error {
 		return fmt.Errorf("launch %s: it runs already", name)
 	}
 	c.log.Debug("launch", "component", name, "command", cmd.Args)
-	p, err := c.nursery.launch(name, filepath.Join(c.LogDir, name+".log"), cmd)
+	p, err := n.launch(name, filepath.Join(c.LogDir, name+".log"), cmd)
 	if err != nil {
 		return err
 	}
@@ -277,7 +280,9 @@ func (c *Cluster) RestartComponent(name string) error {
 	if err != nil {
 		return err
 	}
-	return c.Launch(name, p.cmd.Path, p.cmd.Args[1:]...)
+	again := exec.Command(p.cmd.Path, p.cmd.Args[1:]...)
+	again.Env = p.cmd.Env
+	return c.launchFrom(p.nursery, name, again)
 }
 
 // Exited returns a channel that is closed when the component or launched process has ended, and nil for an unknown name.

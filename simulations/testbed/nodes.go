@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -52,8 +51,8 @@ func (c *Cluster) AddGPUNodes(ctx context.Context, n, gpusPerNode int) ([]string
 		names = append(names, name)
 	}
 	for _, name := range names {
-		if err := awaitNode(ctx, client, name, ready); err != nil {
-			return names, fmt.Errorf("%w\n%s", err, c.LogTail(Kwok))
+		if err := c.awaitNode(ctx, name, Kwok, ready); err != nil {
+			return names, fmt.Errorf("add GPU node: %w", err)
 		}
 	}
 	return names, nil
@@ -96,18 +95,24 @@ func (c *Cluster) gpuNode(name string, gpus int) *corev1.Node {
 	return node
 }
 
-// awaitNode waits until a node satisfies the condition and no longer carries the taint of a node that is not ready.
-func awaitNode(ctx context.Context, client kubernetes.Interface, name string, satisfied func(*corev1.Node) bool) error {
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, nodeReadyTimeout, true, func(ctx context.Context) (bool, error) {
-		node, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
-		return err == nil && satisfied(node), nil // it may not exist yet
-	})
+// awaitNode waits until a node satisfies the condition, as long as the component that speaks for the node lives.
+func (c *Cluster) awaitNode(ctx context.Context, name, component string, satisfied func(*corev1.Node) bool) error {
+	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
-		return fmt.Errorf("node %s is not usable: %w", name, err)
+		return fmt.Errorf("wait for node %s: %w", name, err)
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, nodeReadyTimeout)
+	defer cancel()
+	return c.await(ctx, component, func(ctx context.Context) error {
+		node, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		if err == nil && !satisfied(node) {
+			err = fmt.Errorf("node %s is not usable: taints %v, conditions %v", name, node.Spec.Taints, node.Status.Conditions)
+		}
+		return err
+	})
 }
 
+// ready says whether a node is Ready and has lost the taint of one that is not.
 func ready(node *corev1.Node) bool {
 	for _, taint := range node.Spec.Taints {
 		if taint.Key == corev1.TaintNodeNotReady {

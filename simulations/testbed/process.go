@@ -24,11 +24,12 @@ const (
 type nursery struct {
 	requests chan func()
 	ended    chan struct{}
+	bind     func(*exec.Cmd) // ties a child's life to the thread's
 }
 
 // newNursery starts the thread and runs prepare on it first; what prepare changes (a namespace) is inherited by the children.
 func newNursery(prepare func() error) (*nursery, error) {
-	n := &nursery{requests: make(chan func()), ended: make(chan struct{})}
+	n := &nursery{requests: make(chan func()), ended: make(chan struct{}), bind: bindLife}
 	prepared := make(chan error)
 	go func() {
 		defer close(n.ended)
@@ -63,11 +64,12 @@ type process struct {
 	name    string
 	logFile string
 	cmd     *exec.Cmd
+	nursery *nursery      // that it was started from
 	done    chan struct{} // closed when it has ended; err is set then
 	err     error
 }
 
-// launch starts cmd under name with its output appended to logFile; it dies with this program.
+// launch starts cmd under name; what it prints is appended to logFile, unless cmd has another place for its output.
 func (n *nursery) launch(name, logFile string, cmd *exec.Cmd) (*process, error) {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -78,11 +80,11 @@ func (n *nursery) launch(name, logFile string, cmd *exec.Cmd) (*process, error) 
 		cmd.Stdout = log
 	}
 	cmd.Stderr = log
-	bindLife(cmd)
+	n.bind(cmd)
 	if err := n.start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &process{name: name, logFile: logFile, cmd: cmd, done: make(chan struct{})}
+	p := &process{name: name, logFile: logFile, cmd: cmd, nursery: n, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.done)
