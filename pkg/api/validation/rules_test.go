@@ -36,48 +36,49 @@ const target = "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: vl
 // bounded is a valid start of a spec, to which a case adds what it is about.
 const bounded = target + "maxReplicas: 8\n"
 
-func TestGoodSpecsAreAdmitted(t *testing.T) {
-	cases := map[string]string{
-		"the smallest spec":                bounded,
-		"minReplicas equal to maxReplicas": bounded + "minReplicas: 8",
-		"no replicas in mode Own":          bounded + "mode: Own\nminReplicas: 0",
-		"mode Floor":                       bounded + "mode: Floor",
-		"paused":                           bounded + "paused: true",
-		"a StatefulSet": `
+var goodSpecs = map[string]string{
+	"the smallest spec":                bounded,
+	"minReplicas equal to maxReplicas": bounded + "minReplicas: 8",
+	"no replicas in mode Own":          bounded + "mode: Own\nminReplicas: 0",
+	"mode Floor":                       bounded + "mode: Floor",
+	"paused":                           bounded + "paused: true",
+	"a StatefulSet": `
 scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: vllm}
 maxReplicas: 1`,
-		"a custom kind in a group of its own": `
+	"a custom kind in a group of its own": `
 scaleTargetRef: {apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, name: llama-405b}
 maxReplicas: 1`,
-		"a kind of the core group": `
+	"a kind of the core group": `
 scaleTargetRef: {apiVersion: v1, kind: ReplicationController, name: old.one}
 maxReplicas: 1`,
-		"a whole SLO":                              bounded + "slo: {ttft: 800ms, tpot: 0.08s, attainment: 99.5%}",
-		"the largest SLO":                          bounded + "slo: {ttft: 1h, tpot: 1m, attainment: 99.999%}",
-		"the smallest attainment":                  bounded + "slo: {attainment: 50.1%}",
-		"a duration as Go writes it":               bounded + "slo: {ttft: 1m0s, tpot: 1m0.0s}",
-		"capacity in requests":                     bounded + `capacity: {requestsPerSecond: "2.5"}`,
-		"capacity in tokens":                       bounded + "capacity: {tokensPerSecond: 6k}",
-		"capacity as a whole number":               bounded + "capacity: {tokensPerSecond: 6000}",
-		"capacity below one":                       bounded + "capacity: {requestsPerSecond: 250m}",
-		"a fixed lead time":                        bounded + "leadTime: {override: 4m30s}",
-		"a prior lead time of a day":               bounded + "leadTime: {prior: 24h}",
-		"an engine profile unknown to us":          bounded + "metrics: {engine: tensorrt-llm}",
-		"a port by number":                         bounded + "metrics: {port: 8000, path: /metrics, scheme: https, stalenessBound: 10m}",
-		"a port by name":                           bounded + "metrics: {port: http-metrics, stalenessBound: 5s}",
-		"the lowest quantile":                      bounded + "forecast: {quantile: 50%}",
-		"the highest quantile":                     bounded + "forecast: {quantile: 99.9%, disabled: true}",
-		"behavior as in a HorizontalPodAutoscaler": bounded + "behavior:\n" + indent(fullBehavior),
-		"a tolerance of nothing":                   bounded + "behavior: {scaleUp: {tolerance: 0}}",
-		"a schedule with a floor":                  scheduled(`{name: day, timeZone: Europe/Berlin, days: [Monday, Friday], start: "08:30", end: "18:00", minReplicas: 4}`),
-		"a schedule over midnight":                 scheduled(`{name: night, start: "22:00", end: "06:00", maxReplicas: 2}`),
-		"a schedule of a whole day":                scheduled(`{name: sunday, days: [Sunday], start: "00:00", end: "24:00", maxReplicas: 1}`),
-		"a schedule with equal bounds":             scheduled(`{name: fixed, start: "08:00", end: "09:00", minReplicas: 3, maxReplicas: 3}`),
-		"a schedule at the ceiling of the spec":    scheduled(`{name: peak, start: "08:00", end: "09:00", minReplicas: 8, maxReplicas: 8}`),
-		"a schedule to nothing in mode Own":        scheduled(`{name: closed, start: "08:00", end: "09:00", minReplicas: 0}`) + "mode: Own",
-		"a ceiling below spec.minReplicas where the schedule has its own floor": scheduled(`{name: low, start: "08:00", end: "09:00", minReplicas: 1, maxReplicas: 1}`) + "minReplicas: 2",
-	}
-	for name, spec := range cases {
+	"a whole SLO":                              bounded + "slo: {ttft: 800ms, tpot: 0.08s, attainment: 99.5%}",
+	"the largest SLO":                          bounded + "slo: {ttft: 1h, tpot: 1m, attainment: 99.999%}",
+	"the smallest attainment":                  bounded + "slo: {attainment: 50.1%}",
+	"a duration as Go writes it":               bounded + "slo: {ttft: 1m0s, tpot: 1m0.0s}",
+	"capacity in requests":                     bounded + `capacity: {requestsPerSecond: "2.5"}`,
+	"capacity in tokens":                       bounded + "capacity: {tokensPerSecond: 6k}",
+	"capacity as a whole number":               bounded + "capacity: {tokensPerSecond: 6000}",
+	"capacity below one":                       bounded + "capacity: {requestsPerSecond: 250m}",
+	"a fixed lead time":                        bounded + "leadTime: {override: 4m30s}",
+	"a prior lead time of a day":               bounded + "leadTime: {prior: 24h}",
+	"an engine profile unknown to us":          bounded + "metrics: {engine: tensorrt-llm}",
+	"a port by number":                         bounded + "metrics: {port: 8000, path: /metrics, scheme: https, stalenessBound: 10m}",
+	"a port by name":                           bounded + "metrics: {port: http-metrics, stalenessBound: 5s}",
+	"the lowest quantile":                      bounded + "forecast: {quantile: 50%}",
+	"the highest quantile":                     bounded + "forecast: {quantile: 99.9%, disabled: true}",
+	"behavior as in a HorizontalPodAutoscaler": bounded + "behavior:\n" + indent(fullBehavior),
+	"a tolerance of nothing":                   bounded + "behavior: {scaleUp: {tolerance: 0}}",
+	"a schedule with a floor":                  scheduled(`{name: day, timeZone: Europe/Berlin, days: [Monday, Friday], start: "08:30", end: "18:00", minReplicas: 4}`),
+	"a schedule over midnight":                 scheduled(`{name: night, start: "22:00", end: "06:00", maxReplicas: 2}`),
+	"a schedule of a whole day":                scheduled(`{name: sunday, days: [Sunday], start: "00:00", end: "24:00", maxReplicas: 1}`),
+	"a schedule with equal bounds":             scheduled(`{name: fixed, start: "08:00", end: "09:00", minReplicas: 3, maxReplicas: 3}`),
+	"a schedule at the ceiling of the spec":    scheduled(`{name: peak, start: "08:00", end: "09:00", minReplicas: 8, maxReplicas: 8}`),
+	"a schedule to nothing in mode Own":        scheduled(`{name: closed, start: "08:00", end: "09:00", minReplicas: 0}`) + "mode: Own",
+	"a ceiling below spec.minReplicas where the schedule has its own floor": scheduled(`{name: low, start: "08:00", end: "09:00", minReplicas: 1, maxReplicas: 1}`) + "minReplicas: 2",
+}
+
+func TestGoodSpecsAreAdmitted(t *testing.T) {
+	for name, spec := range goodSpecs {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Parse(manifest(spec)); err != nil {
 				t.Errorf("refused: %v\n%s", err, manifest(spec))

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	_ "time/tzdata" // the API server carries the time zones with it: without them a valid zone would be refused here
 
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
