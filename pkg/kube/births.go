@@ -1,0 +1,108 @@
+package kube
+
+import (
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// births remembers each pod's first readiness. The Ready condition has only the last transition: a pod that lost its
+// readiness for a moment, or whose engine crashed and loaded again, would else look like a start that took days.
+type births struct {
+	mu  sync.Mutex
+	all map[types.UID]birth
+}
+
+// birth is what is known of how a pod came to serve.
+type birth struct {
+	// unborn: it was seen before it had ever been ready, so that the next readiness is the first.
+	unborn bool
+	// served: it has been ready.
+	served bool
+	// ready is when it was first ready, zero where that was not seen; containers are as they were then.
+	ready      time.Time
+	containers []corev1.ContainerStatus
+}
+
+// see takes notice of a pod and returns its birth.
+func (b *births) see(pod *corev1.Pod) birth {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	seen, ok := b.all[pod.UID]
+	if ok && seen.served {
+		return seen
+	}
+	seen, known := bear(pod, seen.unborn)
+	if known {
+		if b.all == nil {
+			b.all = map[types.UID]birth{}
+		}
+		b.all[pod.UID] = seen
+	}
+	return seen
+}
+
+// bear returns the birth that a pod shows, and whether it is worth remembering.
+func bear(pod *corev1.Pod, unborn bool) (birth, bool) {
+	at, isReady := conditionTrueSince(pod, corev1.PodReady)
+	switch {
+	case !isReady:
+		return birth{unborn: unborn || neverReady(pod, at)}, unborn || neverReady(pod, at)
+	case !unborn && restarted(pod):
+		return birth{served: true}, true // seen only after a restart: this readiness need not be the first
+	}
+	return birth{served: true, ready: at, containers: pod.Status.ContainerStatuses}, true
+}
+
+// neverReady reports whether a pod that is not ready has certainly never been: no container restarted, and its Ready
+// condition last changed before its containers ran, when the kubelet first wrote it.
+func neverReady(pod *corev1.Pod, unreadySince time.Time) bool {
+	if restarted(pod) {
+		return false
+	}
+	for _, s := range pod.Status.ContainerStatuses {
+		if s.State.Running != nil && unreadySince.After(s.State.Running.StartedAt.Time) {
+			return false
+		}
+	}
+	return true
+}
+
+// restarted reports whether any container has been started more than once.
+func restarted(pod *corev1.Pod) bool {
+	for _, s := range pod.Status.ContainerStatuses {
+		if s.RestartCount > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// forget drops a pod that is gone.
+func (b *births) forget(uid types.UID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.all, uid)
+}
+
+// startedAt returns when a container was started, zero where it is not running.
+func startedAt(all []corev1.ContainerStatus, name string) time.Time {
+	for _, s := range all {
+		if s.Name == name && s.State.Running != nil {
+			return s.State.Running.StartedAt.Time
+		}
+	}
+	return time.Time{}
+}
+
+// conditionTrueSince returns when a condition last changed and whether it is True.
+func conditionTrueSince(pod *corev1.Pod, t corev1.PodConditionType) (time.Time, bool) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == t {
+			return c.LastTransitionTime.Time, c.Status == corev1.ConditionTrue
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,102 @@
+package kube
+
+import (
+	"log/slog"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/scrape"
+)
+
+// Endpoints says which pods to scrape: those of every target that serve, or have served and may again. A pod that is
+// still starting has no page yet. It is safe for concurrent use.
+type Endpoints struct {
+	targets *Targets
+	views   *views
+	pods    pods
+	births  *births
+	options Options
+	log     *slog.Logger
+
+	mu sync.Mutex
+	// unlocated are the pods whose page cannot be found, so that each is told of once.
+	unlocated map[types.UID]bool
+}
+
+// Endpoints returns one endpoint for each pod, whatever the number of targets that select it.
+func (e *Endpoints) Endpoints() []scrape.Endpoint {
+	var found []scrape.Endpoint
+	seen := map[types.UID]bool{}
+	unlocated := map[types.UID]bool{}
+	for _, entry := range e.targets.list() {
+		for _, pod := range e.serving(entry.autoscaler) {
+			if seen[pod.UID] {
+				continue
+			}
+			seen[pod.UID] = true
+			endpoint, err := e.endpoint(pod, entry.autoscaler.Spec.Metrics)
+			if err != nil {
+				unlocated[pod.UID] = true
+				e.tell(pod, err)
+				continue
+			}
+			found = append(found, endpoint)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unlocated = unlocated
+	return found
+}
+
+// serving returns the pods of a target that have a page to show.
+func (e *Endpoints) serving(a *v1alpha1.InferenceAutoscaler) []*corev1.Pod {
+	seen, ok := e.views.of(idOf(a))
+	if !ok || seen.read.target != targetOf(a) {
+		return nil
+	}
+	var serving []*corev1.Pod
+	for _, pod := range e.pods.matching(a.Namespace, seen.selector) {
+		if hasPage(pod, e.births.see(pod), servingContainer(pod, a.Spec.Metrics.Port)) {
+			serving = append(serving, pod)
+		}
+	}
+	return serving
+}
+
+// hasPage reports whether a pod's engine runs and has loaded its model. A pod that is overloaded loses its readiness
+// first and is then worth looking at most, as long as it is the same process.
+func hasPage(pod *corev1.Pod, b birth, serving string) bool {
+	running := startedAt(pod.Status.ContainerStatuses, serving)
+	if finished(pod) || pod.Status.PodIP == "" || running.IsZero() || !b.served {
+		return false
+	}
+	return phaseOf(pod) == scaling.Ready || running.Equal(startedAt(b.containers, serving))
+}
+
+// endpoint returns where a pod's page is.
+func (e *Endpoints) endpoint(pod *corev1.Pod, source v1alpha1.MetricsSource) (scrape.Endpoint, error) {
+	page, _ := e.options.EnginePage(source.Engine)
+	url, err := metricsURL(pod, source, page)
+	if err != nil {
+		return scrape.Endpoint{}, err
+	}
+	profile := source.Engine
+	if profile == "auto" {
+		profile = ""
+	}
+	return scrape.Endpoint{Pod: podID(pod), URL: url, Profile: profile}, nil
+}
+
+// tell logs that a pod's page cannot be found, once for each pod.
+func (e *Endpoints) tell(pod *corev1.Pod, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.unlocated[pod.UID] {
+		e.log.Warn("cannot scrape pod", "namespace", pod.Namespace, "pod", pod.Name, "error", err)
+	}
+}

@@ -1,0 +1,85 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+	"github.com/preheat-autoscaler/preheat/pkg/store"
+)
+
+// Readings answers from memory with the newest good reading of a pod, whatever its age.
+type Readings interface {
+	Latest(id store.PodID) (*signals.Reading, bool)
+}
+
+// Observer gathers what is known of a target: the scale subresource, read anew each time, and its pods with their
+// readings, from memory. It is safe for concurrent use.
+type Observer struct {
+	targets  *Targets
+	scales   *scales
+	pods     pods
+	births   *births
+	readings Readings
+	views    *views
+	// failed is told of each target that could not be observed.
+	failed func(controlloop.TargetID, time.Time, error)
+}
+
+// Observe returns the target as it is at now. Its error has a *Fault that names what to check, and is shown in the
+// status.
+func (o *Observer) Observe(ctx context.Context, id controlloop.TargetID, now time.Time) (scaling.Observation, error) {
+	a, ok := o.targets.Autoscaler(id)
+	if !ok {
+		return scaling.Observation{}, fmt.Errorf("observe %s: the InferenceAutoscaler is gone", id)
+	}
+	obs, err := o.observe(ctx, a, now)
+	if err != nil {
+		o.failed(id, now, err)
+		return scaling.Observation{}, fmt.Errorf("observe %s: %w", id, err)
+	}
+	return obs, nil
+}
+
+func (o *Observer) observe(ctx context.Context, a *v1alpha1.InferenceAutoscaler, now time.Time) (scaling.Observation, error) {
+	read, err := o.scales.read(ctx, targetOf(a), now)
+	if err != nil {
+		return scaling.Observation{}, err
+	}
+	selector, err := read.podSelector()
+	if err != nil {
+		return scaling.Observation{}, err
+	}
+	seen := view{time: now, read: read, selector: selector}
+	obs := scaling.Observation{Time: now, Desired: read.replicas()}
+	for _, pod := range o.pods.matching(a.Namespace, selector) {
+		if finished(pod) {
+			continue
+		}
+		seen.pods = append(seen.pods, pod.UID)
+		obs.Replicas = append(obs.Replicas, o.replica(a, pod))
+	}
+	seen.existing = int32(len(obs.Replicas))
+	o.views.put(idOf(a), seen)
+	return obs, nil
+}
+
+// replica returns a pod as the planner sees it, with its newest reading.
+func (o *Observer) replica(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) scaling.Replica {
+	r := replicaOf(pod, o.births.see(pod), servingContainer(pod, a.Spec.Metrics.Port))
+	if reading, ok := o.readings.Latest(podID(pod)); ok {
+		r.Reading = reading
+	}
+	return r
+}
+
+// podID names a pod in the store.
+func podID(pod *corev1.Pod) store.PodID {
+	return store.PodID{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)}
+}

@@ -1,0 +1,175 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+// labelIndex is the index of pods by namespace and each of their labels: a selector then looks at the few pods that
+// have one of its labels and not at all of a namespace (1,000 targets in one namespace would else compare 1,000 times
+// all pods, each tick).
+const labelIndex = "label"
+
+// unindexed are labels that tell no workload from another, or every pod from every other.
+var unindexed = map[string]bool{
+	"pod-template-hash":                  true,
+	"controller-revision-hash":           true,
+	"apps.kubernetes.io/pod-index":       true,
+	"statefulset.kubernetes.io/pod-name": true,
+}
+
+// NewPodInformer returns an informer of pods, stripped by StripPod and indexed as PodIndexers says. It can be shared.
+func NewPodInformer(client kubernetes.Interface, namespace string) (cache.SharedIndexInformer, error) {
+	pods := client.CoreV1().Pods(namespace)
+	informer := cache.NewSharedIndexInformer(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return pods.List(ctx, o) },
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return pods.Watch(ctx, o)
+		},
+	}, &corev1.Pod{}, 0, PodIndexers())
+	if err := informer.SetTransform(StripPod); err != nil {
+		return nil, fmt.Errorf("set transform of pod informer: %w", err)
+	}
+	return informer, nil
+}
+
+// PodIndexers returns the indexes that the adapters need: by namespace and by label.
+func PodIndexers() cache.Indexers {
+	return cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, labelIndex: indexByLabel}
+}
+
+// indexByLabel returns one value for each label that tells workloads apart.
+func indexByLabel(obj any) ([]string, error) {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return nil, fmt.Errorf("index pod by label: got %T", obj)
+	}
+	values := make([]string, 0, len(pod.Labels))
+	for k, v := range pod.Labels {
+		if !unindexed[k] {
+			values = append(values, labelValue(pod.Namespace, k, v))
+		}
+	}
+	return values, nil
+}
+
+// labelValue is the index value of one label in one namespace.
+func labelValue(namespace, key, value string) string { return namespace + "/" + key + "=" + value }
+
+// StripPod is an informer's transform that leaves of a pod what the adapters read, to save memory: metadata without
+// managed fields and foreign annotations, ports, phase, conditions, addresses and when containers started.
+func StripPod(obj any) (any, error) {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return obj, nil
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+			Labels: pod.Labels, Annotations: ownAnnotations(pod.Annotations), OwnerReferences: pod.OwnerReferences,
+			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
+		},
+		Spec: corev1.PodSpec{Containers: stripContainers(pod.Spec.Containers)},
+		Status: corev1.PodStatus{
+			Phase: pod.Status.Phase, PodIP: pod.Status.PodIP,
+			Conditions:        stripConditions(pod.Status.Conditions),
+			ContainerStatuses: stripStatuses(pod.Status.ContainerStatuses),
+		},
+	}, nil
+}
+
+// ownAnnotations keeps the annotations that say where metrics are.
+func ownAnnotations(all map[string]string) map[string]string {
+	var kept map[string]string
+	for k, v := range all {
+		if strings.HasPrefix(k, "preheat.dev/") || strings.HasPrefix(k, "prometheus.io/") {
+			if kept == nil {
+				kept = map[string]string{}
+			}
+			kept[k] = v
+		}
+	}
+	return kept
+}
+
+func stripContainers(all []corev1.Container) []corev1.Container {
+	kept := make([]corev1.Container, len(all))
+	for i, c := range all {
+		kept[i] = corev1.Container{Name: c.Name, Ports: c.Ports}
+	}
+	return kept
+}
+
+func stripConditions(all []corev1.PodCondition) []corev1.PodCondition {
+	var kept []corev1.PodCondition
+	for _, c := range all {
+		if c.Type == corev1.PodScheduled || c.Type == corev1.PodReady {
+			kept = append(kept, corev1.PodCondition{Type: c.Type, Status: c.Status, Reason: c.Reason, LastTransitionTime: c.LastTransitionTime})
+		}
+	}
+	return kept
+}
+
+func stripStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
+	kept := make([]corev1.ContainerStatus, len(all))
+	for i, s := range all {
+		kept[i] = corev1.ContainerStatus{Name: s.Name, RestartCount: s.RestartCount, State: corev1.ContainerState{Running: s.State.Running}}
+	}
+	return kept
+}
+
+// pods answers from the pod informer's memory.
+type pods struct{ indexer cache.Indexer }
+
+// matching returns the pods of a namespace that a selector selects, by name.
+func (p pods) matching(namespace string, selector labels.Selector) []*corev1.Pod {
+	var found []*corev1.Pod
+	for _, obj := range p.candidates(namespace, selector) {
+		if pod, ok := obj.(*corev1.Pod); ok && selector.Matches(labels.Set(pod.Labels)) {
+			found = append(found, pod)
+		}
+	}
+	slices.SortFunc(found, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return found
+}
+
+// candidates returns a set of pods that contains all that a selector can match, the smallest that an index gives.
+func (p pods) candidates(namespace string, selector labels.Selector) []any {
+	var fewest []any
+	indexed := false
+	requirements, _ := selector.Requirements()
+	for _, r := range requirements {
+		value, single := r.Values().PopAny()
+		if !single || r.Values().Len() != 1 || !isEquality(r.Operator()) || unindexed[r.Key()] {
+			continue
+		}
+		objs, err := p.indexer.ByIndex(labelIndex, labelValue(namespace, r.Key(), value))
+		if err == nil && (!indexed || len(objs) < len(fewest)) {
+			fewest, indexed = objs, true
+		}
+	}
+	if indexed {
+		return fewest
+	}
+	objs, err := p.indexer.ByIndex(cache.NamespaceIndex, namespace)
+	if err != nil {
+		return nil
+	}
+	return objs
+}
+
+func isEquality(op selection.Operator) bool {
+	return op == selection.Equals || op == selection.DoubleEquals || op == selection.In
+}

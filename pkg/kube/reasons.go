@@ -1,0 +1,72 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// The reasons that only the cluster can give; they stand beside those of pkg/scaling in conditions and events.
+const (
+	// InvalidSpec: no planner can be built from the spec; nothing is scaled.
+	InvalidSpec scaling.Reason = "InvalidSpec"
+	// TargetNotFound: the object that scaleTargetRef names does not exist.
+	TargetNotFound scaling.Reason = "TargetNotFound"
+	// TargetNotScalable: the kind does not exist, has no scale subresource, or its selector says nothing.
+	TargetNotScalable scaling.Reason = "TargetNotScalable"
+	// ReadFailed and WriteFailed: the API server refused or could not be reached.
+	ReadFailed  scaling.Reason = "ReadFailed"
+	WriteFailed scaling.Reason = "WriteFailed"
+	// RivalAutoscaler: a HorizontalPodAutoscaler, ScaledObject or older InferenceAutoscaler scales the same target.
+	RivalAutoscaler scaling.Reason = "RivalAutoscaler"
+	// ForeignWrite: somebody else changed the number that Preheat had set.
+	ForeignWrite scaling.Reason = "ForeignWrite"
+	// SharedPods: pods of the target are also selected by another scale target.
+	SharedPods scaling.Reason = "SharedPods"
+	// NoAutoscaler: mode Floor finds no autoscaler whose minimum it could raise.
+	NoAutoscaler scaling.Reason = "NoAutoscaler"
+	// SoleWriter, FreshData and WithinLimits are the reasons of Conflict, Blind and Limited while they are False.
+	SoleWriter   scaling.Reason = "SoleWriter"
+	FreshData    scaling.Reason = "FreshData"
+	WithinLimits scaling.Reason = "WithinLimits"
+)
+
+// ErrMoved says that the target changed between its observation and the write, so that nothing was written; the next
+// tick sees the change. It is no fault.
+var ErrMoved = errors.New("the target changed since it was observed; left to the next tick")
+
+// Fault is an error that a person can act on. Its Message names the object, what is wrong and what to do.
+type Fault struct {
+	// Reason is the word for conditions and events.
+	Reason scaling.Reason
+	// Message is a sentence for people.
+	Message string
+	// Err is the cause, nil where there is none beside the message.
+	Err error
+}
+
+// Error returns the message with its cause.
+func (f *Fault) Error() string {
+	if f.Err == nil {
+		return f.Message
+	}
+	return fmt.Sprintf("%s: %v", f.Message, f.Err)
+}
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Conflict reports whether the fault is that somebody else scales the target too.
+func (f *Fault) Conflict() bool {
+	return f.Reason == RivalAutoscaler || f.Reason == ForeignWrite || f.Reason == SharedPods
+}
+
+// ReasonOf returns the reason of the Fault in an error's chain, empty where there is none.
+func ReasonOf(err error) scaling.Reason {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f.Reason
+	}
+	return ""
+}

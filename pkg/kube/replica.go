@@ -1,0 +1,54 @@
+package kube
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// finished reports whether a pod has ended and will not run again; such pods are no replicas.
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+}
+
+// phaseOf returns where a pod that has not ended stands in its life.
+func phaseOf(pod *corev1.Pod) scaling.Phase {
+	if pod.DeletionTimestamp != nil {
+		return scaling.Draining
+	}
+	if waitsForNode(pod) {
+		return scaling.Unschedulable
+	}
+	if _, ready := conditionTrueSince(pod, corev1.PodReady); ready {
+		return scaling.Ready
+	}
+	return scaling.Starting
+}
+
+// waitsForNode reports whether the scheduler found no node for a pod, or is told to wait by a scheduling gate (a quota
+// system such as Kueue): in both cases nobody knows how long.
+func waitsForNode(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return c.Reason == corev1.PodReasonUnschedulable || c.Reason == corev1.PodReasonSchedulingGated
+		}
+	}
+	return false
+}
+
+// replicaOf returns a pod as the planner sees it, without its reading. The serving container's start is that of the
+// first readiness, where there was one, so that it precedes ReadyAt also after a restart.
+func replicaOf(pod *corev1.Pod, b birth, serving string) scaling.Replica {
+	r := scaling.Replica{
+		ID: string(pod.UID), Name: pod.Name, Phase: phaseOf(pod),
+		Created: pod.CreationTimestamp.Time, ReadyAt: b.ready,
+	}
+	if at, scheduled := conditionTrueSince(pod, corev1.PodScheduled); scheduled {
+		r.Scheduled = at
+	}
+	r.Started = startedAt(pod.Status.ContainerStatuses, serving)
+	if !b.ready.IsZero() {
+		r.Started = startedAt(b.containers, serving)
+	}
+	return r
+}
