@@ -59,6 +59,9 @@ func (pg *page) histogramTerm(t *histogramTerm, interned *boundsTable) (*signals
 		}
 		sum = plus(sum, h)
 	}
+	if !signals.Valid(sum.Count()) || !signals.Valid(sum.Sum) {
+		return nil, invalid
+	}
 	return sum, found
 }
 
@@ -80,7 +83,7 @@ func (pg *page) gatherPart(t *histogramTerm, family int32, p part) bool {
 		b := bucket{owner: pg.key(at), part: p, value: pg.series[at].value}
 		if p == bucketPart {
 			le, err := parseFloat(pg.labelValue(at, "le"))
-			if err != nil || math.IsNaN(le) {
+			if err != nil || !signals.Valid(math.Abs(le)) && !math.IsInf(le, 1) {
 				return false
 			}
 			b.owner -= pg.hashOf(at, leLabel)

@@ -65,8 +65,11 @@ func (h *Histogram) CountAtMost(x float64) float64 {
 		return 0
 	}
 	i := sort.SearchFloat64s(h.Bounds, x)
-	if i == len(h.Bounds) {
-		return h.Counts[len(h.Bounds)-1]
+	switch {
+	case len(h.Bounds) == 0:
+		return 0
+	case i == len(h.Bounds):
+		return h.Counts[i-1]
 	}
 	lowBound, lowCount := 0.0, 0.0
 	if i > 0 {
