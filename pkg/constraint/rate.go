@@ -63,8 +63,7 @@ func limited(limit, wanted int32, direction string, denied bool) scaling.Ruling 
 	}
 }
 
-// limit returns the number up (sign +1) or down (−1) to which the policies allow to go now. As in the HPA, what was
-// already added (or removed) within a policy's period counts against it.
+// limit returns the number up (sign +1) or down (−1) to which the policies allow to go now.
 func (r Rules) limit(in scaling.Input, sign float64) int32 {
 	if r.Select == SelectDisabled {
 		return in.Current
@@ -80,25 +79,27 @@ func (r Rules) limit(in scaling.Input, sign float64) int32 {
 			best = l
 		}
 	}
+	allowed := int32(math.Min(math.Max(best, 0), math.MaxInt32))
 	if sign > 0 {
-		return max(in.Current, int32(best))
+		return max(in.Current, allowed)
 	}
-	return min(in.Current, int32(best))
+	return min(in.Current, allowed)
 }
 
-// limit is the number that one policy allows.
+// limit is the number that one policy allows: from the replicas at the period's beginning, which are the present ones
+// less what has changed since, as in the HPA. A change exactly one period ago lies before it, so that a policy of one
+// tick's length allows its value at every tick.
 func (p Policy) limit(in scaling.Input, sign float64) float64 {
-	var moved float64
-	for _, change := range in.State.Changes.Since(in.Now.Add(-p.Period)) {
-		moved += math.Max(0, sign*change.Value)
+	start := float64(in.Current)
+	for _, change := range in.State.Changes.Since(in.Now.Add(1 - p.Period)) {
+		start -= change.Value
 	}
-	start := float64(in.Current) - sign*moved
 	if !p.Percent {
-		return math.Max(0, start+sign*float64(p.Value))
+		return start + sign*float64(p.Value)
 	}
 	target := start * (1 + sign*float64(p.Value)/100)
 	if sign > 0 {
 		return math.Ceil(target)
 	}
-	return math.Max(0, math.Floor(target))
+	return math.Floor(target)
 }
