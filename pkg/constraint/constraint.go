@@ -120,7 +120,7 @@ func (c Bounds) at(now time.Time, lead time.Duration) (low int32, lowBy string, 
 	floor := int32(noBound)
 	for _, s := range c.Schedules {
 		active := s.Active(now)
-		if s.Min != noBound && s.Min > floor && (active || s.Min > c.Min && s.Active(now.Add(lead))) {
+		if s.Min != noBound && s.Min > floor && (active || s.Min > c.Min && s.begins(now, lead)) {
 			floor = s.Min
 			low, lowBy = s.Min, "schedule "+s.Name
 		}

@@ -36,14 +36,37 @@ func (s Schedule) Active(now time.Time) bool {
 	return s.on(local.Weekday()) && clock >= s.Start || s.on(yesterday) && clock < s.End
 }
 
+// begins reports whether the schedule begins within lead after now. A start that the clocks skip in spring is looked for
+// within an hour of it.
+func (s Schedule) begins(now time.Time, lead time.Duration) bool {
+	year, month, day := now.In(s.Location).Date()
+	hour, minute := int(s.Start/time.Hour), int(s.Start%time.Hour/time.Minute)
+	for ; ; day++ {
+		start := time.Date(year, month, day, hour, minute, 0, 0, s.Location)
+		if start.After(now.Add(lead)) {
+			return false
+		}
+		if start.After(now) && s.on(start.Weekday()) {
+			return true
+		}
+	}
+}
+
 func (s Schedule) on(d time.Weekday) bool { return len(s.Days) == 0 || slices.Contains(s.Days, d) }
 
 // ParseClock reads a time of day, "HH:MM", 00:00 to 24:00.
 func ParseClock(s string) (time.Duration, error) {
-	var hour, minute int
-	if n, err := fmt.Sscanf(s, "%2d:%2d", &hour, &minute); n != 2 || err != nil || len(s) != 5 ||
-		hour < 0 || minute < 0 || minute > 59 || hour > 24 || hour == 24 && minute > 0 {
+	var digits [4]int
+	ok := len(s) == 5 && s[2] == ':'
+	for i, at := range [...]int{0, 1, 3, 4} {
+		if ok = ok && '0' <= s[at] && s[at] <= '9'; ok {
+			digits[i] = int(s[at] - '0')
+		}
+	}
+	hour, minute := 10*digits[0]+digits[1], 10*digits[2]+digits[3]
+	clock := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
+	if !ok || minute > 59 || clock > 24*time.Hour {
 		return 0, fmt.Errorf("time of day %q: must be HH:MM, 00:00 to 24:00", s)
 	}
-	return time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute, nil
+	return clock, nil
 }
