@@ -109,7 +109,7 @@ func classify(err error) reason {
 // cause takes the method and URL, which are said already, off an HTTP client's error.
 func cause(err error) error {
 	var u *url.Error
-	if errors.As(err, &u) {
+	if errors.As(err, &u) && !errors.Is(err, errAddress) {
 		return u.Err
 	}
 	return err

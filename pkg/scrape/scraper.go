@@ -144,14 +144,21 @@ const (
 // spreadOut deals endpoints to the moments of an interval, by pod, so that a pod keeps its moment.
 func spreadOut(endpoints []Endpoint) (due [spread][]Endpoint) {
 	for _, e := range endpoints {
-		h := fnv.New32a()
-		for _, part := range []string{e.Pod.Namespace, "/", e.Pod.Name, "/", e.Pod.UID} {
-			_, _ = h.Write([]byte(part)) // never fails
-		}
-		at := h.Sum32() % spread
+		at := momentOf(e.Pod)
 		due[at] = append(due[at], e)
 	}
 	return due
+}
+
+// momentOf returns a pod's moment, below spread.
+func momentOf(id store.PodID) uint64 {
+	h := fnv.New64a()
+	for _, part := range []string{id.Namespace, "/", id.Name, "/", id.UID} {
+		_, _ = h.Write([]byte(part)) // never fails
+	}
+	// FNV's low bits follow the input's parity; Fibonacci hashing brings all bits to the top (Knuth, TAOCP 6.4).
+	top := h.Sum64() * 0x9E3779B97F4A7C15 >> 32
+	return top * spread >> 32
 }
 
 // refresh asks the source for the endpoints and forgets all other pods.
