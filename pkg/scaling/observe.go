@@ -66,13 +66,13 @@ func (p *Planner) learnStart(st *State, r *Replica, now *ReplicaState) {
 	st.LeadTime.Learn(start)
 }
 
-// read takes a replica's newest reading: its arrivals, and what it teaches of capacity.
+// read takes a replica's newest reading: its arrivals, and what it teaches of capacity. A frozen page is no news: the
+// reading before it grows old, and what it said holds until it is too old.
 func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
-	later := r.Reading
-	if later == nil || (now.Reading != nil && !later.Time.After(now.Reading.Time)) {
+	earlier, later := now.Reading, r.Reading
+	if later == nil || earlier != nil && (!later.Time.After(earlier.Time) || signals.Frozen(earlier, later)) {
 		return
 	}
-	earlier := now.Reading
 	now.Reading = later
 	if earlier == nil {
 		now.Arrivals, now.ArrivalsKnown = firstArrivals(r)
@@ -147,15 +147,15 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 // add takes a ready replica into what is seen.
 func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) {
 	s.ready++
-	if r.Reading == nil && !r.ReadyAt.IsZero() && at.Sub(r.ReadyAt) <= staleness {
+	if now.Reading == nil && !r.ReadyAt.IsZero() && at.Sub(r.ReadyAt) <= staleness {
 		return // its first scrape is still to come
 	}
-	if missing := missing(r, at, staleness); missing != "" {
+	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
 		s.unseen = append(s.unseen, missing)
 		return
 	}
 	s.seen++
-	waiting, running, _ := inFlight(r.Reading)
+	waiting, running, _ := inFlight(now.Reading)
 	s.waiting += waiting
 	s.running += running
 	if now.ArrivalsKnown {
@@ -164,17 +164,21 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 	}
 }
 
-// missing says what is missing of a ready replica, empty where nothing is.
-func missing(r *Replica, at time.Time, staleness time.Duration) string {
-	if r.Reading == nil {
-		return fmt.Sprintf("%s: no reading", r.Name)
+// sought are the series without which nothing is known of a replica's demand.
+var sought = [...]signals.Metric{signals.RequestsWaiting, signals.RequestsRunning, signals.RequestsFinished}
+
+// missing says what is missing of a ready replica, by the names of the series, empty where nothing is.
+func missing(name string, newest *signals.Reading, at time.Time, staleness time.Duration) string {
+	const all = "inference_requests_waiting, inference_requests_running and inference_requests_total"
+	if newest == nil {
+		return fmt.Sprintf("%s: no reading of %s", name, all)
 	}
-	if age := at.Sub(r.Reading.Time); age > staleness {
-		return fmt.Sprintf("%s: newest reading is %v old, bound %v", r.Name, age.Round(time.Second), staleness)
+	if age := at.Sub(newest.Time); age > staleness {
+		return fmt.Sprintf("%s: newest reading of %s is %v old, bound %v", name, all, age.Round(time.Second), staleness)
 	}
-	for _, m := range []signals.Metric{signals.RequestsWaiting, signals.RequestsRunning, signals.RequestsFinished} {
-		if _, ok := r.Reading.Value(m); !ok {
-			return fmt.Sprintf("%s: %s is not on its page", r.Name, m)
+	for _, m := range sought {
+		if _, ok := newest.Value(m); !ok {
+			return fmt.Sprintf("%s: %s is not on its page", name, m)
 		}
 	}
 	return ""

@@ -231,3 +231,11 @@ func HistogramIncrease(earlier, later *Reading, l Latency) *Histogram {
 	}
 	return b.minus(a)
 }
+
+// Frozen reports whether requests run and yet nothing has moved between two readings of one replica: an engine that
+// runs anything produces tokens all the time, so that the later page is a copy of an old one and no news. An idle
+// engine's page stands still by right.
+func Frozen(earlier, later *Reading) bool {
+	running, ok := later.Value(RequestsRunning)
+	return ok && running > 0 && earlier.known == later.known && earlier.values == later.values
+}

@@ -243,3 +243,27 @@ func TestHistogramIncrease(t *testing.T) {
 		})
 	}
 }
+
+func TestFrozen(t *testing.T) {
+	page := func(running, tokens float64) *Reading {
+		r := &Reading{}
+		r.Set(RequestsRunning, running)
+		r.Set(GenerationTokens, tokens)
+		return r
+	}
+	for name, tc := range map[string]struct {
+		earlier, later *Reading
+		want           bool
+	}{
+		"requests run and nothing moves":      {page(3, 100), page(3, 100), true},
+		"tokens are produced":                 {page(3, 100), page(3, 101), false},
+		"idle: nothing moves, and rightly so": {page(0, 100), page(0, 100), false},
+		"the number of running is not known":  {&Reading{}, &Reading{}, false},
+		"requests began to run since":         {page(2, 100), page(3, 100), false},
+		"a metric that was there is gone":     {page(3, 100), func() *Reading { r := &Reading{}; r.Set(RequestsRunning, 3); return r }(), false},
+	} {
+		if got := Frozen(tc.earlier, tc.later); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"sync"
 	"time"
 
@@ -51,13 +52,23 @@ func New(o Options) *Store {
 	}
 }
 
-// Put adds a reading, which must not be changed any more. One that is not newer than the pod's newest is dropped.
+// ErrFrozen is the problem of a pod whose page says that requests run while nothing on it moves.
+var ErrFrozen = errors.New("the page is frozen: requests run, but no value has changed since the last scrape")
+
+// Put adds a reading, which must not be changed any more. One that is not newer than the pod's newest is dropped; so is
+// one off a frozen page, which is remembered as a problem instead, so that what is served grows old and is then absent.
 func (s *Store) Put(id PodID, r *signals.Reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pod(id)
-	if n := len(p.readings); n > 0 && !r.Time.After(p.readings[n-1].Time) {
-		return
+	if n := len(p.readings); n > 0 {
+		switch newest := p.readings[n-1]; {
+		case !r.Time.After(newest.Time):
+			return
+		case signals.Frozen(newest, r):
+			p.failedAt, p.failure = r.Time, ErrFrozen
+			return
+		}
 	}
 	p.readings = append(p.readings, r)
 	p.trim(r.Time.Add(-s.window), r.Time.Add(-s.window-s.staleness))
