@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/template"
 	"time"
 
@@ -145,6 +147,15 @@ var apiServicesTemplate = template.Must(template.New("apiservices").Parse(apiSer
 // RegisterAPIServices makes the API server forward the group versions to the server described. It does not wait for it;
 // see [Cluster.AwaitAPIService].
 func (c *Cluster) RegisterAPIServices(ctx context.Context, s APIServices) error {
+	manifests, err := s.manifests(c.CACert())
+	if err != nil {
+		return fmt.Errorf("register APIServices: %w", err)
+	}
+	return c.Apply(ctx, manifests)
+}
+
+// manifests renders Service, APIServices and roles. The server's certificate is verified against caCert, PEM.
+func (s APIServices) manifests(caCert []byte) ([]byte, error) {
 	groups := map[string]bool{}
 	for _, gv := range s.GroupVersions {
 		groups[gv.Group] = true
@@ -153,12 +164,9 @@ func (c *Cluster) RegisterAPIServices(ctx context.Context, s APIServices) error 
 	err := apiServicesTemplate.Execute(&manifests, struct {
 		APIServices
 		CABundle string
-		Groups   map[string]bool
-	}{s, base64.StdEncoding.EncodeToString(c.CACert()), groups})
-	if err != nil {
-		return fmt.Errorf("render APIServices: %w", err)
-	}
-	return c.Apply(ctx, manifests.Bytes())
+		Groups   []string
+	}{s, base64.StdEncoding.EncodeToString(caCert), slices.Sorted(maps.Keys(groups))})
+	return manifests.Bytes(), err
 }
 
 // AwaitAPIService waits until the API server finds the group version's server available.

@@ -24,6 +24,12 @@ var (
 		"cni/ptp", "cni/loopback", "cni/host-local", "pause", "mkimg", "gpuplugin"}
 )
 
+// CanRun returns nil where Start has a chance, and otherwise ErrNotBuilt with what is missing.
+func CanRun() error {
+	_, err := binaryDir("", controlPlaneSet, controlPlaneBinaries)
+	return err
+}
+
 // binaryDir returns the directory of a set of binaries once all of them are in it. dir, if given, is where to look.
 func binaryDir(dir, set string, names []string) (string, error) {
 	script, err := buildScript()

@@ -103,7 +103,7 @@ func (o BoxOptions) withDefaults() BoxOptions {
 
 // CanRunBox returns nil where StartBox has a chance, and otherwise ErrNoBox or ErrNotBuilt with the reason.
 func CanRunBox() error {
-	if _, err := binaryDir("", controlPlaneSet, controlPlaneBinaries); err != nil {
+	if err := CanRun(); err != nil {
 		return err
 	}
 	if _, err := binaryDir("", nodeSet, nodeBinaries); err != nil {

@@ -292,27 +292,40 @@ spec: {selector: {app: simulated}, ports: [{port: 80, targetPort: http}]}
 }
 
 func TestABoxLeavesNothing(t *testing.T) {
-	before := traces(t)
+	before := machineState(t)
 	b := startBox(t, testbed.BoxOptions{})
 	loadPodServer(t, b)
 	apply(t, b.Cluster, realDeployment("web", 2, 0, ""))
 	awaitReady(t, b, "web", 2)
-	during := traces(t)
-	if len(during["processes"]) < 12 || len(during["cgroups"]) == 0 {
-		t.Fatalf("the check sees too little of a box at work: %v", during)
+	if diff := cmp.Diff(before, machineState(t)); diff != "" {
+		t.Errorf("a box at work shows outside (-before +during):\n%s", diff)
 	}
-	for _, kind := range []string{"mounts", "links", "routes", "sysctls"} {
-		if diff := cmp.Diff(before[kind], during[kind]); diff != "" {
-			t.Errorf("a box at work shows outside, %s (-before +during):\n%s", kind, diff)
-		}
+	namespace, group := pidNamespace(t, b), cgroupName(t, b)
+	// init, containerd, kubelet, kube-proxy, gpuplugin; for each of two pods a shim, a pause and a server
+	if n := len(processesOf(t, namespace, group)); n < 11 {
+		t.Fatalf("%d processes belong to the box, want at least 11", n)
+	}
+	if n := len(cgroupsNamed(t, group)); n == 0 {
+		t.Fatal("a box at work has no cgroup")
 	}
 	for range 2 { // the second call has nothing to do
 		if err := b.Stop(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(before, traces(t)); diff != "" {
-		t.Errorf("the box left traces (-before +after):\n%s", diff)
+	if diff := cmp.Diff(before, machineState(t)); diff != "" {
+		t.Errorf("the box changed the machine (-before +after):\n%s", diff)
+	}
+	left := map[string][]string{
+		"processes inside":  processesOf(t, namespace, group),
+		"processes outside": processesMentioning(t, b.RunDir),
+		"cgroups":           cgroupsNamed(t, group),
+		"files":             glob(t, b.RunDir+"*"),
+	}
+	for kind, found := range left {
+		if len(found) > 0 {
+			t.Errorf("%s are left: %v", kind, found)
+		}
 	}
 }
 
@@ -324,32 +337,78 @@ func TestBoxesStandSideBySide(t *testing.T) {
 	}
 }
 
-// traces lists everything by which a box could show outside.
-func traces(t *testing.T) map[string][]string {
+// machineState is everything of the machine outside that a box could change. Other boxes at work do not show in it.
+func machineState(t *testing.T) map[string][]string {
 	t.Helper()
-	found := map[string][]string{
-		"processes": processesMentioning(t, "preheat-testbed-"),
-		"mounts":    lines(t, "cat", "/proc/self/mounts"),
-		"links":     lines(t, "ip", "-o", "link"),
-		"routes":    lines(t, "ip", "route", "show", "table", "all"),
-		"rules":     lines(t, "nft", "list", "ruleset"),
+	return map[string][]string{
+		"mounts": lines(t, "cat", "/proc/self/mounts"),
+		"links":  lines(t, "ip", "-o", "link"),
+		"routes": lines(t, "ip", "route", "show", "table", "all"),
+		"rules":  lines(t, "nft", "list", "ruleset"),
 		"sysctls": lines(t, "cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/panic",
 			"/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/panic_on_oops"),
+		"files": slices.Concat(glob(t, "/var/lib/kubelet*"), glob(t, "/var/lib/cni*"), glob(t, "/var/log/pods*"),
+			glob(t, "/run/containerd*"), glob(t, "/opt/containerd*"), glob(t, "/run/netns/*")),
 	}
-	for kind, patterns := range map[string][]string{
-		"cgroups": {"/sys/fs/cgroup/preheat-box-*", "/sys/fs/cgroup/*/preheat-box-*"},
-		"files": {filepath.Join(os.TempDir(), "preheat-testbed-*"), "/var/lib/kubelet*", "/var/lib/cni*",
-			"/var/log/pods*", "/run/containerd*", "/opt/containerd*", "/run/netns/*"},
-	} {
-		for _, pattern := range patterns {
-			matches, err := filepath.Glob(pattern)
-			if err != nil {
-				t.Fatal(err)
-			}
-			found[kind] = append(found[kind], matches...)
+}
+
+// pidNamespace names the box's PID namespace.
+func pidNamespace(t *testing.T, b *testbed.Box) string {
+	t.Helper()
+	for _, dir := range glob(t, "/proc/[0-9]*") {
+		line, err := os.ReadFile(dir + "/cmdline")
+		if err != nil || !strings.Contains(string(line), b.RunDir+"/kubelet.yaml") {
+			continue
+		}
+		if namespace, err := os.Readlink(dir + "/ns/pid"); err == nil {
+			return namespace
+		}
+	}
+	t.Fatal("the box has no kubelet")
+	return ""
+}
+
+// processesOf lists the processes of the box: the daemons are in its PID namespace, the pods' in cgroups below its own.
+func processesOf(t *testing.T, namespace, group string) []string {
+	t.Helper()
+	var found []string
+	for _, dir := range glob(t, "/proc/[0-9]*") {
+		in, err := os.Readlink(dir + "/ns/pid")
+		groups, groupErr := os.ReadFile(dir + "/cgroup")
+		if err == nil && in == namespace || groupErr == nil && strings.Contains(string(groups), "/"+group+"/") {
+			found = append(found, dir)
 		}
 	}
 	return found
+}
+
+// cgroupName reads from the kubelet's configuration where the box's pods are.
+func cgroupName(t *testing.T, b *testbed.Box) string {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(b.RunDir, "kubelet.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(config), "cgroupRoot: /")
+	name, _, found := strings.Cut(rest, "\n")
+	if !found {
+		t.Fatal("the kubelet's configuration names no cgroup")
+	}
+	return name
+}
+
+func cgroupsNamed(t *testing.T, name string) []string {
+	t.Helper()
+	return slices.Concat(glob(t, "/sys/fs/cgroup/"+name), glob(t, "/sys/fs/cgroup/*/"+name))
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	matches, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return matches
 }
 
 func lines(t *testing.T, command string, args ...string) []string {

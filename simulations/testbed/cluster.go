@@ -274,11 +274,15 @@ func (c *Cluster) Signal(name string, sig os.Signal) error {
 	return p.signal(sig)
 }
 
-// RestartComponent starts a component or a launched process again, with the same arguments, after it has ended.
+// RestartComponent starts a component or a launched process again, with the same arguments, after it has ended. A box's
+// first process cannot be: its namespaces ended with it.
 func (c *Cluster) RestartComponent(name string) error {
 	p, err := c.process(name)
 	if err != nil {
 		return err
+	}
+	if name == BoxInit {
+		return fmt.Errorf("restart %s: a box lives once", name)
 	}
 	again := exec.Command(p.cmd.Path, p.cmd.Args[1:]...)
 	again.Env = p.cmd.Env

@@ -2,6 +2,7 @@
 # First process of a box: makes what the kubelet expects of a machine, private to the box's namespaces, says "ready" and
 # then only waits. Everything it does vanishes with it. Wants RUN, NODE_IP, NODE_NET, KWOK_PODS and PAUSE set.
 set -eu
+[ $$ = 1 ] || { echo "init.sh: not the first process of a PID namespace; outside it would cover the machine's folders" >&2; exit 1; }
 
 mount --make-rprivate /
 mount -t proc proc /proc
