@@ -8,20 +8,29 @@ import (
 
 // Advance takes demand, the mean rate since the previous call, and returns what is expected one horizon ahead. The
 // horizon is rounded up to whole steps; it keeps the one in use while it drifts by less than a quarter, since errors
-// are learned for one horizon.
+// are learned for one horizon. A demand that no load can be (negative, not finite, beyond believing) is left out as Skip
+// does.
 func (s *State) Advance(now time.Time, demand float64, horizon time.Duration, c Config) Forecast {
 	s.Resampler.Step = c.Step
 	s.setHorizon(horizon, c)
-	at := s.Resampler.At
-	steps := s.Resampler.Add(now, demand, 4*s.Horizon)
-	for i, y := range steps {
-		end := at.Truncate(c.Step).Add(time.Duration(i+1) * c.Step)
-		s.step(end, y, c)
+	if demand >= 0 && demand < unbelievable {
+		s.take(now, demand, c)
+	} else {
+		s.Skip(now)
 	}
 	if len(s.Pending) == 0 {
 		return Forecast{At: now}
 	}
 	return s.forecast(now, s.Pending[len(s.Pending)-1], c)
+}
+
+// take resamples demand and goes through the steps that have come to their end, the last of them not after now.
+func (s *State) take(now time.Time, demand float64, c Config) {
+	steps := s.Resampler.Add(now, demand, 4*s.Horizon)
+	first := now.Truncate(c.Step).Add(-time.Duration(len(steps)) * c.Step)
+	for i, y := range steps {
+		s.step(first.Add(time.Duration(i+1)*c.Step), y, c)
+	}
 }
 
 // Skip tells that nothing is known of demand up to now: the time is left out, as if it had not been.
@@ -130,7 +139,10 @@ func (s *State) profile(end time.Time, y float64) {
 	s.Minute.Num++
 }
 
-func minuteOfDay(t time.Time) int { return int(t.Unix()/60) % minutesADay }
+// minuteOfDay is that of the UTC day, also before 1970.
+func minuteOfDay(t time.Time) int {
+	return int((t.Unix()/60%minutesADay + minutesADay) % minutesADay)
+}
 
 // yesterday returns the mean of the minutes of the day around t as they were up to a day ago, false where not seen.
 func (s *State) yesterday(t time.Time) (float64, bool) {

@@ -18,9 +18,10 @@ func (s *State) predict(end time.Time, c Config) Pending {
 	last := s.smoothedLast()
 	p := Pending{Last: last, Level: math.Max(s.Slow, 1e-9), Scale: s.scale(c)}
 	p.Features = s.features(end, last, p.Level, c)
-	p.Auto = s.bounded(last + p.Level*s.Regression.predict(p.Features))
-	p.UpperLast = s.upper(&s.Last, p.Last, p.Scale, c)
-	p.UpperAuto = s.upper(&s.Auto, p.Auto, p.Scale, c)
+	most := s.most()
+	p.Auto = bounded(last+p.Level*s.Regression.predict(p.Features), most)
+	p.UpperLast = s.upper(&s.Last, p.Last, p.Scale, most, c)
+	p.UpperAuto = s.upper(&s.Auto, p.Auto, p.Scale, most, c)
 	return p
 }
 
@@ -67,12 +68,17 @@ func (s *State) features(end time.Time, last, level float64, c Config) [numFeatu
 }
 
 // bounded keeps a point forecast within what can be believed: from nothing to twice the most seen of late.
-func (s *State) bounded(point float64) float64 {
+func bounded(point, most float64) float64 {
+	return math.Min(math.Max(point, 0), 2*most)
+}
+
+// most is the largest value of late: of the newest steps and of the last day's minutes.
+func (s *State) most() float64 {
 	most := slices.Max(s.Recent)
 	for _, v := range s.Day {
 		most = math.Max(most, v)
 	}
-	return math.Min(math.Max(point, 0), 2*most)
+	return most
 }
 
 // scale is the local volatility: the mean size of a change over one horizon, of late and for longer, and 2 % of the
@@ -83,18 +89,20 @@ func (s *State) scale(c Config) float64 {
 }
 
 // upper returns the quantile around a point: by the errors seen, once there are enough, and until then by a tenth of
-// the point and the noise of a Poisson stream, whichever is more.
-func (s *State) upper(r *Record, point, scale float64, c Config) float64 {
-	if len(r.Errors) >= minErrors {
-		return math.Max(point, point+scale*r.Quantile)
-	}
+// the point and the noise of a Poisson stream, whichever is more. Errors seen are believed up to twice the most seen of
+// late: relative to a quiet hour's scale the first busy minute is an error of many thousand, which says nothing of the
+// busy hour that follows.
+func (s *State) upper(r *Record, point, scale, most float64, c Config) float64 {
 	const z = 1.8 // normal quantile at 0.9, times √2: both the present and the coming value are noisy
-	return math.Max(1.1*point, point+z*s.poisson(point, c))
+	unseen := math.Max(1.1*point, point+z*s.poisson(point, c))
+	if len(r.Errors) < minErrors {
+		return unseen
+	}
+	return math.Max(point, math.Min(point+scale*r.Quantile, math.Max(unseen, 2*most)))
 }
 
-// quantile returns the conformal rank quantile, the ⌈(n+1)q⌉-th smallest.
-func quantile(errors []float64, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(errors))
+// quantile returns the conformal rank quantile of ascending errors, the ⌈(n+1)q⌉-th smallest.
+func quantile(sorted []float64, q float64) float64 {
 	rank := int(math.Ceil(float64(len(sorted)+1) * q))
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }

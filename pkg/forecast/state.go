@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/timeseries"
@@ -26,6 +27,8 @@ const (
 	horizonSlack = 0.25
 	// maxHorizon bounds the pending forecasts, in steps.
 	maxHorizon = 720
+	// unbelievable demand, in requests per second, is a fault of what measured it; its square is still a number.
+	unbelievable = 1e15
 	// minutesADay is the length of the daily profile.
 	minutesADay = 24 * 60
 )
@@ -77,8 +80,10 @@ type Minute struct {
 // Record is how a model has done: its newest errors in units of the scale of their time, its discounted pinball loss
 // and the coverage of its quantile.
 type Record struct {
+	// Errors are a ring with the next place at Next; Sorted are the same ones in ascending order.
 	Errors   []float64
 	Next     int
+	Sorted   []float64
 	Loss     float64
 	Covered  float64
 	Weight   float64
@@ -87,13 +92,7 @@ type Record struct {
 
 // add takes the error of a due forecast; memory is the number of forecasts over which losses are averaged.
 func (r *Record) add(actual, point, upper float64, p Pending, c Config, memory float64) {
-	e := (actual - point) / p.Scale
-	if len(r.Errors) < maxErrors {
-		r.Errors = append(r.Errors, e)
-	} else {
-		r.Errors[r.Next] = e
-	}
-	r.Next = (r.Next + 1) % maxErrors
+	r.remember((actual - point) / p.Scale)
 	k := 1 - 1/memory
 	r.Loss = k*r.Loss + pinball(actual, upper, c.Quantile)
 	r.Covered *= k
@@ -101,7 +100,21 @@ func (r *Record) add(actual, point, upper float64, p Pending, c Config, memory f
 		r.Covered++
 	}
 	r.Weight = k*r.Weight + 1
-	r.Quantile = quantile(r.Errors, c.Quantile)
+	r.Quantile = quantile(r.Sorted, c.Quantile)
+}
+
+// remember puts an error in the place of the oldest.
+func (r *Record) remember(e float64) {
+	if len(r.Errors) < maxErrors {
+		r.Errors = append(r.Errors, e)
+	} else {
+		oldest, _ := slices.BinarySearch(r.Sorted, r.Errors[r.Next])
+		r.Sorted = slices.Delete(r.Sorted, oldest, oldest+1)
+		r.Errors[r.Next] = e
+	}
+	r.Next = (r.Next + 1) % maxErrors
+	place, _ := slices.BinarySearch(r.Sorted, e)
+	r.Sorted = slices.Insert(r.Sorted, place, e)
 }
 
 // loss returns the mean pinball loss.
