@@ -166,13 +166,13 @@ type SLO struct {
 type Capacity struct {
 	// requestsPerSecond is how many requests one replica can complete per second. Fits when requests are much alike.
 	// Unit: requests per second and replica. Example: "2.5"
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="requestsPerSecond must be above 0; write for example \"2.5\""
+	// +kubebuilder:validation:XValidation:rule="string(self).matches('^[0-9]{1,9}([.][0-9]{1,6})?[numkMG]?$') && quantity(string(self)).isGreaterThan(quantity('0'))",message="requestsPerSecond must be above 0, a plain number or one with a suffix such as k or m; write for example \"2.5\""
 	// +optional
 	RequestsPerSecond *resource.Quantity `json:"requestsPerSecond,omitempty"`
 
 	// tokensPerSecond is how many tokens, prompt and generation together, one replica can process per second.
 	// Fits when the lengths of requests differ. Unit: tokens per second and replica. Example: 6k
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="tokensPerSecond must be above 0; write for example 6000 or 6k"
+	// +kubebuilder:validation:XValidation:rule="string(self).matches('^[0-9]{1,9}([.][0-9]{1,6})?[numkMG]?$') && quantity(string(self)).isGreaterThan(quantity('0'))",message="tokensPerSecond must be above 0, a plain number or one with a suffix such as k or m; write for example 6000 or 6k"
 	// +optional
 	TokensPerSecond *resource.Quantity `json:"tokensPerSecond,omitempty"`
 }
@@ -198,7 +198,7 @@ type LeadTime struct {
 }
 
 // MetricsSource says where the metric page of an engine is found on a pod. Each absent field is taken from the pod's
-// annotation preheat.dev/metrics-port, -path or -scheme, and then from what the engine does by itself.
+// annotations, and then from what the engine does by itself.
 type MetricsSource struct {
 	// engine is the inference engine: auto, vllm, sglang, or the name of another engine profile.
 	// auto tells the engine by the names of its metrics. Default: auto.
@@ -209,21 +209,22 @@ type MetricsSource struct {
 	Engine string `json:"engine,omitempty"`
 
 	// port is the number or the name of the container port that serves the metric page.
-	// Default: the pod's annotation preheat.dev/metrics-port, then the engine's own port (vLLM 8000, SGLang 30000).
+	// Default: the pod's annotation preheat.dev/metrics-port or prometheus.io/port, then a container port named metrics or
+	// http, then the engine's own port (vLLM 8000, SGLang 30000).
 	// Example: 8000
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? (self >= 1 && self <= 65535) : self.matches('^([a-z0-9]|[a-z0-9][-a-z0-9]{0,13}[a-z0-9])$') && self.matches('[a-z]')",message="port must be a number from 1 to 65535 without quotes, or the name of a container port of at most 15 lower-case letters, digits and '-'; write for example 8000 or http"
 	// +optional
 	Port *intstr.IntOrString `json:"port,omitempty"`
 
 	// path is the path of the metric page.
-	// Default: the pod's annotation preheat.dev/metrics-path, then /metrics.
+	// Default: the pod's annotation preheat.dev/metrics-path or prometheus.io/path, then /metrics.
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^/[^ ?#]*$')",message="path must start with '/' and have no query; write for example /metrics"
 	// +optional
 	Path string `json:"path,omitempty"`
 
 	// scheme is http or https. Certificates of pods are not verified, since pods have none that could be.
-	// Default: the pod's annotation preheat.dev/metrics-scheme, then http.
+	// Default: the pod's annotation preheat.dev/metrics-scheme or prometheus.io/scheme, then http.
 	// +optional
 	Scheme Scheme `json:"scheme,omitempty"`
 

@@ -147,6 +147,8 @@ var badSpecs = map[string]badSpec{
 	"a capacity of no requests":                  {bounded + "capacity: {requestsPerSecond: 0}", "spec.capacity.requestsPerSecond", "requestsPerSecond must be above 0"},
 	"a capacity of no tokens":                    {bounded + `capacity: {tokensPerSecond: "-5"}`, "spec.capacity.tokensPerSecond", "tokensPerSecond must be above 0"},
 	"a capacity in words":                        {bounded + "capacity: {tokensPerSecond: many}", "spec.capacity.tokensPerSecond", "should match"},
+	"a capacity of astronomical size":            {bounded + `capacity: {tokensPerSecond: "1E99999999"}`, "spec.capacity.tokensPerSecond", "a plain number"},
+	"a tolerance of astronomical smallness":      {bounded + `behavior: {scaleUp: {tolerance: "1e-99999999"}}`, "spec.behavior.scaleUp.tolerance", "ratio from 0 to below 1"},
 	"a capacity that only looks like a quantity": {bounded + "capacity: {tokensPerSecond: 1e1.5}", "spec.capacity.tokensPerSecond", "tokensPerSecond must be above 0"},
 
 	"a fixed and a prior lead time": {bounded + "leadTime: {override: 4m, prior: 5m}", "spec.leadTime", "not both"},

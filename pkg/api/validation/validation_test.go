@@ -189,6 +189,7 @@ func TestShippedSamplesAreAdmitted(t *testing.T) {
 func FuzzWhatIsAdmittedCanBeDecoded(f *testing.F) {
 	f.Add("1h", "99%", "2.5", "Europe/Berlin")
 	f.Add("1.5s", "99.5%", "1e3", "Etc/UTC")
+	f.Add("2m", "99.9%", "1E99999999", "UTC")
 	f.Add("9999999h", "50.1%", "1e1.5", "Local")
 	f.Fuzz(func(t *testing.T, duration, percent, quantity, zone string) {
 		a := map[string]any{
