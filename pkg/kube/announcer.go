@@ -40,7 +40,7 @@ func (n *announcer) decided(a *v1alpha1.InferenceAutoscaler, last *told, d scali
 		return
 	}
 	moved := d.Replicas != d.Current && (!last.any || last.replicas != d.Replicas)
-	news := d.Reason != last.reason && !calm[d.Reason] && n.due(last, d.Time) || last.fault
+	news := (last.fault || d.Reason != last.reason && !calm[d.Reason]) && n.due(last, d.Time)
 	if !moved && !news {
 		return
 	}

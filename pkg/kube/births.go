@@ -19,6 +19,8 @@ type births struct {
 type birth struct {
 	// unborn: it was seen before it had ever been ready, so that the next readiness is the first.
 	unborn bool
+	// missed: it may have been ready before it was first seen, so that the next readiness need not be the first.
+	missed bool
 	// served: it has been ready.
 	served bool
 	// ready is when it was first ready, zero where that was not seen; containers are as they were then.
@@ -34,26 +36,27 @@ func (b *births) see(pod *corev1.Pod) birth {
 	if ok && seen.served {
 		return seen
 	}
-	seen, known := bear(pod, seen.unborn)
-	if known {
-		if b.all == nil {
-			b.all = map[types.UID]birth{}
-		}
-		b.all[pod.UID] = seen
+	if b.all == nil {
+		b.all = map[types.UID]birth{}
 	}
+	seen = bear(pod, seen)
+	b.all[pod.UID] = seen
 	return seen
 }
 
-// bear returns the birth that a pod shows, and whether it is worth remembering.
-func bear(pod *corev1.Pod, unborn bool) (birth, bool) {
+// bear returns the birth that a pod shows after what was seen of it before.
+func bear(pod *corev1.Pod, before birth) birth {
 	at, isReady := conditionTrueSince(pod, corev1.PodReady)
 	switch {
+	case !isReady && (before.unborn || before.missed):
+		return before
 	case !isReady:
-		return birth{unborn: unborn || neverReady(pod, at)}, unborn || neverReady(pod, at)
-	case !unborn && restarted(pod):
-		return birth{served: true}, true // seen only after a restart: this readiness need not be the first
+		never := neverReady(pod, at)
+		return birth{unborn: never, missed: !never}
+	case before.missed || !before.unborn && restarted(pod):
+		return birth{served: true}
 	}
-	return birth{served: true, ready: at, containers: pod.Status.ContainerStatuses}, true
+	return birth{served: true, ready: at, containers: pod.Status.ContainerStatuses}
 }
 
 // neverReady reports whether a pod that is not ready has certainly never been: no container restarted, and its Ready

@@ -29,7 +29,7 @@ type Clients struct {
 	Scales      scale.ScalesGetter
 	Mapper      meta.RESTMapper
 	Autoscalers Autoscalers
-	// AutoscalerInformer keeps the InferenceAutoscalers; whoever made it need not run it.
+	// AutoscalerInformer keeps the InferenceAutoscalers. It must not run yet: Cluster.Start runs it.
 	AutoscalerInformer cache.SharedIndexInformer
 }
 

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -137,8 +138,8 @@ func (o *own) settle(r scaleRead, mem *owned, replicas int32, err error) (bool, 
 
 // refused reports whether an error of the API server says for certain that nothing was written.
 func refused(err error) bool {
-	status, ok := err.(apierrors.APIStatus)
-	return ok && status.Status().Code >= 400 && status.Status().Code < 500
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Code >= 400 && status.Status().Code < 500
 }
 
 // writeFault explains why something could not be written.
