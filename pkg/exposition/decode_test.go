@@ -347,6 +347,17 @@ sglang:num_requests_total 4
 `,
 			want: map[string]float64{"requests_total": 4},
 		},
+		"SGLang's newest gauges give pages and their size": {
+			engine: "sglang",
+			page: `sglang:num_pages{dp_rank="0",tp_rank="0"} 100
+sglang:num_pages{dp_rank="0",tp_rank="1"} 100
+sglang:num_pages{dp_rank="1",tp_rank="2"} 100
+sglang:page_size{dp_rank="0",tp_rank="0"} 64
+sglang:page_size{dp_rank="1",tp_rank="2"} 64
+sglang:cache_config_info{page_size="64",num_pages="100"} 1
+`,
+			want: map[string]float64{"kv_cache_capacity_tokens": 12800},
+		},
 		"SGLang 0.4 counts finished requests in its latency histogram": {
 			engine: "sglang",
 			page: `sglang:e2e_request_latency_seconds_sum{model_name="m"} 3.1e+06
@@ -476,6 +487,21 @@ vllm:inter_token_latency_seconds_sum 0.2
 				t.Errorf("%v (-want +got):\n%s", c.latency, diff)
 			}
 		})
+	}
+}
+
+func TestAHistogramBeyondAllEnginesIsUnknown(t *testing.T) {
+	var page strings.Builder
+	for i := range maxBuckets + 1 {
+		fmt.Fprintf(&page, "vllm:time_to_first_token_seconds_bucket{le=\"%d\"} 1\n", i)
+	}
+	page.WriteString("vllm:time_to_first_token_seconds_count 1\nvllm:time_to_first_token_seconds_sum 1\nvllm:num_preemptions_total 1\n")
+	r, err := Decode([]byte(page.String()), "", mustNamed(t, "vllm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := r.Histogram(signals.TTFT); h != nil {
+		t.Errorf("a histogram of %d buckets is kept", len(h.Bounds))
 	}
 }
 

@@ -107,13 +107,19 @@ func sortBuckets(bs []bucket) {
 	}
 }
 
-// assemble makes a histogram of the sorted samples of one series; nil where its sum or both its count and +Inf bucket
-// are missing, as on a torn page. Where a count is lower than the one before it, that one stands.
+// maxBuckets bounds the memory of one histogram; the most that an engine is known to show is 1,024 (TGI).
+const maxBuckets = 2048
+
+// assemble makes a histogram of the sorted samples of one series; nil where it has more than maxBuckets, or where its
+// sum or both its count and +Inf bucket are missing, as on a torn page. Where a count is lower than the one before it, that one stands.
 func assemble(bs []bucket, scale float64, interned *boundsTable) *signals.Histogram {
 	bounds := make([]float64, 0, 32) // on the stack for all engines known
 	n := 0
 	for n < len(bs) && bs[n].part == bucketPart {
 		n++
+	}
+	if n > maxBuckets {
+		return nil
 	}
 	total, hasTotal, sum, hasSum := totals(bs[n:])
 	counts := make([]float64, 0, n+1)

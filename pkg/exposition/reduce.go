@@ -17,7 +17,7 @@ type point struct {
 	at int32
 }
 
-// outcome says what became of a candidate.
+// outcome says what became of a term or candidate; of several, the least counts.
 type outcome uint8
 
 const (
@@ -38,32 +38,27 @@ func (pg *page) firstPresent(p *program, candidates []candidate) (float64, bool)
 	return 0, false
 }
 
+// candidate evaluates a candidate. It is absent where any of its terms is, and then not invalid.
 func (pg *page) candidate(p *program, c *candidate) (float64, outcome) {
-	v, got := pg.term(p, &c.term)
-	if got != found {
-		return 0, got
-	}
+	v, worst := pg.term(p, &c.term)
 	for i := range c.plus {
-		switch more, got := pg.term(p, &c.plus[i]); got {
-		case invalid:
-			return 0, invalid
-		case found:
+		if more, got := pg.term(p, &c.plus[i]); got != absent {
 			v += more
+			worst = min(worst, got)
 		}
 	}
 	for i := range c.times {
 		by, got := pg.term(p, &c.times[i])
-		if got != found {
-			return 0, got
-		}
 		v *= by
+		worst = min(worst, got)
 	}
 	for i := range c.over {
 		by, got := pg.term(p, &c.over[i])
-		if got != found {
-			return 0, got
-		}
 		v /= by
+		worst = min(worst, got)
+	}
+	if worst != found {
+		return 0, worst
 	}
 	if c.atMost > 0 {
 		v = math.Min(v, c.atMost)
@@ -95,18 +90,20 @@ func (pg *page) term(p *program, t *term) (float64, outcome) {
 
 // gather selects the series of a term and applies its folds.
 func (pg *page) gather(points []point, t *term) ([]point, outcome) {
+	worst := found
 	for at := pg.families[t.family].head; at >= 0; at = pg.series[at].next {
 		if !pg.selected(at, t.where) {
 			continue
 		}
 		v, got := pg.seriesValue(at, t)
-		if got != found {
-			return points[:0], got
-		}
+		worst = min(worst, got)
 		points = append(points, point{key: pg.key(at), value: v, n: 1, at: at})
 	}
-	if len(points) == 0 {
+	switch {
+	case len(points) == 0:
 		return points, absent
+	case worst != found:
+		return points[:0], worst
 	}
 	points = group(points, firstOf)
 	for _, f := range t.folds {

@@ -94,6 +94,13 @@ func (tw *twin) candidate(c candidateSpec) (v float64, onPage bool) {
 			v += more
 		}
 	}
+	for _, times := range c.Times {
+		by, ok := tw.term(times)
+		if !ok {
+			return 0, false
+		}
+		v *= by
+	}
 	if c.AtMost > 0 && v > c.AtMost {
 		v = c.AtMost
 	}
@@ -101,6 +108,7 @@ func (tw *twin) candidate(c candidateSpec) (v float64, onPage bool) {
 }
 
 func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
+	bad := false
 	for _, s := range tw.samples[t.Sample] {
 		keep := true
 		for name, values := range t.Where {
@@ -122,10 +130,11 @@ func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
 		if t.ZeroAbsent && s.value == 0 {
 			return nil, false
 		}
-		if !signals.Valid(s.value) {
-			return []twinSample{{nil, math.NaN()}}, true
-		}
+		bad = bad || !signals.Valid(s.value)
 		matching = append(matching, s)
+	}
+	if bad {
+		return []twinSample{{nil, math.NaN()}}, true
 	}
 	return matching, len(matching) > 0
 }
@@ -311,8 +320,8 @@ func (g *generator) write(spec *profileSpec) string {
 	for _, cs := range spec.Metrics {
 		for _, c := range cs {
 			scalarNames = append(scalarNames, c.Sample)
-			for _, plus := range c.Plus {
-				scalarNames = append(scalarNames, plus.Sample)
+			for _, other := range slices.Concat(c.Plus, c.Times) {
+				scalarNames = append(scalarNames, other.Sample)
 			}
 		}
 	}

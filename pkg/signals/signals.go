@@ -226,10 +226,42 @@ func HistogramIncrease(earlier, later *Reading, l Latency) *Histogram {
 	if a == nil || b == nil || !a.sameBounds(b) {
 		return nil
 	}
-	if restarted(earlier, later) || b.Count() < a.Count() {
+	if histogramReset(earlier, later, l) {
 		return b
 	}
 	return b.minus(a)
+}
+
+// histogramReset reports whether a distribution that both know began anew between them.
+func histogramReset(earlier, later *Reading, l Latency) bool {
+	return restarted(earlier, later) || later.Histogram(l).Count() < earlier.Histogram(l).Count()
+}
+
+// HistogramIncreases returns what was observed over the readings of one replica, which are in order of time: the sum
+// of HistogramIncrease from each that knows the distribution to the next such. It is nil where that is nothing.
+func HistogramIncreases(readings []*Reading, l Latency) *Histogram {
+	var sum *Histogram
+	var from, last *Reading // from is the first since the last reset
+	for _, r := range readings {
+		h := r.Histogram(l)
+		switch {
+		case h == nil:
+			continue
+		case last == nil:
+			from = r
+		case !h.sameBounds(last.Histogram(l)):
+			sum = Merge(sum, last.Histogram(l).minus(from.Histogram(l)))
+			from = r
+		case histogramReset(last, r, l):
+			sum = Merge(sum, last.Histogram(l).minus(from.Histogram(l)), h)
+			from = r
+		}
+		last = r
+	}
+	if last == from {
+		return sum
+	}
+	return Merge(sum, last.Histogram(l).minus(from.Histogram(l)))
 }
 
 // Frozen reports whether requests run and yet nothing has moved between two readings of one replica: an engine that

@@ -2,6 +2,7 @@ package signals
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -266,4 +267,61 @@ func TestFrozen(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
+}
+
+// The twin of HistogramIncreases adds step by step.
+func TestHistogramIncreasesEqualsItsSteps(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		readings := randomReadings(rng)
+		var want *Histogram
+		var last *Reading
+		for _, r := range readings {
+			if r.Histogram(TTFT) == nil {
+				continue
+			}
+			if last != nil {
+				want = Merge(want, HistogramIncrease(last, r, TTFT))
+			}
+			last = r
+		}
+		if diff := cmp.Diff(want, HistogramIncreases(readings, TTFT)); diff != "" {
+			t.Fatalf("seed %d: HistogramIncreases (-want +got):\n%s", seed, diff)
+		}
+	}
+	if got := HistogramIncreases(nil, TTFT); got != nil {
+		t.Errorf("of no readings = %v, want nil", got)
+	}
+}
+
+// randomReadings are of an engine that restarts at times, now and then with other buckets, and of which some pages
+// lack the distribution.
+func randomReadings(rng *rand.Rand) []*Reading {
+	bounds := [][]float64{{1, 2}, {1, 2, 4}}[rng.IntN(2)]
+	counts := make([]float64, len(bounds)+1)
+	started := time.Unix(1e9, 0)
+	var readings []*Reading
+	for range rng.IntN(15) {
+		if rng.IntN(6) == 0 {
+			counts = make([]float64, len(bounds)+1)
+			started = started.Add(time.Minute)
+		}
+		if rng.IntN(12) == 0 {
+			bounds = append([]float64{0.5}, bounds...)
+			counts = make([]float64, len(bounds)+1)
+			started = started.Add(time.Minute)
+		}
+		add := 0.0
+		for i := range counts {
+			add += float64(rng.IntN(5))
+			counts[i] += add
+		}
+		r := &Reading{Started: started}
+		if rng.IntN(5) > 0 {
+			h := Histogram{Bounds: bounds, Counts: counts}
+			r.SetHistogram(TTFT, h.clone())
+		}
+		readings = append(readings, r)
+	}
+	return readings
 }

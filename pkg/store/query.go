@@ -2,6 +2,7 @@ package store
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
@@ -139,21 +140,18 @@ func (g *group) addHistogram(readings []*signals.Reading) {
 	g.observed = signals.Merge(g.observed, observed)
 }
 
-// observations returns what was observed over the readings, each step reset-safe; a step between different buckets is
-// left out. The newest reading must know the distribution. The histogram is nil where nothing was observed.
+// observations returns what was observed over the readings, reset-safe, nil where that is nothing. The newest reading
+// must know the distribution, and another one.
 func observations(readings []*signals.Reading, l signals.Latency) (sum *signals.Histogram, first, last *signals.Reading, ok bool) {
-	for _, r := range readings {
-		if r.Histogram(l) == nil {
-			continue
-		}
-		if first == nil {
-			first = r
-		} else {
-			sum = signals.Merge(sum, signals.HistogramIncrease(last, r, l))
-		}
-		last = r
+	i := slices.IndexFunc(readings, func(r *signals.Reading) bool { return r.Histogram(l) != nil })
+	if i < 0 {
+		return nil, nil, nil, false
 	}
-	return sum, first, last, first != last && last == readings[len(readings)-1]
+	first, last = readings[i], readings[len(readings)-1]
+	if first == last || last.Histogram(l) == nil {
+		return nil, nil, nil, false
+	}
+	return signals.HistogramIncreases(readings[i:], l), first, last, true
 }
 
 // result returns what has been accumulated, false where nothing was or it has no value.
