@@ -17,9 +17,9 @@ type sight struct {
 	ready, seen int
 	unseen      []string
 	// arrivals is the offered load in requests per second over the measured replicas, those that are seen and whose
-	// rates are known.
-	arrivals float64
-	measured int
+	// rates are known. Unmeasured ones are seen, but have been read only once although they are not new.
+	arrivals             float64
+	measured, unmeasured int
 	// waiting and running are the requests in the seen replicas.
 	waiting, running float64
 }
@@ -91,12 +91,28 @@ func inFlight(r *signals.Reading) (waiting, running float64, ok bool) {
 	return waiting, running, okW && okR
 }
 
+// restarted reports whether the engine began anew between two readings; what was in flight is lost then.
+func restarted(earlier, later *signals.Reading) bool {
+	for _, m := range [...]signals.Metric{signals.RequestsFinished, signals.GenerationTokens} {
+		was, okWas := earlier.Value(m)
+		is, okIs := later.Value(m)
+		if okWas && okIs && is < was {
+			return true
+		}
+	}
+	return !earlier.Started.IsZero() && later.Started.After(earlier.Started)
+}
+
 // arrivals returns the offered load between two readings in requests per second: what was finished and what the
-// requests in flight grew by. Served throughput alone would hide what queues up.
+// requests in flight grew by. Served throughput alone would hide what queues up. After a restart all that is there has
+// arrived since.
 func arrivals(earlier, later *signals.Reading) (float64, bool) {
 	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
 	w0, r0, ok0 := inFlight(earlier)
 	w1, r1, ok1 := inFlight(later)
+	if restarted(earlier, later) {
+		w0, r0 = 0, 0
+	}
 	seconds := later.Time.Sub(earlier.Time).Seconds()
 	if !ok || !ok0 || !ok1 || seconds <= 0 {
 		return 0, false
@@ -116,12 +132,13 @@ func firstArrivals(r *Replica) (float64, bool) {
 	return (finished + waiting + running) / seconds, true
 }
 
-// interval returns what two readings teach of capacity, false where the engine does not report enough for it.
+// interval returns what two readings teach of capacity, false where the engine does not report enough for it or began
+// anew in between: a restarting engine is not at work.
 func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
 	w0, r0, ok0 := inFlight(earlier)
 	w1, r1, ok1 := inFlight(later)
-	if !ok || !ok0 || !ok1 {
+	if !ok || !ok0 || !ok1 || restarted(earlier, later) {
 		return capacity.Interval{}, false
 	}
 	x := capacity.Interval{
@@ -147,7 +164,8 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 // add takes a ready replica into what is seen.
 func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) {
 	s.ready++
-	if now.Reading == nil && !r.ReadyAt.IsZero() && at.Sub(r.ReadyAt) <= staleness {
+	fresh := !r.ReadyAt.IsZero() && at.Sub(r.ReadyAt) <= staleness
+	if now.Reading == nil && fresh {
 		return // its first scrape is still to come
 	}
 	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
@@ -158,9 +176,12 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 	waiting, running, _ := inFlight(now.Reading)
 	s.waiting += waiting
 	s.running += running
-	if now.ArrivalsKnown {
+	switch {
+	case now.ArrivalsKnown:
 		s.measured++
 		s.arrivals += now.Arrivals
+	case !fresh:
+		s.unmeasured++
 	}
 }
 

@@ -33,6 +33,7 @@ func (p *Planner) Plan(prev State, obs Observation) (State, Decision) {
 		Time: obs.Time, Current: obs.Desired, Replicas: obs.Desired, Needed: obs.Desired,
 		Ready: obs.Count(Ready), Starting: obs.Count(Starting), Unschedulable: obs.Count(Unschedulable),
 	}}
+	t.resume()
 	t.recordChange()
 	t.sight = p.look(&st, &obs)
 	t.decide()
@@ -77,6 +78,7 @@ func (t *tick) step(stage string, replicas int32, format string, args ...any) {
 func (t *tick) hold(r Reason, format string, args ...any) {
 	t.decision.Reason = r
 	t.step("hold", t.obs.Desired, format, args...)
+	t.propose(t.obs.Desired)
 	if r != Paused && r != ScaledToZeroByOther {
 		t.constrain(float64(t.obs.Desired), t.obs.Desired)
 	}
@@ -102,13 +104,37 @@ func first(texts []string, n int) string {
 	return s
 }
 
-// recordChange remembers a change of the desired replicas, whoever made it, for rate limits.
+// resume begins a new window where the time since the last tick is not covered by what was seen: after a long gap, and
+// where the clock was set back, which also voids all that bears later times.
+func (t *tick) resume() {
+	last, ok := t.state.Proposals.Last()
+	gap := t.obs.Time.Sub(last.Time)
+	switch c := t.planner.config; {
+	case !ok:
+	case gap > c.Window+c.Staleness:
+		t.state.Since = time.Time{}
+	case gap < -c.Staleness:
+		t.state.Since, t.state.Replicas, t.state.Forecast.Resampler = time.Time{}, nil, timeseries.Resampler{}
+		t.state.Arrivals, t.state.Proposals, t.state.Changes = nil, nil, nil
+	}
+}
+
+// recordChange remembers a change of the desired replicas, whoever made it, for rate limits. It bears the time of the
+// last tick, at which it was decided, as in the HPA: a policy of one tick's length would otherwise count it twice.
 func (t *tick) recordChange() {
-	if was := t.state.Desired; was != t.obs.Desired && !t.state.Since.IsZero() {
-		change := timeseries.Sample{Time: t.obs.Time, Value: float64(t.obs.Desired - was)}
+	last, ok := t.state.Proposals.Last()
+	if was := t.state.Desired; ok && was != t.obs.Desired {
+		change := timeseries.Sample{Time: last.Time, Value: float64(t.obs.Desired - was)}
 		t.state.Changes = t.state.Changes.Append(change, longestPeriod)
 	}
 	t.state.Desired = t.obs.Desired
+}
+
+// propose remembers what was wanted before the constraints, for stabilization. Every tick proposes: one that holds does
+// so for the present number.
+func (t *tick) propose(wanted int32) {
+	proposal := timeseries.Sample{Time: t.obs.Time, Value: float64(wanted)}
+	t.state.Proposals = t.state.Proposals.Append(proposal, longestPeriod)
 }
 
 // longestPeriod is the longest that a scaling policy's period or a stabilization window may be (as in the HPA's
@@ -135,11 +161,11 @@ func (t *tick) learn() {
 // horizon is how far ahead a decision takes effect: what a replica ordered now will take in nine cases of ten.
 func (t *tick) horizon() time.Duration { return t.decision.LeadTime.P90 }
 
-// demand is the offered load of the whole target: that of the measured replicas, the unseen ones taken for their
-// equals. A replica too new to be measured has hardly any load yet.
+// demand is the offered load of the whole target: that of the measured replicas, the unseen and unmeasured ones taken
+// for their equals. A replica too new to be measured has hardly any load yet.
 func (t *tick) demand() float64 {
-	measured, unseen := float64(t.sight.measured), float64(len(t.sight.unseen))
-	all := t.sight.arrivals * (measured + unseen) / measured
+	measured, others := float64(t.sight.measured), float64(len(t.sight.unseen)+t.sight.unmeasured)
+	all := t.sight.arrivals * (measured + others) / measured
 	t.state.Arrivals = t.state.Arrivals.Append(timeseries.Sample{Time: t.obs.Time, Value: all}, t.reactiveWindow())
 	return all
 }
@@ -226,12 +252,14 @@ func (t *tick) predictive(reactive float64) float64 {
 }
 
 // withoutCapacity is what can be done while nobody knows what a replica sustains: never fewer, and more only where
-// requests wait, in proportion to how much more there is than runs.
+// requests wait, in proportion to how much more there is than runs, up to twice the ready replicas: what was ordered
+// is awaited before more is, since the queue grows while it starts.
 func (t *tick) withoutCapacity() {
 	needed := float64(t.obs.Desired)
-	if t.sight.running > 0 && t.sight.waiting > t.sight.running {
-		needed = math.Max(needed, float64(t.decision.Ready)*(1+t.sight.waiting/t.sight.running))
-		needed = math.Min(needed, 2*float64(t.obs.Desired))
+	if running, waiting := t.sight.running, t.sight.waiting; running > 0 && waiting > running {
+		ready := float64(t.decision.Ready)
+		needed = math.Max(needed, math.Min(ready*(1+waiting/running), 2*ready))
+		t.step("queue", ceil(needed), "%.0f requests wait and %.0f run: %.2f replicas, no more than twice the ready ones", waiting, running, needed)
 	}
 	t.conclude(needed, needed)
 	if t.decision.Replicas == t.obs.Desired {
@@ -245,13 +273,14 @@ func (t *tick) conclude(needed, reactive float64) {
 	wanted := ceil(needed)
 	d.Needed = wanted
 	d.Reason = t.motive(wanted, ceil(reactive))
-	t.constrain(needed, t.careful(wanted))
+	wanted = t.seen(wanted)
+	t.propose(wanted)
+	t.constrain(needed, t.watched(wanted))
 }
 
 // constrain takes a number of replicas through the constraints and makes it the decision.
 func (t *tick) constrain(needed float64, wanted int32) {
 	d := &t.decision
-	t.state.Proposals = t.state.Proposals.Append(timeseries.Sample{Time: t.obs.Time, Value: float64(wanted)}, longestPeriod)
 	in := Input{
 		Now: t.obs.Time, Current: t.obs.Desired, Unschedulable: d.Unschedulable,
 		Lead: d.LeadTime.P90, Needed: needed, State: t.state,
@@ -283,24 +312,26 @@ func (t *tick) motive(wanted, reactive int32) Reason {
 	return DemandMet
 }
 
-// careful forbids scaling down on doubt: while a ready replica is unseen, and before a full window has been seen since
-// the start.
-func (t *tick) careful(wanted int32) int32 {
-	if wanted >= t.obs.Desired {
+// seen forbids scaling down while a ready replica is unseen.
+func (t *tick) seen(wanted int32) int32 {
+	if wanted >= t.obs.Desired || len(t.sight.unseen) == 0 {
 		return wanted
 	}
-	if len(t.sight.unseen) > 0 {
-		t.decision.Reason = PartialData
-		t.step("doubt", t.obs.Desired, "%d of %d ready replicas are not seen (%s): nothing is scaled down",
-			len(t.sight.unseen), t.sight.ready, first(t.sight.unseen, 3))
-		return t.obs.Desired
+	t.decision.Reason = PartialData
+	t.step("doubt", t.obs.Desired, "%d of %d ready replicas are not seen (%s): nothing is scaled down",
+		len(t.sight.unseen), t.sight.ready, first(t.sight.unseen, 3))
+	return t.obs.Desired
+}
+
+// watched forbids scaling down before a full window has been seen since the start.
+func (t *tick) watched(wanted int32) int32 {
+	seen := t.obs.Time.Sub(t.state.Since)
+	if wanted >= t.obs.Desired || seen >= t.planner.config.Window {
+		return wanted
 	}
-	if seen := t.obs.Time.Sub(t.state.Since); seen < t.planner.config.Window {
-		t.decision.Reason = WarmingUp
-		t.step("doubt", t.obs.Desired, "observed for %v of the %v that a scale-down asks for", seen.Round(time.Second), t.planner.config.Window)
-		return t.obs.Desired
-	}
-	return wanted
+	t.decision.Reason = WarmingUp
+	t.step("doubt", t.obs.Desired, "observed for %v of the %v that a scale-down asks for", seen.Round(time.Second), t.planner.config.Window)
+	return t.obs.Desired
 }
 
 // ceil rounds up to whole replicas, at least one: zero is a decision of its own. The small slack keeps 3.0000001 from

@@ -1,0 +1,370 @@
+package scaling_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+func TestDemandIsMet(t *testing.T) {
+	l := newLine(t, config(), 4)
+	l.ticks(3, 10)
+	if l.last.Blind || !l.last.DemandKnown || math.Abs(l.last.Demand-10) > 0.01 {
+		t.Fatalf("10 requests/s arrive: %s", explain(l.last))
+	}
+	l.ticks(30, 10) // 2 busy, 2.06+0.42 with headroom
+	l.want(3, scaling.DemandFell)
+	l.scale(3)
+	l.ticks(4, 10)
+	l.want(3, scaling.DemandMet)
+	l.ticks(2, 30) // 6 busy
+	if d := l.last; d.Reason != scaling.ReactiveDemand || d.Replicas < 7 || d.Replicas > 12 {
+		t.Fatal(explain(d))
+	}
+}
+
+func TestNoDataIsNotZeroDemand(t *testing.T) {
+	broken := func(change func(*line)) func(*line) {
+		return func(l *line) { l.ticks(30, 33); change(l) }
+	}
+	each := func(change func(*pod)) func(*line) {
+		return func(l *line) {
+			for _, p := range l.pods {
+				change(p)
+			}
+		}
+	}
+	cases := map[string]struct {
+		do     func(*line)
+		ticks  int
+		reason scaling.Reason
+		blind  bool
+		text   string
+	}{
+		"nothing has ever been read": {func(l *line) {
+			each(func(p *pod) { p.frozen = true })(l)
+		}, 40, scaling.NoFreshData, true, "pod-1: no reading of inference_requests_waiting"},
+		"pages grow stale": {broken(each(func(p *pod) { p.frozen = true })), 40, scaling.NoFreshData, true, "newest reading of inference_requests_waiting"},
+		"pages turn into garbage": {broken(each(func(p *pod) {
+			p.without = []signals.Metric{signals.RequestsWaiting, signals.RequestsRunning, signals.RequestsFinished}
+		})), 40, scaling.NoFreshData, true, "inference_requests_waiting is not on its page"},
+		"one series is gone": {broken(each(func(p *pod) {
+			p.without = []signals.Metric{signals.RequestsFinished}
+		})), 40, scaling.NoFreshData, true, "inference_requests_total is not on its page"},
+		"one replica of many is unseen": {broken(func(l *line) { l.pods[1].frozen = true }), 40, scaling.PartialData, false, "pod-2: newest reading of"},
+		"no replica is ready":           {broken(each(func(p *pod) { p.Phase = scaling.Starting; p.Created = t0.Add(24 * time.Hour) })), 40, scaling.NoReadyReplica, false, "no replica is ready"},
+		"only one reading of each":      {func(*line) {}, 1, scaling.WarmingUp, false, "two readings"},
+	}
+	for name, x := range cases {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, config(), 8)
+			x.do(l)
+			l.desired = 8
+			for i := range x.ticks {
+				d := l.tick(0.1)
+				if d.Replicas < 8 {
+					t.Fatalf("scaled down after %d ticks: %s", i, explain(d))
+				}
+			}
+			if l.last.Reason != x.reason || l.last.Blind != x.blind || !strings.Contains(explain(l.last), x.text) {
+				t.Fatalf("want %s, blind %v, %q; got %s", x.reason, x.blind, x.text, explain(l.last))
+			}
+			if x.blind && (len(l.last.Unseen) != 8 || !strings.Contains(l.last.Message(), x.text)) {
+				t.Errorf("message %q and unseen %q must say what was sought", l.last.Message(), l.last.Unseen)
+			}
+		})
+	}
+}
+
+func TestPartOfTheReplicasStandsForTheWhole(t *testing.T) {
+	l := newLine(t, config(), 8)
+	l.ticks(30, 30)
+	l.pods[0].frozen, l.pods[1].frozen = true, true
+	l.ticks(8, 30)
+	if d := l.last; math.Abs(d.Demand-30) > 0.5 {
+		t.Fatalf("30 requests/s over 8 replicas, 2 of them unseen: demand is said to be %.1f", d.Demand)
+	}
+}
+
+func TestAfterARestartTheReplicasThatAreNotYetMeasuredStandForTheirShare(t *testing.T) {
+	l := newLine(t, config(), 8)
+	l.tick(30)
+	for _, p := range l.pods[2:] {
+		p.frozen = true // their next scrape comes later in the interval
+	}
+	l.tick(30)
+	if d := l.last; math.Abs(d.Demand-30) > 0.5 {
+		t.Fatalf("two of eight replicas have been read twice, and demand is said to be %.1f of 30\n%s", d.Demand, explain(d))
+	}
+}
+
+func TestNothingIsScaledDownWithinAWindowOf(t *testing.T) {
+	const window = 5 * time.Minute
+	cases := map[string]func(*line){
+		"a start":      func(*line) {},
+		"a lost state": func(l *line) { l.ticks(60, 40); l.state = scaling.State{} },
+		"the end of blindness": func(l *line) {
+			l.ticks(60, 40)
+			for _, p := range l.pods {
+				p.frozen = true
+			}
+			l.ticks(60, 40)
+			for _, p := range l.pods {
+				p.frozen = false
+			}
+		},
+		"the end of a pause": func(l *line) {
+			l.ticks(60, 40)
+			running, paused := l.planner, config()
+			paused.Paused = true
+			l.planner, _ = scaling.NewPlanner(paused)
+			l.ticks(60, 40)
+			l.planner = running
+		},
+		"a gap between two ticks": func(l *line) { l.ticks(60, 40); l.now = l.now.Add(20 * time.Minute) },
+	}
+	for name, before := range cases {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, config(), 10)
+			before(l)
+			began, fell := l.now, time.Duration(0)
+			for l.now.Sub(began) < 3*window && fell == 0 {
+				if d := l.tick(2); d.Replicas < 10 {
+					fell = l.now.Sub(began)
+				}
+			}
+			if fell < window || fell > window+2*tick+time.Minute {
+				t.Fatalf("scaled down %v after it, a full window is %v\n%s", fell, window, explain(l.last))
+			}
+		})
+	}
+}
+
+func TestSomebodysWillIsKept(t *testing.T) {
+	t.Run("paused: nothing moves, everything is learned", func(t *testing.T) {
+		c := config()
+		c.Paused = true
+		l := newLine(t, c, 25) // more than the maximum
+		l.ticks(40, 200)
+		l.want(25, scaling.Paused)
+		if !l.last.DemandKnown || !l.last.Forecast.Known() || math.Abs(l.last.Demand-200) > 1 {
+			t.Errorf("what is seen is still learned from: %+v", l.last)
+		}
+	})
+	t.Run("zero replicas asked for by somebody else", func(t *testing.T) {
+		l := newLine(t, config(), 4)
+		l.ticks(10, 10)
+		l.pods, l.desired = nil, 0
+		l.ticks(40, 0)
+		l.want(0, scaling.ScaledToZeroByOther)
+		l.scale(1)
+		l.ticks(1, 0)
+		l.want(1, scaling.NoReadyReplica)
+	})
+	t.Run("a hold still keeps the bounds", func(t *testing.T) {
+		c := config()
+		c.Constraints = constraints(6)
+		l := newLine(t, c, 8)
+		l.tick(10)
+		l.want(6, scaling.AtMaximum)
+	})
+}
+
+func TestMissingGPUsAreNotAskedForTwice(t *testing.T) {
+	l := newLine(t, config(), 4)
+	l.ticks(4, 15)
+	l.add(scaling.Unschedulable, l.now)
+	l.desired = 5
+	l.ticks(4, 60)
+	l.want(5, scaling.GPUsUnavailable)
+	if d := l.last; !d.Limited || d.Needed < 12 || d.Unschedulable != 1 {
+		t.Fatalf("limited %v, needed %d: %s", d.Limited, d.Needed, explain(d))
+	}
+}
+
+func TestTheMaximumLimits(t *testing.T) {
+	l := newLine(t, config(), 4)
+	l.ticks(6, 300)
+	l.want(20, scaling.AtMaximum)
+	if !l.last.Limited || l.last.Needed < 60 {
+		t.Fatalf("limited %v, needed %d", l.last.Limited, l.last.Needed)
+	}
+}
+
+func TestARestartedEngineIsNotASilentOne(t *testing.T) {
+	l := newLine(t, config(), 4)
+	l.ticks(20, 16)
+	for _, p := range l.pods { // all at once: counters begin anew, what was in flight is lost
+		p.finished, p.waiting, p.running, p.tokens = 0, 0, 0, 0
+	}
+	l.tick(16)
+	if d := l.last; math.Abs(d.Demand-16) > 1 {
+		t.Fatalf("16 requests/s arrive, and after a restart of the engines demand is said to be %.1f", d.Demand)
+	}
+}
+
+func TestAQueueLostInARestartIsNoDrop(t *testing.T) {
+	l := newLine(t, config(), 2)
+	l.ticks(20, 18) // more than two serve: a queue grows
+	for _, p := range l.pods {
+		p.finished, p.waiting, p.running, p.tokens = 0, 0, 0, 0
+	}
+	l.tick(18)
+	if d := l.last; d.Demand < 16 {
+		t.Fatalf("18 requests/s arrive, and after a restart of the engines demand is said to be %.1f\n%s", d.Demand, explain(d))
+	}
+}
+
+func TestAReplicaReplacedKeepsDemandKnown(t *testing.T) {
+	l := newLine(t, config(), 4)
+	l.ticks(30, 16)
+	l.pods = l.pods[1:]
+	fresh := l.add(scaling.Ready, l.now.Add(-l.ready)) // ready just now
+	for i := range 4 {
+		d := l.tick(16)
+		if math.Abs(d.Demand-16) > 2.1 || d.Blind || d.Replicas < 4 {
+			t.Fatalf("tick %d after %s came: %s", i, fresh.Name, explain(d))
+		}
+	}
+	if got := len(l.state.Replicas); got != 4 {
+		t.Errorf("%d replicas are remembered, 4 exist", got)
+	}
+}
+
+func TestAConstantOverloadIsOrderedOnce(t *testing.T) {
+	cases := map[string]struct {
+		change func(*scaling.Config)
+		most   int32 // replicas that the load may cost at most
+	}{
+		"capacity declared":              {func(*scaling.Config) {}, 18},                               // after a jump the forecast allows for another
+		"capacity declared, no forecast": {func(c *scaling.Config) { c.Forecast.Disabled = true }, 14}, // the backlog of a lead time is drained within one
+		"capacity unknown": {func(c *scaling.Config) {
+			c.Capacity.RequestsPerSecond = 0
+			c.Constraints = constraints(64)
+		}, 32},
+	}
+	for name, x := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := config()
+			x.change(&c)
+			l := newLine(t, c, 4)
+			l.ticks(30, 15)
+			l.follow = true
+			orders, began := 0, l.now
+			for l.now.Sub(began) < 110*time.Second { // one lead time, less a tick
+				before := l.desired
+				if l.tick(40); l.desired > before {
+					orders++
+				}
+			}
+			first := l.desired
+			if orders == 0 || orders > 3 {
+				t.Errorf("%d orders within one lead time", orders)
+			}
+			l.ticks(12, 40)
+			if l.desired > x.most {
+				t.Errorf("40 requests/s need 10 replicas and at most %d are fair: %d after one lead time, %d after five minutes\n%s", x.most, first, l.desired, explain(l.last))
+			}
+		})
+	}
+}
+
+func TestStartingReplicasCountWhenTheyWillBeReady(t *testing.T) {
+	order := func(starting int) int32 {
+		l := newLine(t, config(), 4)
+		l.ticks(8, 15)
+		for range starting {
+			l.add(scaling.Starting, l.now.Add(-time.Minute))
+		}
+		l.desired = int32(4 + starting)
+		for _, p := range l.pods[:4] {
+			p.waiting = 300
+		}
+		l.ready = time.Hour
+		l.tick(20)
+		return l.last.Needed
+	}
+	none, some, many := order(0), order(3), order(8)
+	if !(none > some && some > many) {
+		t.Fatalf("1200 requests wait; needed with 0, 3 and 8 replicas starting: %d, %d, %d", none, some, many)
+	}
+}
+
+func TestUnknownCapacityNeverScalesDownAndGrowsOnlyWithAQueue(t *testing.T) {
+	c := config()
+	c.Capacity.RequestsPerSecond = 0
+	l := newLine(t, c, 4)
+	l.ticks(60, 1)
+	l.want(4, scaling.CapacityUnknown)
+	for _, p := range l.pods {
+		p.waiting = 1000
+	}
+	l.tick(1)
+	if d := l.last; d.Replicas <= 4 || d.Replicas > 8 || d.Reason != scaling.ReactiveDemand {
+		t.Fatal(explain(d))
+	}
+	if text := l.last.Message(); !strings.Contains(text, "wait") {
+		t.Errorf("the message does not say why: %q", text)
+	}
+}
+
+func TestTheForecastVetoesAScaleDown(t *testing.T) {
+	c := config()
+	c.Constraints = []scaling.Constraint{constraint.Bounds{Min: 1, Max: 20}}
+	l := newLine(t, c, 8)
+	veto := false
+	for i := range 400 { // a wave of twenty minutes
+		l.follow = i > 200
+		d := l.tick(20 + 14*math.Sin(2*math.Pi*float64(i)/80))
+		if i > 200 && d.Reason == scaling.ForecastVeto {
+			veto = true
+			if d.Replicas < d.Current {
+				t.Fatalf("a veto that lets go: %s", explain(d))
+			}
+		}
+	}
+	if !veto {
+		t.Error("a rising wave never kept replicas that the trough does not need")
+	}
+}
+
+func TestStageThatDecidedIsTheMessage(t *testing.T) {
+	l := newLine(t, config(), 4)
+	l.ticks(30, 15)
+	l.scale(6)
+	l.tick(15)
+	if m := l.last.Message(); !strings.Contains(m, "6 -> 4 replicas (4 ready, 2 starting): forecast: ") {
+		t.Errorf("got %q", m)
+	}
+	if (scaling.Step{Stage: "rate", Text: "4 allowed"}).String() != "rate: 4 allowed" {
+		t.Error("a step reads stage: text")
+	}
+}
+
+func TestValidateReportsEveryFault(t *testing.T) {
+	_, err := scaling.NewPlanner(scaling.Config{})
+	if err == nil {
+		t.Fatal("an empty configuration is none")
+	}
+	for _, field := range []string{"staleness", "forecast step", "quantile", "attainment"} {
+		if !strings.Contains(err.Error(), field) {
+			t.Errorf("%q is not named in: %v", field, err)
+		}
+	}
+	c := scaling.Default()
+	c.Window, c.LeadTime.Prior, c.Capacity.TokensPerSecond = -1, -1, math.NaN()
+	_, err = scaling.NewPlanner(c)
+	for _, field := range []string{"window", "lead time", "capacity"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%q is not named in: %v", field, err)
+		}
+	}
+	if _, err := scaling.NewPlanner(scaling.Default()); err != nil {
+		t.Errorf("the default is refused: %v", err)
+	}
+}
