@@ -1,0 +1,220 @@
+// Package telemetry is what Preheat tells Prometheus about itself: what it saw and decided for each target, whether its
+// loop keeps time, who holds its APIServices and how long its certificate lasts.
+//
+// What is not known has no series; it is never exported as zero. The package only writes numbers down: it must not
+// decide, read a clock, or use a registry that it was not given.
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/preheat-autoscaler/preheat/pkg/apiservice"
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// Options configure Metrics.
+type Options struct {
+	// Registerer gets all metrics.
+	Registerer prometheus.Registerer
+	// IsConflict tells the errors of actuation that mean another writer of the target; nil means that none does.
+	IsConflict func(error) bool
+}
+
+// Metrics are the service's own metrics. They are safe for concurrent use. Metrics is a controlloop.Recorder.
+type Metrics struct {
+	isConflict func(error) bool
+
+	gauges        map[gauge]*prometheus.GaugeVec
+	decisions     *prometheus.CounterVec
+	actuateErrors *prometheus.CounterVec
+	tick, late    prometheus.Histogram
+	apiservices   *prometheus.GaugeVec
+	certificate   prometheus.Gauge
+}
+
+var _ controlloop.Recorder = (*Metrics)(nil)
+
+// gauge names one gauge per target.
+type gauge string
+
+const (
+	desired          gauge = "preheat_target_desired_replicas"
+	ready            gauge = "preheat_target_ready_replicas"
+	starting         gauge = "preheat_target_starting_replicas"
+	unschedulable    gauge = "preheat_target_unschedulable_replicas"
+	recommended      gauge = "preheat_target_recommended_replicas"
+	demand           gauge = "preheat_target_demand_requests_per_second"
+	forecastPoint    gauge = "preheat_target_forecast_requests_per_second"
+	forecastUpper    gauge = "preheat_target_forecast_upper_requests_per_second"
+	forecastQuantile gauge = "preheat_target_forecast_quantile_ratio"
+	forecastSkill    gauge = "preheat_target_forecast_skill_ratio"
+	forecastCoverage gauge = "preheat_target_forecast_coverage_ratio"
+	leadTimeP50      gauge = "preheat_target_lead_time_p50_seconds"
+	leadTimeP90      gauge = "preheat_target_lead_time_p90_seconds"
+	capacity         gauge = "preheat_target_replica_capacity_requests_per_second"
+	blind            gauge = "preheat_target_blind"
+	limited          gauge = "preheat_target_limited"
+	conflict         gauge = "preheat_target_conflict"
+)
+
+var gaugeHelp = map[gauge]string{
+	desired:          "Replicas asked for before the last decision.",
+	ready:            "Replicas that serve.",
+	starting:         "Replicas that are scheduled, pulling, loading or warming up.",
+	unschedulable:    "Replicas that wait for a node or a GPU.",
+	recommended:      "Replicas that were decided.",
+	demand:           "Offered load.",
+	forecastPoint:    "Demand expected one lead time ahead.",
+	forecastUpper:    "Upper quantile of the demand one lead time ahead; preheat_target_forecast_quantile_ratio says which.",
+	forecastQuantile: "Quantile that the upper forecast is meant to be, 0 to 1.",
+	forecastSkill:    "1 - pinball loss of the autoregressive model / that of the last value; above 0 the model is the better one.",
+	forecastCoverage: "Share of due forecasts whose upper quantile was not exceeded, 0 to 1.",
+	leadTimeP50:      "Median time from the order of a replica until it serves.",
+	leadTimeP90:      "90th percentile of the time from the order of a replica until it serves.",
+	capacity:         "What one replica sustains within its objectives.",
+	blind:            "1 where nothing can be decided for want of fresh data.",
+	limited:          "1 where a bound, a rate or missing GPUs keep the replicas from what demand needs.",
+	conflict:         "1 where another writer scales the target, so that nothing is written.",
+}
+
+// New registers all metrics.
+func New(opts Options) (*Metrics, error) {
+	target := []string{"namespace", "name"}
+	m := &Metrics{
+		isConflict: opts.IsConflict,
+		gauges:     make(map[gauge]*prometheus.GaugeVec, len(gaugeHelp)),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "preheat_decisions_total", Help: "Decisions, by reason."}, append(target, "reason")),
+		actuateErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "preheat_actuate_errors_total", Help: "Decisions that could not be carried out."}, target),
+		tick: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "preheat_tick_duration_seconds", Help: "Time that one tick over all targets took.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+		late: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "preheat_tick_lateness_seconds", Help: "Time from when a tick was due until it began.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+		apiservices: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "preheat_apiservice_holder", Help: "1 for the one that holds the APIService: Ours, Foreign, Absent or Unknown."},
+			[]string{"apiservice", "holder"}),
+		certificate: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "preheat_serving_certificate_expiry_timestamp_seconds", Help: "When the serving certificate ends, in Unix time."}),
+	}
+	for g, help := range gaugeHelp {
+		m.gauges[g] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: string(g), Help: help}, target)
+	}
+	if m.isConflict == nil {
+		m.isConflict = func(error) bool { return false }
+	}
+	return m, m.register(opts.Registerer)
+}
+
+func (m *Metrics) register(registerer prometheus.Registerer) error {
+	collectors := []prometheus.Collector{m.decisions, m.actuateErrors, m.tick, m.late, m.apiservices, m.certificate}
+	for _, vec := range m.gauges {
+		collectors = append(collectors, vec)
+	}
+	for _, c := range collectors {
+		if err := registerer.Register(c); err != nil {
+			return fmt.Errorf("telemetry: register: %w", err)
+		}
+	}
+	return nil
+}
+
+// Record writes a decision down, and what came of it.
+func (m *Metrics) Record(_ context.Context, id controlloop.TargetID, d scaling.Decision, actuated error) {
+	m.decisions.WithLabelValues(id.Namespace, id.Name, string(d.Reason)).Inc()
+	errs := m.actuateErrors.WithLabelValues(id.Namespace, id.Name)
+	if actuated != nil {
+		errs.Inc()
+	}
+	t := target{m: m, id: id}
+	t.flag(conflict, actuated != nil && m.isConflict(actuated))
+	t.replicas(&d)
+	t.forecast(&d)
+	t.set(demand, d.Demand, d.DemandKnown)
+	t.set(capacity, d.Capacity.PerReplica, d.Capacity.Known())
+	t.set(leadTimeP50, d.LeadTime.P50.Seconds(), d.LeadTime.Source != "")
+	t.set(leadTimeP90, d.LeadTime.P90.Seconds(), d.LeadTime.Source != "")
+	t.flag(blind, d.Blind)
+	t.flag(limited, d.Limited)
+}
+
+// target writes the gauges of one target.
+type target struct {
+	m  *Metrics
+	id controlloop.TargetID
+}
+
+// set sets a gauge, or removes its series where the value is not known.
+func (t target) set(g gauge, v float64, known bool) {
+	if known {
+		t.m.gauges[g].WithLabelValues(t.id.Namespace, t.id.Name).Set(v)
+		return
+	}
+	t.m.gauges[g].DeleteLabelValues(t.id.Namespace, t.id.Name)
+}
+
+func (t target) flag(g gauge, on bool) {
+	v := 0.0
+	if on {
+		v = 1
+	}
+	t.set(g, v, true)
+}
+
+func (t target) replicas(d *scaling.Decision) {
+	t.set(desired, float64(d.Current), true)
+	t.set(ready, float64(d.Ready), true)
+	t.set(starting, float64(d.Starting), true)
+	t.set(unschedulable, float64(d.Unschedulable), true)
+	t.set(recommended, float64(d.Replicas), !d.Blind)
+}
+
+func (t target) forecast(d *scaling.Decision) {
+	f := d.Forecast
+	t.set(forecastPoint, f.Point, f.Known())
+	t.set(forecastUpper, f.Upper, f.Known())
+	t.set(forecastQuantile, f.Quantile, f.Known())
+	t.set(forecastSkill, f.Skill, f.Known() && f.SkillKnown)
+	t.set(forecastCoverage, f.Coverage, f.Known() && f.Errors > 0)
+}
+
+// Forget removes all series of a target that is gone.
+func (m *Metrics) Forget(id controlloop.TargetID) {
+	of := prometheus.Labels{"namespace": id.Namespace, "name": id.Name}
+	m.decisions.DeletePartialMatch(of)
+	m.actuateErrors.DeletePartialMatch(of)
+	for _, vec := range m.gauges {
+		vec.DeletePartialMatch(of)
+	}
+}
+
+// Ticked writes down how long a tick took, and how long after it was due it began.
+func (m *Metrics) Ticked(took, late time.Duration) {
+	m.tick.Observe(took.Seconds())
+	m.late.Observe(max(0, late).Seconds())
+}
+
+// APIServices writes down who holds the APIServices.
+func (m *Metrics) APIServices(report apiservice.Report) {
+	for _, reg := range report {
+		for _, holder := range []apiservice.Holder{apiservice.Ours, apiservice.Foreign, apiservice.Absent, apiservice.Unknown} {
+			v := 0.0
+			if reg.Holder == holder {
+				v = 1
+			}
+			m.apiservices.WithLabelValues(reg.Name, string(holder)).Set(v)
+		}
+	}
+}
+
+// CertificateExpiry writes down when the serving certificate ends.
+func (m *Metrics) CertificateExpiry(notAfter time.Time) {
+	m.certificate.Set(float64(notAfter.Unix()))
+}
