@@ -15,7 +15,7 @@ type Options struct {
 	// zero For means to the end. The window starts at zero afterwards.
 	From, For time.Duration
 	// Rate multiplies the number of requests: below one by leaving some out at
-	// random, above one by repeating some a random moment later. Zero means 1.
+	// random, above one by repeating some up to 30 s later. Zero means 1.
 	Rate float64
 	// Compress divides all times: 10 replays ten minutes in one, at ten times
 	// the rate. Zero means 1.
@@ -66,9 +66,11 @@ func window(requests []Request, from, length time.Duration) []Request {
 	return out
 }
 
-// copySpread is how far a repeated request may fall behind the original, so
-// that a doubled trace is not a trace of simultaneous pairs.
-const copySpread = time.Second
+// copySpread is how far a repeated request may fall behind the original. More
+// load from more clients is smoother from second to second, while its trend over
+// minutes is the same; copies close together would make one client's burst a
+// burst of all.
+const copySpread = 30 * time.Second
 
 func scale(requests []Request, factor float64, rng *rand.Rand) []Request {
 	if factor == 0 || factor == 1 {
