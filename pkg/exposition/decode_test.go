@@ -566,8 +566,10 @@ func TestDecodeRefuses(t *testing.T) {
 		"a hexadecimal value":           {"", "vllm:num_requests_running 0x10\n", ErrNotExposition, "0x10"},
 		"another engine":                {"", "tgi_queue_size 1\ntgi_batch_current_size 2\n", ErrNoEngine, "tgi_queue_size"},
 		"an engine without statistics":  {"", "http_requests_total 1\npython_info 1\n", ErrNoEngine, "--disable-log-stats"},
-		"a router's re-export": {"", "vllm:num_requests_running{server=\"http://10.0.0.1\"} 1\nvllm:healthy_pods_total 2\n",
-			ErrNoEngine, "vllm:healthy_pods_total"},
+		"a router's re-export": {
+			"", "vllm:num_requests_running{server=\"http://10.0.0.1\"} 1\nvllm:healthy_pods_total 2\n",
+			ErrNoEngine, "vllm:healthy_pods_total",
+		},
 		"cut off in a name":               {"", "vllm:num_requests_running 1\nvllm:num_req", ErrTorn, "line 2"},
 		"cut off in labels":               {"", "vllm:num_requests_running 1\nvllm:other{engine=\"0\",mod", ErrTorn, "line 2"},
 		"cut off before the value":        {"", "vllm:num_requests_running 1\nvllm:num_requests_waiting{engine=\"0\"} ", ErrTorn, "line 2"},

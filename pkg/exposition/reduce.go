@@ -255,6 +255,7 @@ func (pt *point) take(fn function, other point) {
 		pt.value += other.value
 	case maxOf:
 		pt.value = math.Max(pt.value, other.value)
+	case countOf, firstOf: // n counts, and the first value stays
 	}
 }
 

@@ -14,13 +14,12 @@ var hashSeed = maphash.MakeSeed()
 // errLine says that a line is not a sample; the caller adds which.
 var errLine = errors.New("malformed sample")
 
+var newline = []byte{'\n'}
+
 // cutLine splits off the first line without its end. whole is false where the page stops before the line does.
 func cutLine(page []byte) (line, rest []byte, whole bool) {
-	i := bytes.IndexByte(page, '\n')
-	if i < 0 {
-		return trim(page), nil, false
-	}
-	return trim(page[:i]), page[i+1:], true
+	line, rest, whole = bytes.Cut(page, newline)
+	return trim(line), rest, whole
 }
 
 // trim removes blanks and a carriage return from both ends.
@@ -213,7 +212,7 @@ func checkTail(b []byte) error {
 
 // parseFloat reads a number as Prometheus does: no hexadecimal, no underscores. What is too large is infinite.
 func parseFloat(b []byte) (float64, error) {
-	if len(b) == 0 || bytes.IndexAny(b, "xXpP_") >= 0 {
+	if len(b) == 0 || bytes.ContainsAny(b, "xXpP_") {
 		return 0, errLine
 	}
 	v, err := strconv.ParseFloat(string(b), 64)

@@ -66,8 +66,7 @@ func explain(e Endpoint, err error) error {
 
 // reasonOf returns the reason of an explained error.
 func reasonOf(err error) reason {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.reason
 	}
 	return classify(err)
@@ -79,8 +78,7 @@ func classify(err error) reason {
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
 		return reasonTimeout
 	}
-	var status *statusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*statusError](err); ok {
 		if status.redirects() {
 			return reasonRedirect
 		}

@@ -191,9 +191,9 @@ func TestFailuresSayWhereWhyAndWhatToCheck(t *testing.T) {
 		"too large":                 {url: by(endless), want: reasonTooLarge, says: "65536 bytes"},
 		"too large when unpacked":   {url: by(bomb), want: reasonTooLarge, says: "65536 bytes"},
 		"broken off":                {url: by(broken), want: reasonTorn, says: "cut off after"},
-		"an error of the server":    {url: by(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "x", 500) }), want: reasonStatus, says: "500 Internal Server Error"},
+		"an error of the server":    {url: by(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "x", http.StatusInternalServerError) }), want: reasonStatus, says: "500 Internal Server Error"},
 		"not found":                 {url: by(http.NotFound), want: reasonStatus, says: "check the metrics path"},
-		"a redirect":                {url: by(http.RedirectHandler("http://169.254.169.254/", 302).ServeHTTP), want: reasonRedirect, says: "169.254.169.254/\", which is not followed"},
+		"a redirect":                {url: by(http.RedirectHandler("http://169.254.169.254/", http.StatusFound).ServeHTTP), want: reasonRedirect, says: "169.254.169.254/\", which is not followed"},
 		"HTML":                      {url: by(answer("<html></html>")), want: reasonNotExposition, says: "something else answers there"},
 		"an OpenMetrics page cut off": {url: by(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/openmetrics-text")

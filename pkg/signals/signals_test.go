@@ -195,8 +195,10 @@ func TestMerge(t *testing.T) {
 		"nil and empty ones":       {[]*Histogram{nil, a, empty, nil}, a},
 		"only empty ones":          {[]*Histogram{nil, empty}, nil},
 		"other bounds interpolate": {[]*Histogram{a, other}, &Histogram{Bounds: []float64{1, 2, 4}, Counts: []float64{2, 4, 6, 11}, Sum: 24}},
-		"one without buckets": {[]*Histogram{a, {Counts: []float64{5}, Sum: 5}},
-			&Histogram{Bounds: []float64{1, 2}, Counts: []float64{1, 2, 8}, Sum: 9}},
+		"one without buckets": {
+			[]*Histogram{a, {Counts: []float64{5}, Sum: 5}},
+			&Histogram{Bounds: []float64{1, 2}, Counts: []float64{1, 2, 8}, Sum: 9},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

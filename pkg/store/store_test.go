@@ -230,10 +230,12 @@ func TestGroup(t *testing.T) {
 		"a ratio is of the sums": {
 			a: []*signals.Reading{
 				reading(0, gauges{signals.PrefixCacheHits: 0, signals.PrefixCacheQueries: 0}),
-				reading(5, gauges{signals.PrefixCacheHits: 10, signals.PrefixCacheQueries: 10})},
+				reading(5, gauges{signals.PrefixCacheHits: 10, signals.PrefixCacheQueries: 10}),
+			},
 			b: []*signals.Reading{
 				reading(0, gauges{signals.PrefixCacheHits: 0, signals.PrefixCacheQueries: 0}),
-				reading(5, gauges{signals.PrefixCacheHits: 0, signals.PrefixCacheQueries: 30})},
+				reading(5, gauges{signals.PrefixCacheHits: 0, signals.PrefixCacheQueries: 30}),
+			},
 			q: PrefixCacheHitRatio, now: 6, want: 0.25, known: 2, ok: true, time: 5,
 		},
 		"rates over different windows add": {
@@ -350,7 +352,7 @@ func TestProblem(t *testing.T) {
 	refused := errors.New("refused")
 	check := func(step string, want error, wantAt time.Time) {
 		t.Helper()
-		if at, err := s.Problem(pod1()); err != want || !at.Equal(wantAt) {
+		if at, err := s.Problem(pod1()); !errors.Is(err, want) || !at.Equal(wantAt) {
 			t.Errorf("%s: Problem = %v %v, want %v %v", step, at, err, wantAt, want)
 		}
 	}
