@@ -1,0 +1,70 @@
+// Command preheat is the service: it scrapes inference engines, serves what they report as Kubernetes custom and external
+// metrics, and scales InferenceAutoscalers' targets ahead of demand. It is thin: flags → options → service → run.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "preheat:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the whole program.
+func run(ctx context.Context, args []string) error {
+	o := newOptions()
+	flags := o.flags()
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if o.printVersion {
+		fmt.Println("preheat", version)
+		return nil
+	}
+	if err := o.validate(flags.Args()); err != nil {
+		return err
+	}
+	log, err := o.logger(os.Stderr)
+	if err != nil {
+		return err
+	}
+	klog.SetSlogLogger(log.With("component", "client")) // the one bridge: client-go and the API server library log there
+	log.Info("starting", "version", version, "interval", o.interval, "scrape-interval", o.scrapeInterval, "external-metrics", o.externalMetrics)
+	service, err := newService(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	err = service.run(ctx)
+	log.Info("stopped", "error", err)
+	return err
+}
+
+// logger returns a logger of the wanted format and level.
+func (o *options) logger(out *os.File) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level: %w; write debug, info, warn or error", err)
+	}
+	handler := &slog.HandlerOptions{Level: level}
+	if o.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(out, handler)), nil
+	}
+	return slog.New(slog.NewTextHandler(out, handler)), nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
+)
+
+// options are what the flags say.
+type options struct {
+	server *metricsapi.ServerOptions
+
+	interval, scrapeInterval time.Duration
+	scrapeConcurrency        int
+	targetConcurrency        int
+	externalMetrics          bool
+	leaderElect              bool
+	namespace, identity      string
+	serviceName, certSecret  string
+	watchNamespace           string
+	qps                      float32
+	logLevel, logFormat      string
+	printVersion             bool
+}
+
+// newOptions returns the defaults of a production service.
+func newOptions() *options {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "preheat"
+	}
+	return &options{
+		server:   metricsapi.NewServerOptions(),
+		interval: 15 * time.Second, scrapeInterval: 5 * time.Second,
+		scrapeConcurrency: 64, targetConcurrency: 16,
+		leaderElect: true,
+		namespace:   cmp.Or(os.Getenv("POD_NAMESPACE"), "preheat-system"),
+		identity:    cmp.Or(os.Getenv("POD_NAME"), fmt.Sprintf("%s-%d", host, os.Getpid())),
+		serviceName: "preheat", certSecret: "preheat-serving-cert",
+		qps: 100, logLevel: "info", logFormat: "text",
+	}
+}
+
+// flags returns the flag set that fills the options.
+func (o *options) flags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("preheat", pflag.ContinueOnError)
+	fs.DurationVar(&o.interval, "interval", o.interval, "Time between two decisions on each target.")
+	fs.DurationVar(&o.scrapeInterval, "scrape-interval", o.scrapeInterval, "Time between two scrapes of each pod.")
+	fs.IntVar(&o.scrapeConcurrency, "scrape-concurrency", o.scrapeConcurrency, "Pages fetched at once, at most.")
+	fs.IntVar(&o.targetConcurrency, "target-concurrency", o.targetConcurrency, "Targets worked on at once, at most.")
+	fs.BoolVar(&o.externalMetrics, "external-metrics", o.externalMetrics,
+		"Serve external.metrics.k8s.io too. Only one adapter in a cluster can: see that KEDA or another one does not already.")
+	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Write only while holding the lease. Switch off only where a single process runs.")
+	fs.StringVar(&o.namespace, "namespace", o.namespace, "Namespace of the lease, the certificate's Secret and the Service. Default: $POD_NAMESPACE.")
+	fs.StringVar(&o.identity, "identity", o.identity, "Name of this process in the lease. Default: $POD_NAME.")
+	fs.StringVar(&o.serviceName, "service-name", o.serviceName, "Service in front of this process, to which the APIServices point.")
+	fs.StringVar(&o.certSecret, "serving-cert-secret", o.certSecret,
+		"Secret that holds the serving certificate, which is made and rotated. Not used with --tls-cert-file; empty: self-signed for localhost.")
+	fs.StringVar(&o.watchNamespace, "watch-namespace", o.watchNamespace, "Limit everything to one namespace. Empty: all.")
+	fs.Float32Var(&o.qps, "kube-api-qps", o.qps, "Requests per second to the kube-apiserver, at most; twice that in a burst.")
+	fs.StringVar(&o.logLevel, "log-level", o.logLevel, "debug, info, warn or error.")
+	fs.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json.")
+	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
+	o.server.AddFlags(fs)
+	return fs
+}
+
+// validate reports every fault.
+func (o *options) validate(args []string) error {
+	var faults []error
+	check := func(ok bool, format string, values ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, values...))
+		}
+	}
+	check(len(args) == 0, "unexpected argument %q: preheat takes flags only", args)
+	check(o.interval >= time.Second, "--interval %v: must be at least 1s", o.interval)
+	check(o.scrapeInterval >= 200*time.Millisecond, "--scrape-interval %v: must be at least 200ms", o.scrapeInterval)
+	check(o.scrapeInterval <= o.interval, "--scrape-interval %v: must not be longer than --interval %v, or decisions see nothing new", o.scrapeInterval, o.interval)
+	check(o.scrapeConcurrency > 0, "--scrape-concurrency %d: must be positive", o.scrapeConcurrency)
+	check(o.targetConcurrency > 0, "--target-concurrency %d: must be positive", o.targetConcurrency)
+	check(o.namespace != "" && o.identity != "", "--namespace and --identity must not be empty")
+	check(o.qps > 0, "--kube-api-qps %v: must be positive", o.qps)
+	check(o.logFormat == "text" || o.logFormat == "json", "--log-format %q: must be text or json", o.logFormat)
+	return errors.Join(faults...)
+}

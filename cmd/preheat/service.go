@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/rest"
+	"k8s.io/component-base/metrics/legacyregistry"
+	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/apiservice"
+	"github.com/preheat-autoscaler/preheat/pkg/assemble"
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/kube"
+	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/scrape"
+	"github.com/preheat-autoscaler/preheat/pkg/servingcert"
+	"github.com/preheat-autoscaler/preheat/pkg/store"
+	"github.com/preheat-autoscaler/preheat/pkg/telemetry"
+)
+
+// windowScrapes is how many scrapes rates and quantiles are taken over: a minute at the default interval.
+const windowScrapes = 12
+
+// service is everything that runs, wired together.
+type service struct {
+	options   *options
+	log       *slog.Logger
+	store     *store.Store
+	scraper   *scrape.Scraper
+	clients   kube.Clients
+	cluster   *kube.Cluster
+	lease     *kube.Lease // nil without leader election
+	decisions *controlloop.Decisions
+	metrics   *telemetry.Metrics
+	loop      *controlloop.Loop
+	pulse     *pulse
+	guard     *apiservice.Guard
+	rotator   *servingcert.Rotator // nil where the certificate is not ours to make
+	server    *metricsapi.Server
+}
+
+// newService wires the service. Apart from reading or making its certificate it talks to nobody yet.
+func newService(ctx context.Context, o *options, log *slog.Logger) (*service, error) {
+	s := &service{
+		options: o, log: log,
+		store: store.New(store.Options{
+			Window: windowScrapes * o.scrapeInterval, Staleness: 3 * o.scrapeInterval,
+		}),
+		decisions: &controlloop.Decisions{},
+		pulse:     &pulse{interval: o.interval},
+	}
+	config, err := o.server.ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = o.qps, int(2*o.qps)
+	s.metrics, err = telemetry.New(telemetry.Options{
+		Registerer: legacyregistry.Registerer(), IsConflict: isConflict,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, wire := range []func(*rest.Config) error{s.wireCluster, s.wireScraper} {
+		if err := wire(config); err != nil {
+			return nil, err
+		}
+	}
+	s.loop = controlloop.New(s.cluster.Observer, s.cluster.Actuator,
+		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder}, o.targetConcurrency)
+	if err := s.wireCertificate(ctx, config); err != nil {
+		return nil, err
+	}
+	return s, s.wireServer()
+}
+
+// isConflict tells the errors of actuation that mean another writer of the target.
+func isConflict(err error) bool {
+	r := kube.ReasonOf(err)
+	return r == kube.RivalAutoscaler || r == kube.ForeignWrite
+}
+
+// everyone is the leader where there is no election.
+type everyone struct{}
+
+// IsLeader implements kube.Leader.
+func (everyone) IsLeader() bool { return true }
+
+func (s *service) wireCluster(config *rest.Config) error {
+	var err error
+	s.clients, err = kube.Connect(config, s.options.watchNamespace)
+	if err != nil {
+		return err
+	}
+	var leader kube.Leader = everyone{}
+	if s.options.leaderElect {
+		s.lease, err = kube.NewLease(s.clients.Kubernetes, kube.DefaultLeaseOptions(s.options.namespace, "preheat", s.options.identity), s.log)
+		if err != nil {
+			return err
+		}
+		leader = s.lease
+	}
+	profiles, err := exposition.Load()
+	if err != nil {
+		return err
+	}
+	o := kube.DefaultOptions()
+	o.Namespace = s.options.watchNamespace
+	o.EnginePage = func(engine string) (kube.EnginePage, bool) {
+		p, ok := profiles.Named(engine)
+		if !ok {
+			return kube.EnginePage{}, false
+		}
+		return kube.EnginePage{Port: int32(p.Port()), Path: p.Path()}, true
+	}
+	plan := func(ia *v1alpha1.InferenceAutoscaler) (*scaling.Planner, error) {
+		return assemble.Planner(ia, assemble.Options{Interval: s.options.interval})
+	}
+	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Leader: leader, Log: s.log}, o)
+	return err
+}
+
+func (s *service) wireScraper(*rest.Config) error {
+	profiles, err := exposition.Load()
+	if err != nil {
+		return err
+	}
+	s.scraper, err = scrape.New(scrape.Options{
+		Concurrency: s.options.scrapeConcurrency,
+		TLS:         &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, // pods have no certificate that could be verified
+		Registerer:  legacyregistry.Registerer(),
+	}, s.cluster.Endpoints, s.store, profiles, s.log)
+	return err
+}
+
+// wireCertificate prepares the watch over APIServices and, unless flags name a certificate, our own.
+func (s *service) wireCertificate(ctx context.Context, config *rest.Config) error {
+	client, err := aggregator.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make client of APIServices: %w", err)
+	}
+	names := apiservice.CustomMetrics()
+	if s.options.externalMetrics {
+		names = append(names, apiservice.ExternalMetrics()...)
+	}
+	s.guard = apiservice.New(apiservice.Options{
+		Client: client.ApiregistrationV1(), Names: names, Observe: s.metrics.APIServices, Logger: s.log,
+		Service: types.NamespacedName{Namespace: s.options.namespace, Name: s.options.serviceName},
+	})
+	if s.options.server.OwnsCertificate() || s.options.certSecret == "" {
+		return nil
+	}
+	s.rotator, err = servingcert.New(servingcert.Options{
+		Secrets: s.clients.Kubernetes.CoreV1().Secrets(s.options.namespace), SecretName: s.options.certSecret,
+		DNSNames:  servingcert.DNSNames(s.options.namespace, s.options.serviceName),
+		Publisher: s.guard, Observe: s.metrics.CertificateExpiry, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.rotator.Sync(ctx, time.Now()); err != nil {
+		if certificate, _ := s.rotator.Provider().CurrentCertKeyContent(); len(certificate) == 0 {
+			return fmt.Errorf("serving certificate: %w; grant access to the Secret, or give --tls-cert-file and --tls-private-key-file", err)
+		}
+		s.log.Warn("the serving certificate's CA could not be published yet", "error", err)
+	}
+	return nil
+}
+
+func (s *service) wireServer() error {
+	factory, err := s.options.server.Informers()
+	if err != nil {
+		return err
+	}
+	provider, err := metricsapi.NewProvider(metricsapi.Options{
+		Caches: metricsapi.Caches{
+			Pods: s.cluster.PodInformer.GetIndexer(), Autoscalers: s.cluster.AutoscalerInformer.GetIndexer(),
+			Services:    factory.Core().V1().Services().Lister(),
+			Deployments: factory.Apps().V1().Deployments().Lister(), StatefulSets: factory.Apps().V1().StatefulSets().Lister(),
+		},
+		Samples: s.store, Scrapes: s.store, Decisions: s.decisions,
+		DecisionStaleness: 3 * s.options.interval, Synced: s.cluster.HasSynced,
+	})
+	if err != nil {
+		return err
+	}
+	parts := metricsapi.Parts{
+		Custom: provider,
+		Ready:  []healthz.HealthChecker{healthz.NamedCheck("caches", s.synced)},
+		Live:   []healthz.HealthChecker{healthz.NamedCheck("control-loop", s.pulse.check)},
+	}
+	if s.options.externalMetrics {
+		parts.External = provider
+	}
+	if s.rotator != nil {
+		parts.Certificate = s.rotator.Provider()
+	}
+	s.server, err = metricsapi.NewServer(s.options.server, parts)
+	return err
+}
+
+// run starts everything and returns when all of it has ended: on a fault of one part, or when ctx ends.
+func (s *service) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.server.Run(ctx) }) // serves on for the shutdown delay
+	if err := s.cluster.Start(ctx); err != nil {
+		return errors.Join(err, group.Wait())
+	}
+	s.pulse.beat(time.Now())
+	background := func(f func()) { group.Go(func() error { f(); return nil }) }
+	background(func() { s.guard.Run(ctx, time.Minute) })
+	if s.rotator != nil {
+		background(func() { s.rotator.Run(ctx, time.Minute) })
+	}
+	if s.lease != nil {
+		background(func() { s.lease.Run(ctx) })
+	}
+	background(func() { s.control(ctx) })
+	return group.Wait()
+}
+
+// control scrapes and decides, once the caches are filled.
+func (s *service) control(ctx context.Context) {
+	if err := s.cluster.WaitForSync(ctx); err != nil {
+		s.log.Info("stopped before the caches were filled", "error", err)
+		return
+	}
+	s.log.Info("caches are filled, scraping and deciding begin")
+	scraping := make(chan struct{})
+	go func() {
+		defer close(scraping)
+		if err := s.scraper.Run(ctx, s.options.scrapeInterval); err != nil && ctx.Err() == nil {
+			s.log.Error("scraping ended", "error", err)
+		}
+	}()
+	s.loop.Run(ctx, s.options.interval, s.targets(), s.ticked)
+	<-scraping
+}
+
+// targets returns a function that lists what is to be scaled and has what is gone forgotten.
+func (s *service) targets() func() []controlloop.Target {
+	known := map[controlloop.TargetID]bool{}
+	return func() []controlloop.Target {
+		list := s.cluster.Targets.List()
+		now := make(map[controlloop.TargetID]bool, len(list))
+		for _, t := range list {
+			now[t.ID] = true
+		}
+		for id := range known {
+			if !now[id] {
+				s.metrics.Forget(id)
+			}
+		}
+		s.decisions.Keep(list)
+		known = now
+		return list
+	}
+}
+
+// ticked notes the end of a tick.
+func (s *service) ticked(due, began, ended time.Time, targets int, err error) {
+	s.pulse.beat(ended)
+	s.metrics.Ticked(ended.Sub(began), began.Sub(due))
+	if err != nil {
+		s.log.Warn("tick", "targets", targets, "error", err)
+	}
+}
+
+// synced says what the service still waits for.
+func (s *service) synced(_ *http.Request) error {
+	if !s.cluster.HasSynced() {
+		return errors.New("the caches of InferenceAutoscalers, pods and HorizontalPodAutoscalers are not filled yet; see that the CRD is applied and the role is bound")
+	}
+	return nil
+}

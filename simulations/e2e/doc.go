@@ -1,0 +1,6 @@
+// Package e2e holds the end-to-end tests: the built service against a real control plane with the real HPA controller,
+// emulated engines on simulated nodes, and, where the machine allows it, the shipped manifests on a real node.
+//
+// They run with the build tag e2e (make e2e) and must not reach into the service: it is a child process, known by its
+// flags, its API objects and its metrics alone.
+package e2e
