@@ -234,7 +234,7 @@ func covered(values []float64, uppers []float64, from, to int) float64 {
 }
 
 func TestCoverageOnStationaryNoiseAndAfterALevelShift(t *testing.T) {
-	const n = 20_000
+	const n = 12_000
 	cases := map[string]func(rng *rand.Rand, i int) float64{
 		"white noise":                  func(rng *rand.Rand, _ int) float64 { return math.Max(0, 50+8*rng.NormFloat64()) },
 		"noise in proportion to level": func(rng *rand.Rand, i int) float64 { return 5 * math.Exp(0.4*rng.NormFloat64()) },
@@ -469,5 +469,26 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if cap(s.Pending) > 128 || cap(s.Recent) > 512 || cap(s.Last.Errors) > 1024 {
 		t.Fatalf("capacities %d, %d, %d", cap(s.Pending), cap(s.Recent), cap(s.Last.Errors))
+	}
+}
+
+// An error is relative to the volatility of its time: that of the first jump after quiet, multiplied by the volatility
+// after it, would count the jump twice.
+func TestAJumpSeenOnceIsNotExpectedTwice(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	var s State
+	var worst float64
+	run(&s, 300, func(i int) float64 {
+		if i < 120 {
+			return 20 + rng.NormFloat64()
+		}
+		return 50 + 1.5*rng.NormFloat64()
+	}, func(i int, f Forecast) {
+		if i > 160 {
+			worst = math.Max(worst, f.Upper)
+		}
+	})
+	if worst > 1.9*50 {
+		t.Fatalf("after one jump from 20 to 50 upper goes up to %.0f", worst)
 	}
 }

@@ -23,6 +23,9 @@ const (
 	maxErrors = 512
 	// minErrors is the fewest on which an empirical quantile, or a verdict on skill, can rest.
 	minErrors = 20
+	// maxError bounds an error, in units of the scale of its time. A change of four times the usual size is a jump: the
+	// scale grows with it, and both together would count it twice. A normal error goes beyond it once in a thousand times.
+	maxError = 4
 	// horizonSlack is how far the lead time may drift before the errors seen at the old one are given up.
 	horizonSlack = 0.25
 	// maxHorizon bounds the pending forecasts, in steps.
@@ -92,7 +95,7 @@ type Record struct {
 
 // add takes the error of a due forecast; memory is the number of forecasts over which losses are averaged.
 func (r *Record) add(actual, point, upper float64, p Pending, c Config, memory float64) {
-	r.remember((actual - point) / p.Scale)
+	r.remember(math.Min((actual-point)/p.Scale, maxError))
 	k := 1 - 1/memory
 	r.Loss = k*r.Loss + pinball(actual, upper, c.Quantile)
 	r.Covered *= k
