@@ -30,12 +30,12 @@ type hpas struct {
 
 func newHPAs(client kubernetes.Interface, namespace, manager string) (*hpas, error) {
 	all := client.AutoscalingV2().HorizontalPodAutoscalers(namespace)
-	informer := cache.NewSharedIndexInformer(&cache.ListWatch{
+	informer := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return all.List(ctx, o) },
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return all.Watch(ctx, o)
 		},
-	}, &autoscalingv2.HorizontalPodAutoscaler{}, 0, minimumIndexers(hpaMinimum))
+	}, client), &autoscalingv2.HorizontalPodAutoscaler{}, 0, minimumIndexers(hpaMinimum))
 	if err := informer.SetTransform(stripManagedFields); err != nil {
 		return nil, fmt.Errorf("set transform of HorizontalPodAutoscaler informer: %w", err)
 	}

@@ -33,12 +33,12 @@ var unindexed = map[string]bool{
 // NewPodInformer returns an informer of pods, stripped by StripPod and indexed as PodIndexers says. It can be shared.
 func NewPodInformer(client kubernetes.Interface, namespace string) (cache.SharedIndexInformer, error) {
 	pods := client.CoreV1().Pods(namespace)
-	informer := cache.NewSharedIndexInformer(&cache.ListWatch{
+	informer := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return pods.List(ctx, o) },
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return pods.Watch(ctx, o)
 		},
-	}, &corev1.Pod{}, 0, PodIndexers())
+	}, client), &corev1.Pod{}, 0, PodIndexers())
 	if err := informer.SetTransform(StripPod); err != nil {
 		return nil, fmt.Errorf("set transform of pod informer: %w", err)
 	}

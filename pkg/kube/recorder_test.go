@@ -1,0 +1,325 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// decision is one for 5 replicas in place of 3.
+func decision(at time.Time) scaling.Decision {
+	return scaling.Decision{
+		Time: at, Current: 3, Replicas: 5, Ready: 2, Starting: 1, Reason: scaling.ForecastDemand,
+		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "4.00 requests/s offered"}, {Stage: "forecast", Replicas: 5, Text: "9.00 requests/s ahead"}},
+		Demand: 4, DemandKnown: true,
+		Forecast: forecast.Forecast{At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Model: "autoregressive", Skill: 0.25, SkillKnown: true},
+		LeadTime: leadtime.Estimate{P50: 61234 * time.Millisecond, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 7},
+		Capacity: capacity.Estimate{PerReplica: 2.5, Source: capacity.Declared, Text: "declared"},
+	}
+}
+
+func (w *world) record(d scaling.Decision, err error) {
+	w.Recorder.Record(w.t.Context(), vllm, d, err)
+}
+
+// status returns what the API server has after all writes.
+func (w *world) status() v1alpha1.InferenceAutoscalerStatus {
+	w.t.Helper()
+	w.writeStatuses()
+	return w.autoscalers.all[vllm].Status
+}
+
+func TestStatusTellsTheDecision(t *testing.T) {
+	w := ownWorld(t)
+	w.pod("a", nil)
+	if _, err := w.Observer.Observe(t.Context(), vllm, t0); err != nil {
+		t.Fatal(err)
+	}
+	w.record(decision(t0), nil)
+	got := w.status()
+	got.Conditions = nil
+	at := metav1.NewTime(t0)
+	want := v1alpha1.InferenceAutoscalerStatus{
+		ObservedGeneration: 1, Selector: "app=vllm",
+		Replicas:            &v1alpha1.ReplicaStatus{Desired: 3, Current: 1, Ready: 2, Starting: 1},
+		RecommendedReplicas: new(int32(5)),
+		LeadTime: &v1alpha1.LeadTimeStatus{
+			P50: metav1.Duration{Duration: 61 * time.Second}, P90: metav1.Duration{Duration: 90 * time.Second}, Samples: 7, Source: v1alpha1.SourceMeasured},
+		Capacity: &v1alpha1.CapacityStatus{Source: v1alpha1.SourceDeclared, RequestsPerSecond: new(resource.MustParse("2500m")), Message: "declared"},
+		Demand:   &v1alpha1.DemandStatus{RequestsPerSecond: new(resource.MustParse("4")), Time: &at},
+		Forecast: &v1alpha1.ForecastStatus{
+			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9")), Quantile: "97.5%",
+			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "autoregressive", SkillPercent: new(int32(25))},
+		LastDecision: &v1alpha1.DecisionStatus{Time: at, Replicas: 5, Reason: "ForecastDemand",
+			Steps: []string{"demand: 4.00 requests/s offered", "forecast: 9.00 requests/s ahead"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsNotKnownIsAbsent(t *testing.T) {
+	w := ownWorld(t)
+	d := decision(t0)
+	d.DemandKnown, d.Forecast, d.Capacity, d.LeadTime = false, forecast.Forecast{Withdrawn: "too few samples"}, capacity.Estimate{Text: "nothing seen"}, leadtime.Estimate{}
+	w.record(d, nil)
+	got := w.status()
+	if got.Demand != nil || got.LeadTime != nil {
+		t.Errorf("demand %v, lead time %v; want both absent", got.Demand, got.LeadTime)
+	}
+	if diff := cmp.Diff(&v1alpha1.ForecastStatus{State: v1alpha1.ForecastWithdrawn, Message: "too few samples"}, got.Forecast); diff != "" {
+		t.Errorf("forecast (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(&v1alpha1.CapacityStatus{Source: v1alpha1.SourceNone, Message: "nothing seen"}, got.Capacity); diff != "" {
+		t.Errorf("capacity (-want +got):\n%s", diff)
+	}
+}
+
+func TestQuantityOfOddNumbers(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e300} {
+		if got := quantity(v); got != nil {
+			t.Errorf("quantity(%v) = %v, want none", v, got)
+		}
+	}
+	if got := quantity(0.0004); got == nil || !got.IsZero() {
+		t.Errorf("quantity(0.0004) = %v, want 0", got)
+	}
+}
+
+// summary is the conditions in short: Ready, Blind, Conflict, Limited.
+func summary(conditions []metav1.Condition) string {
+	var all []string
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionBlind, v1alpha1.ConditionConflict, v1alpha1.ConditionLimited} {
+		if c := meta.FindStatusCondition(conditions, kind); c != nil {
+			all = append(all, fmt.Sprintf("%s=%s/%s", kind, c.Status, c.Reason))
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+func TestConditions(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*scaling.Decision)
+		err    error
+		want   string
+		says   string // in one of the messages
+	}{
+		"all is well": {func(*scaling.Decision) {}, nil,
+			"Ready=True/ForecastDemand Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "3 -> 5 replicas"},
+		"blind names what is missing": {func(d *scaling.Decision) {
+			d.Blind, d.Reason, d.Unseen = true, scaling.NoFreshData, []string{"pod a: vllm:num_requests_waiting"}
+		}, nil, "Ready=False/NoFreshData Blind=True/NoFreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "vllm:num_requests_waiting"},
+		"half blind": {func(d *scaling.Decision) { d.Unseen = []string{"pod a: timeout"} }, nil,
+			"Ready=True/ForecastDemand Blind=False/PartialData Conflict=False/SoleWriter Limited=False/WithinLimits", "not seen: pod a: timeout"},
+		"limited": {func(d *scaling.Decision) { d.Limited, d.Needed, d.Reason = true, 12, scaling.AtMaximum }, nil,
+			"Ready=True/AtMaximum Blind=False/FreshData Conflict=False/SoleWriter Limited=True/AtMaximum", "needs 12 replicas, 5 are allowed"},
+		"paused": {func(d *scaling.Decision) { d.Reason = scaling.Paused }, nil,
+			"Ready=False/Paused Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", ""},
+		"a rival": {func(*scaling.Decision) {}, &Fault{Reason: RivalAutoscaler, Message: "HorizontalPodAutoscaler ml/web"},
+			"Ready=False/RivalAutoscaler Blind=False/FreshData Conflict=True/RivalAutoscaler Limited=False/WithinLimits", "ml/web"},
+		"a failed write is no conflict": {func(*scaling.Decision) {}, fmt.Errorf("actuate: %w", &Fault{Reason: WriteFailed, Message: "not allowed"}),
+			"Ready=False/WriteFailed Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "not allowed"},
+		"an error without a reason": {func(*scaling.Decision) {}, errors.New("context deadline exceeded"),
+			"Ready=False/WriteFailed Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "context deadline exceeded"},
+		"a target that just moved is no fault": {func(*scaling.Decision) {}, fmt.Errorf("scale: %w", ErrMoved),
+			"Ready=True/ForecastDemand Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := ownWorld(t)
+			d := decision(t0)
+			tt.change(&d)
+			w.record(d, tt.err)
+			got := w.status().Conditions
+			if diff := cmp.Diff(tt.want, summary(got)); diff != "" {
+				t.Errorf("conditions (-want +got):\n%s", diff)
+			}
+			if !slices.ContainsFunc(got, func(c metav1.Condition) bool { return strings.Contains(c.Message, tt.says) }) {
+				t.Errorf("no message says %q: %+v", tt.says, got)
+			}
+		})
+	}
+}
+
+func TestTransitionTimeChangesWithTheStatusOnly(t *testing.T) {
+	w := ownWorld(t)
+	ready := func() metav1.Condition {
+		return *meta.FindStatusCondition(w.status().Conditions, v1alpha1.ConditionReady)
+	}
+	w.record(decision(t0), nil)
+	first := ready().LastTransitionTime
+	d := decision(t0.Add(time.Minute))
+	d.Reason = scaling.ReactiveDemand
+	w.record(d, nil)
+	if got := ready(); !got.LastTransitionTime.Equal(&first) || got.Reason != "ReactiveDemand" {
+		t.Errorf("condition %+v, want the new reason with the old time %v", got, first)
+	}
+	w.record(decision(t0.Add(2*time.Minute)), &Fault{Reason: WriteFailed, Message: "x"})
+	if got := ready().LastTransitionTime; !got.Time.Equal(t0.Add(2 * time.Minute)) {
+		t.Errorf("transition at %v, want %v", got, t0.Add(2*time.Minute))
+	}
+}
+
+func TestUnreadableTargetIsTold(t *testing.T) {
+	w := ownWorld(t)
+	w.record(decision(t0), nil)
+	before := w.status().LastDecision
+	delete(w.scales.all, "ml/vllm")
+	_, err := w.Observer.Observe(t.Context(), vllm, t0.Add(time.Second))
+	w.wantReason(err, TargetNotFound)
+	got := w.status()
+	want := "Ready=False/TargetNotFound Blind=Unknown/TargetNotFound Conflict=Unknown/TargetNotFound Limited=Unknown/TargetNotFound"
+	if diff := cmp.Diff(want, summary(got.Conditions)); diff != "" {
+		t.Errorf("conditions (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, got.LastDecision); diff != "" {
+		t.Errorf("the last decision changed (-want +got):\n%s", diff)
+	}
+}
+
+func TestStatusIsWrittenForNewsOrAfterAPeriod(t *testing.T) {
+	w := ownWorld(t)
+	for i, step := range []struct {
+		at     time.Duration
+		change func(*scaling.Decision)
+		writes int
+	}{
+		{0, func(*scaling.Decision) {}, 1},
+		{10 * time.Second, func(d *scaling.Decision) { d.Demand = 4.1 }, 0},
+		{20 * time.Second, func(d *scaling.Decision) { d.Ready = 3 }, 1},
+		{40 * time.Second, func(d *scaling.Decision) { d.Ready, d.Demand = 3, 4.2 }, 0},
+		{49 * time.Second, func(d *scaling.Decision) { d.Ready = 3 }, 0},
+		{50 * time.Second, func(d *scaling.Decision) { d.Ready = 3 }, 1},
+		{51 * time.Second, func(d *scaling.Decision) { d.Ready, d.Reason = 3, scaling.AtMaximum }, 1},
+	} {
+		d := decision(t0.Add(step.at))
+		step.change(&d)
+		before := w.autoscalers.updates
+		w.record(d, nil)
+		w.writeStatuses()
+		if got := w.autoscalers.updates - before; got != step.writes {
+			t.Errorf("step %d at %v: %d writes, want %d", i, step.at, got, step.writes)
+		}
+	}
+}
+
+func TestFollowerRecordsNothing(t *testing.T) {
+	w := ownWorld(t)
+	w.leader.lead(false)
+	w.record(decision(t0), nil)
+	w.writeStatuses()
+	if w.autoscalers.updates != 0 || len(w.said.Events) != 0 {
+		t.Errorf("%d status writes, %d events; want none", w.autoscalers.updates, len(w.said.Events))
+	}
+}
+
+func TestStatusThatWaitsIsNotWrittenAfterTheLeaseIsLost(t *testing.T) {
+	w := ownWorld(t)
+	w.record(decision(t0), nil)
+	w.leader.lead(false)
+	w.writeStatuses()
+	if w.autoscalers.updates != 0 {
+		t.Errorf("%d status writes, want none", w.autoscalers.updates)
+	}
+}
+
+func TestStaleCopyIsWrittenOverAFreshOne(t *testing.T) {
+	w := ownWorld(t)
+	w.autoscalers.all[vllm].ResourceVersion = "7" // the informer has not seen this
+	w.record(decision(t0), nil)
+	w.statuses.next(t.Context())
+	if got := w.autoscalers.all[vllm].Status.LastDecision; got == nil || got.Replicas != 5 {
+		t.Errorf("last decision %v, want 5 replicas", got)
+	}
+}
+
+func TestFailedStatusWriteIsRepeatedAtTheNextTick(t *testing.T) {
+	w := ownWorld(t)
+	w.autoscalers.refuse = func() error { return apierrors.NewInternalError(errors.New("etcd is slow")) }
+	w.record(decision(t0), nil)
+	w.writeStatuses()
+	w.autoscalers.refuse = nil
+	w.record(decision(t0.Add(time.Second)), nil)
+	w.writeStatuses()
+	if w.autoscalers.updates != 1 {
+		t.Errorf("%d status writes, want 1", w.autoscalers.updates)
+	}
+}
+
+func TestScaleTimeIsThatOfTheLastWrite(t *testing.T) {
+	w := ownWorld(t)
+	w.tick(vllm, t0, 5)
+	w.tick(vllm, t0.Add(time.Minute), 5)
+	if got := w.status().LastScaleTime; got == nil || !got.Time.Equal(t0) {
+		t.Errorf("last scale time %v, want %v", got, t0)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	w := ownWorld(t)
+	rival := &Fault{Reason: RivalAutoscaler, Message: "HorizontalPodAutoscaler ml/web scales it too"}
+	reason := func(r scaling.Reason) func(*scaling.Decision) {
+		return func(d *scaling.Decision) { d.Current, d.Reason = d.Replicas, r }
+	}
+	for i, step := range []struct {
+		at     time.Duration
+		change func(*scaling.Decision)
+		err    error
+		want   string // the event's beginning, empty for none
+	}{
+		{0, func(*scaling.Decision) {}, nil, "Normal ForecastDemand 3 -> 5 replicas"},
+		{10 * time.Second, func(*scaling.Decision) {}, nil, ""}, // the same number again, as in mode Advise
+		{20 * time.Second, reason(scaling.DemandMet), nil, ""},  // no news
+		{30 * time.Second, reason(scaling.ScaleDownStabilized), nil, ""},
+		{70 * time.Second, reason(scaling.ScaleDownStabilized), nil, "Normal ScaleDownStabilized"},
+		{80 * time.Second, func(d *scaling.Decision) { d.Replicas = 7 }, nil, "Normal ForecastDemand 3 -> 7 replicas"},
+		{90 * time.Second, func(*scaling.Decision) {}, rival, "Warning RivalAutoscaler HorizontalPodAutoscaler ml/web"},
+		{200 * time.Second, func(*scaling.Decision) {}, rival, ""},
+		{210 * time.Second, reason(scaling.DemandMet), nil, "Normal DemandMet"}, // it is over
+		{300 * time.Second, func(d *scaling.Decision) { d.Current, d.Blind, d.Reason = 5, true, scaling.NoFreshData }, nil, "Warning NoFreshData"},
+	} {
+		d := decision(t0.Add(step.at))
+		step.change(&d)
+		w.record(d, step.err)
+		got := ""
+		if len(w.said.Events) > 0 {
+			got = <-w.said.Events
+		}
+		if !strings.HasPrefix(got, step.want) || (step.want == "") != (got == "") {
+			t.Errorf("step %d: event %q, want %q", i, got, step.want)
+		}
+	}
+}
+
+func TestShortenCutsBetweenCharacters(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text string
+		n    int
+		want string
+	}{
+		"short enough":       {"abc", 3, "abc"},
+		"too long":           {"abcdefgh", 6, "abc…"},
+		"inside a character": {"abéééé", 6, "ab…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := shorten(tt.text, tt.n); got != tt.want {
+				t.Errorf("shorten(%q, %d) = %q, want %q", tt.text, tt.n, got, tt.want)
+			}
+		})
+	}
+}
