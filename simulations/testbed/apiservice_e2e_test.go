@@ -22,7 +22,7 @@ import (
 )
 
 func TestAServerOutsideTheClusterServesAnAggregatedAPI(t *testing.T) {
-	c := startCluster(t, testbed.Options{HPASync: time.Second})
+	c := startCluster(t, testbed.Options{HPASync: time.Second, FeatureGates: map[string]bool{"HPAScaleToZero": true}})
 	gv := schema.GroupVersion{Group: "external.metrics.k8s.io", Version: "v1beta1"}
 	port := serveExternalMetric(t, c, gv)
 	err := c.RegisterAPIServices(t.Context(), testbed.APIServices{
@@ -49,6 +49,7 @@ kind: HorizontalPodAutoscaler
 metadata: {name: scaled}
 spec:
   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: scaled}
+  minReplicas: 0 # refused without the feature gate
   maxReplicas: 8
   metrics:
   - {type: External, external: {metric: {name: queue_length}, target: {type: AverageValue, averageValue: "4"}}}

@@ -134,7 +134,7 @@ func newBox(ctx context.Context, o BoxOptions) (*Box, error) {
 		return nil, err
 	}
 	if err := sweepCgroups(cgroupRoot, processAlive); err != nil {
-		return nil, err
+		o.Logger.Warn("groups of an earlier box remain", "err", err)
 	}
 	b := &Box{NodeName: o.NodeName, options: o, nodeBinDir: nodeBinDir}
 	if b.outer, err = newNursery(func() error { return nil }); err != nil {

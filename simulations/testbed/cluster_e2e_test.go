@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -219,6 +220,26 @@ func TestClusterRunsGPUPods(t *testing.T) {
 			t.Errorf("the pod was gone after %v, want about 3 s", gone)
 		}
 	})
+
+	t.Run("a component can be killed and restarted", func(t *testing.T) {
+		if err := c.KillComponent(testbed.ControllerManager); err != nil {
+			t.Fatal(err)
+		}
+		apply(t, c, deployment("orphan", 1, ""))
+		time.Sleep(time.Second)
+		if n := len(podsOf(t, client, "orphan")); n != 0 {
+			t.Fatalf("%d pods though the controller manager is dead", n)
+		}
+		if err := c.RestartComponent(testbed.ControllerManager); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 30*time.Second, func(context.Context) string {
+			if n := len(podsOf(t, client, "orphan")); n != 1 {
+				return fmt.Sprintf("%d pods, want 1", n)
+			}
+			return ""
+		})
+	})
 }
 
 // checkRunningPod checks what a controller reads of a pod: its address, its times and the usual conditions.
@@ -251,48 +272,16 @@ func scaleTo(t *testing.T, c *testbed.Cluster, deployment string, replicas int) 
 	}
 }
 
-func TestTheHPAControllerIsAtWork(t *testing.T) {
-	c := startCluster(t, testbed.Options{HPASync: time.Second, FeatureGates: map[string]bool{"HPAScaleToZero": true}})
-	client := clientOf(t, c)
-	apply(t, c, deployment("scaled", 1, ""))
-	apply(t, c, []byte(`
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: scaled}
-spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: scaled}
-  minReplicas: 0
-  maxReplicas: 3
-  metrics:
-  - {type: External, external: {metric: {name: queue_length}, target: {type: AverageValue, averageValue: "5"}}}
-`))
-	eventually(t, 30*time.Second, func(ctx context.Context) string {
-		hpa, err := client.AutoscalingV2().HorizontalPodAutoscalers("default").Get(ctx, "scaled", metav1.GetOptions{})
-		if err != nil {
-			return err.Error()
-		}
-		for _, c := range hpa.Status.Conditions {
-			if c.Type == "ScalingActive" && c.Reason == "FailedGetExternalMetric" { // nobody serves the metric here
-				return ""
-			}
-		}
-		return fmt.Sprintf("conditions %v, want ScalingActive with reason FailedGetExternalMetric", hpa.Status.Conditions)
-	})
-}
-
-func TestClustersStandSideBySide(t *testing.T) {
-	first, second := startCluster(t, testbed.Options{}), startCluster(t, testbed.Options{})
-	if first.PodCIDR == second.PodCIDR {
-		t.Errorf("both clusters give pods addresses in %s", first.PodCIDR)
+func TestClustersStandSideBySideAndStopWithoutATrace(t *testing.T) {
+	c, other := startCluster(t, testbed.Options{}), startCluster(t, testbed.Options{})
+	if c.PodCIDR == other.PodCIDR {
+		t.Errorf("both clusters give pods addresses in %s", c.PodCIDR)
 	}
-	apply(t, first, []byte("{apiVersion: v1, kind: ConfigMap, metadata: {name: mine}}"))
-	if _, err := clientOf(t, second).CoreV1().ConfigMaps("default").Get(t.Context(), "mine", metav1.GetOptions{}); err == nil {
-		t.Error("the second cluster has the first one's object")
+	apply(t, c, []byte("{apiVersion: v1, kind: ConfigMap, metadata: {name: mine}}"))
+	if _, err := clientOf(t, other).CoreV1().ConfigMaps("default").Get(t.Context(), "mine", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the other cluster has the object too: %v", err)
 	}
-}
 
-func TestStopLeavesNothing(t *testing.T) {
-	c := startCluster(t, testbed.Options{})
 	if n := len(processesMentioning(t, c.RunDir)); n < 5 {
 		t.Fatalf("%d processes mention the run directory, want the five components", n)
 	}
@@ -309,6 +298,9 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 	if err := c.Launch("late", "/bin/true"); err == nil {
 		t.Error("a stopped cluster starts processes")
+	}
+	if _, err := clientOf(t, other).Discovery().ServerVersion(); err != nil {
+		t.Errorf("the other cluster suffered: %v", err)
 	}
 }
 
@@ -342,25 +334,4 @@ func TestAFailingComponentIsNamedWithTheEndOfItsLog(t *testing.T) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
 	}
-}
-
-func TestAComponentCanBeKilledAndRestarted(t *testing.T) {
-	c := startCluster(t, testbed.Options{})
-	if err := c.KillComponent(testbed.ControllerManager); err != nil {
-		t.Fatal(err)
-	}
-	apply(t, c, deployment("orphan", 1, ""))
-	time.Sleep(time.Second)
-	if n := len(podsOf(t, clientOf(t, c), "orphan")); n != 0 {
-		t.Fatalf("%d pods though the controller manager is dead", n)
-	}
-	if err := c.RestartComponent(testbed.ControllerManager); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, 30*time.Second, func(context.Context) string {
-		if n := len(podsOf(t, clientOf(t, c), "orphan")); n != 1 {
-			return fmt.Sprintf("%d pods, want 1", n)
-		}
-		return ""
-	})
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,8 +61,41 @@ func TestNothingOutlivesAKilledProgram(t *testing.T) {
 				}
 				return ""
 			})
+			if kind == "box" {
+				checkSweep(t)
+			}
 		})
 	}
+}
+
+// checkSweep checks that the next box removes the groups of one whose program was killed.
+func checkSweep(t *testing.T) {
+	t.Helper()
+	eventually(t, 5*time.Second, func(context.Context) string {
+		if len(deadBoxes(t)) == 0 { // its first process may take a moment to end
+			return "the killed box left no groups, so this shows nothing"
+		}
+		return ""
+	})
+	eventually(t, 5*time.Second, func(context.Context) string {
+		if err := testbed.SweepDeadBoxes(); err != nil {
+			return err.Error()
+		}
+		if left := deadBoxes(t); len(left) > 0 {
+			return fmt.Sprintf("groups are left: %v", left)
+		}
+		return ""
+	})
+}
+
+// deadBoxes lists the groups of boxes whose first process is gone.
+func deadBoxes(t *testing.T) []string {
+	t.Helper()
+	return slices.DeleteFunc(cgroupsNamed(t, "preheat-box-*"), func(group string) bool {
+		_, pid, _ := strings.Cut(filepath.Base(group), "preheat-box-")
+		_, err := os.Stat("/proc/" + pid)
+		return err == nil
+	})
 }
 
 // startVictim starts this binary again as a victim and returns it with the run directory of its cluster.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"syscall"
 
@@ -46,7 +45,7 @@ func (n *namespaces) close() {
 	}
 }
 
-// enterNetwork moves the calling thread into the network. The thread must be locked and must not be unlocked again.
+// enterNetwork moves the calling thread into the network. It must be one of onOwnThread.
 func (n *namespaces) enterNetwork() error {
 	if err := unix.Setns(int(n.network.Fd()), unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter the box's network: %w", err)
@@ -80,15 +79,14 @@ func inNetwork[T any](n *namespaces, open func() (T, error)) (T, error) {
 		err   error
 	}
 	results := make(chan result, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlock: the thread ends with this goroutine
+	onOwnThread(func() {
 		if err := n.enterNetwork(); err != nil {
 			results <- result{err: err}
 			return
 		}
 		value, err := open()
 		results <- result{value, err}
-	}()
+	})
 	r := <-results
 	return r.value, r.err
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -31,14 +30,13 @@ type nursery struct {
 func newNursery(prepare func() error) (*nursery, error) {
 	n := &nursery{requests: make(chan func()), ended: make(chan struct{}), bind: bindLife}
 	prepared := make(chan error)
-	go func() {
+	onOwnThread(func() {
 		defer close(n.ended)
-		runtime.LockOSThread() // and never unlock: the thread ends with this goroutine
 		prepared <- prepare()
 		for request := range n.requests {
 			request()
 		}
-	}()
+	})
 	if err := <-prepared; err != nil {
 		n.close()
 		return nil, err

@@ -7,6 +7,19 @@ import (
 	"time"
 )
 
+func TestAThreadOfOnesOwnIsNeverTheMainOne(t *testing.T) {
+	const threads = 200 // the scheduler offers the main thread every now and then
+	main := make(chan bool)
+	for range threads {
+		onOwnThread(func() { main <- onMainThread() })
+	}
+	for range threads {
+		if <-main {
+			t.Fatal("the main thread was taken")
+		}
+	}
+}
+
 func TestChildrenDieWithTheNursery(t *testing.T) {
 	n, err := newNursery(func() error { return nil })
 	if err != nil {
