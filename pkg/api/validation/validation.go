@@ -8,6 +8,7 @@ package validation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	_ "time/tzdata" // the API server carries the time zones with it: without them a valid zone would be refused here
@@ -141,12 +142,11 @@ func (r *rules) admit(object map[string]any) field.ErrorList {
 	return append(faults, celFaults...)
 }
 
+// celBlockers are the faults of shape; the API server has the same list.
+var celBlockers = []field.ErrorType{
+	field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany, field.ErrorTypeTypeInvalid,
+}
+
 func blocksCEL(faults field.ErrorList) bool {
-	for _, fault := range faults {
-		switch fault.Type {
-		case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany, field.ErrorTypeTypeInvalid:
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(faults, func(fault *field.Error) bool { return slices.Contains(celBlockers, fault.Type) })
 }

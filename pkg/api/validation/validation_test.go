@@ -135,7 +135,7 @@ func sameTime(a, b metav1.Time) bool { return a.Time.Equal(b.Time) }
 
 func fullStatus() v1alpha1.InferenceAutoscalerStatus {
 	now := metav1.NewTime(time.Date(2026, 11, 20, 8, 15, 0, 0, time.UTC))
-	minutes := func(n time.Duration) metav1.Duration { return metav1.Duration{Duration: n * time.Minute} }
+	minutes := func(n int) metav1.Duration { return metav1.Duration{Duration: time.Duration(n) * time.Minute} }
 	return v1alpha1.InferenceAutoscalerStatus{
 		ObservedGeneration:  3,
 		Conditions:          []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Forecast", Message: "fresh data", LastTransitionTime: now}},
