@@ -90,11 +90,11 @@ func (s *State) Learn(x Interval) {
 	s.Generated += x.Generated
 	s.Max = math.Max(s.Max, x.Max)
 	s.TPOT = signals.Merge(s.TPOT, x.TPOT)
-	if x.Waiting > 0 && x.Seconds > 0 {
+	if s.saturatedBy(x) {
 		s.SaturatedSeconds += x.Seconds
 		s.SaturatedFinished += x.Finished
 	}
-	if x.Running < 1 || x.Tokens < minTokens || !(x.ITL > 0) {
+	if x.Running < 1 || x.Tokens < minTokens || !(x.ITL > 0) || math.IsInf(x.ITL, 1) {
 		return
 	}
 	s.Peak = math.Max(s.Peak, x.Running)
@@ -108,6 +108,14 @@ func (s *State) Learn(x Interval) {
 		s.KVN++
 		s.KV += x.KV / x.Running
 	}
+}
+
+// saturatedBy reports whether a replica gave all it has over an interval: requests waited throughout, half as many as ran
+// at least, with a batch that stood still and is not small as batches go. One that waits for the next step when the page
+// is read says nothing, and a replica that fills with a queue has not finished much yet.
+func (s *State) saturatedBy(x Interval) bool {
+	return x.Seconds > 0 && x.Running >= 1 && x.Waiting >= x.Running/2 &&
+		x.Running >= s.Peak/2 && math.Abs(x.Grown) <= x.Running/4
 }
 
 // TokensPerRequest returns the mean prompt and generated tokens of a request, false where too few have finished.
