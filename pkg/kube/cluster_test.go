@@ -51,7 +51,7 @@ func startedWorld(t *testing.T) (*world, *fcache.FakeControllerSource) {
 }
 
 // eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for range 500 {
 		if holds() {

@@ -190,7 +190,7 @@ func (noReadings) Latest(store.PodID) (*signals.Reading, bool) { return nil, fal
 // world is a cluster whose informers are filled by hand, so that tests say what was seen when.
 type world struct {
 	*Cluster
-	t           *testing.T
+	t           testing.TB
 	scales      *fakeScales
 	core        *fake.Clientset
 	dynamic     *dynamicfake.FakeDynamicClient
@@ -204,7 +204,7 @@ type world struct {
 	manager string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		t: t, core: fake.NewSimpleClientset(), leader: &switchedLeader{on: true, left: -1}, said: record.NewFakeRecorder(100),
