@@ -91,7 +91,10 @@ func (p plan) controllerManagerArgs() []string {
 		"--controllers="+strings.Join(controllers, ","),
 		"--service-account-private-key-file="+p.pki.file("sa.key"), "--root-ca-file="+p.pki.file("ca.crt"),
 		// The controllers' rights sit on their own ServiceAccounts; and so what we grant to the HPA's is put to the test.
-		"--use-service-account-credentials=true")
+		"--use-service-account-credentials=true",
+		// On a busy machine kwok renews its nodes' leases late, and kwok never makes a pod ready again that a lost node
+		// made unready. A test about lost nodes sets its own.
+		"--node-monitor-grace-period=10m")
 	args = append(args, durationFlag("horizontal-pod-autoscaler-sync-period", p.options.HPASync)...)
 	args = append(args, durationFlag("horizontal-pod-autoscaler-downscale-stabilization", p.options.HPADownscaleStabilization)...)
 	args = append(args, p.options.qpsFlags()...)
