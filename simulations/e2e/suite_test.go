@@ -73,7 +73,7 @@ func newSuite(t *testing.T) *suite {
 	s.preheat, err = client.New(config)
 	must(t, err)
 	must(t, c.Apply(t.Context(), []byte(crds.InferenceAutoscaler)))
-	_, err = c.AddGPUNodes(t.Context(), 12, 8)
+	_, err = c.AddGPUNodes(t.Context(), 24, 8)
 	must(t, err)
 	s.startFleet(t)
 	s.grant(t)
