@@ -10,7 +10,7 @@ import (
 // The measures of a chart, in units of its view box.
 const (
 	chartWidth   = 960.0
-	marginLeft   = 40.0
+	marginLeft   = 52.0
 	marginRight  = 56.0
 	plotTop      = 18.0
 	plotHeight   = 170.0
@@ -47,7 +47,11 @@ func (r *Run) scale() scale {
 	top := 1.0
 	for _, p := range r.Policies {
 		top = math.Max(top, math.Max(highest(p.Desired), highest(p.Ready)))
-		top = math.Max(top, highest(p.Forecast)/c.perReplica)
+		for _, f := range p.Forecast {
+			if f.T <= c.length {
+				top = math.Max(top, f.V/c.perReplica)
+			}
+		}
 	}
 	c.replicas = math.Ceil(1.05 * math.Max(top, highest(r.Offered)/c.perReplica))
 	return c
