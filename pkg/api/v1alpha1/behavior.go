@@ -38,7 +38,8 @@ type ScalingRules struct {
 	Policies []ScalingPolicy `json:"policies,omitempty"`
 
 	// tolerance is the relative difference between what the demand needs and the capacity at hand below which the
-	// replicas stay as they are. Unit: a ratio from 0 to below 1. Default: 0.1. Example: "0.05"
+	// replicas stay as they are. Unit: a ratio from 0 to below 1. Default: 0 for scaleUp, since what the demand needs
+	// has its headroom in it already, 0.1 for scaleDown. Example: "0.05"
 	// +kubebuilder:validation:XValidation:rule="string(self).matches('^[0-9]{1,9}([.][0-9]{1,6})?[num]?$') && quantity(string(self)).isLessThan(quantity('1'))",message="tolerance must be a ratio from 0 to below 1, not a percentage; write for example \"0.05\" for 5 percent"
 	// +optional
 	Tolerance *resource.Quantity `json:"tolerance,omitempty"`

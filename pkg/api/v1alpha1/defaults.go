@@ -56,6 +56,7 @@ func (l LeadTime) PriorOrDefault() time.Duration {
 func (b Behavior) ScaleUpRules() ScalingRules {
 	return b.ScaleUp.orDefault(ScalingRules{
 		StabilizationWindowSeconds: new(int32(0)),
+		Tolerance:                  resource.NewMilliQuantity(0, resource.DecimalSI),
 		Policies: []ScalingPolicy{
 			{Type: ScalingPolicyPods, Value: 4, PeriodSeconds: 15},
 			{Type: ScalingPolicyPercent, Value: 100, PeriodSeconds: 15},
@@ -67,6 +68,7 @@ func (b Behavior) ScaleUpRules() ScalingRules {
 func (b Behavior) ScaleDownRules() ScalingRules {
 	return b.ScaleDown.orDefault(ScalingRules{
 		StabilizationWindowSeconds: new(int32(300)),
+		Tolerance:                  resource.NewMilliQuantity(100, resource.DecimalSI), // the HorizontalPodAutoscaler's 10 %
 		Policies:                   []ScalingPolicy{{Type: ScalingPolicyPercent, Value: 100, PeriodSeconds: 15}},
 	})
 }
@@ -83,7 +85,7 @@ func (r ScalingRules) orDefault(def ScalingRules) ScalingRules {
 		out.Policies = def.Policies
 	}
 	if out.Tolerance == nil {
-		out.Tolerance = resource.NewMilliQuantity(100, resource.DecimalSI) // the HorizontalPodAutoscaler's 10 %
+		out.Tolerance = def.Tolerance
 	}
 	return out
 }

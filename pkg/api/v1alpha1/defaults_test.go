@@ -11,13 +11,12 @@ import (
 )
 
 func TestEachFieldOfABehaviorHasItsOwnDefault(t *testing.T) {
-	tolerance := new(resource.MustParse("100m"))
 	up := ScalingRules{
-		StabilizationWindowSeconds: new(int32(0)), SelectPolicy: new(SelectPolicyMax), Tolerance: tolerance,
+		StabilizationWindowSeconds: new(int32(0)), SelectPolicy: new(SelectPolicyMax), Tolerance: new(resource.MustParse("0")),
 		Policies: []ScalingPolicy{{ScalingPolicyPods, 4, 15}, {ScalingPolicyPercent, 100, 15}},
 	}
 	down := ScalingRules{
-		StabilizationWindowSeconds: new(int32(300)), SelectPolicy: new(SelectPolicyMax), Tolerance: tolerance,
+		StabilizationWindowSeconds: new(int32(300)), SelectPolicy: new(SelectPolicyMax), Tolerance: new(resource.MustParse("100m")),
 		Policies: []ScalingPolicy{{ScalingPolicyPercent, 100, 15}},
 	}
 	with := func(rules ScalingRules, change func(*ScalingRules)) ScalingRules {
@@ -28,14 +27,14 @@ func TestEachFieldOfABehaviorHasItsOwnDefault(t *testing.T) {
 	setWindow := func(r *ScalingRules) { r.StabilizationWindowSeconds = new(int32(60)) }
 	setSelect := func(r *ScalingRules) { r.SelectPolicy = new(SelectPolicyDisabled) }
 	setPolicies := func(r *ScalingRules) { r.Policies = []ScalingPolicy{{ScalingPolicyPods, 1, 60}} }
-	setTolerance := func(r *ScalingRules) { r.Tolerance = new(resource.MustParse("0")) }
+	setTolerance := func(r *ScalingRules) { r.Tolerance = new(resource.MustParse("50m")) }
 
 	cases := map[string]func(*ScalingRules){
 		"nothing set":             func(*ScalingRules) {},
 		"a window alone":          setWindow,
 		"a select policy alone":   setSelect,
 		"policies alone":          setPolicies,
-		"a tolerance of 0 stays":  setTolerance,
+		"a tolerance stays":       setTolerance,
 		"two of the fields":       func(r *ScalingRules) { setWindow(r); setPolicies(r) },
 		"a window of 0 stays set": func(r *ScalingRules) { r.StabilizationWindowSeconds = new(int32(0)) },
 	}
