@@ -59,6 +59,8 @@ func (t *tick) decide() {
 		t.hold(ScaledToZeroByOther, "zero replicas were asked for by somebody else, which means paused; ask for one to resume")
 	case t.sight.ready == 0:
 		t.hold(NoReadyReplica, "no replica is ready yet, so nothing is known of demand: %d replicas are held", t.obs.Desired)
+	case t.sight.seen == 0 && len(t.sight.unseen) == 0:
+		t.hold(WarmingUp, "no ready replica has been scraped yet: %d replicas are held", t.obs.Desired)
 	case t.sight.seen == 0:
 		t.blind()
 	case t.sight.measured == 0:
@@ -264,6 +266,7 @@ func (t *tick) withoutCapacity() {
 	t.conclude(needed, needed)
 	if t.decision.Replicas == t.obs.Desired {
 		t.decision.Reason = CapacityUnknown
+		t.step("hold", t.obs.Desired, "nobody knows yet what a replica sustains: %d replicas are held", t.obs.Desired)
 	}
 }
 
