@@ -67,7 +67,7 @@ func (s *suite) listsMetricGroups(t *testing.T) {
 	aggregated, err := s.kube.Discovery().RESTClient().Get().AbsPath("/apis").
 		SetHeader("Accept", discovery.AcceptV2).Do(t.Context()).Raw()
 	must(t, err)
-	for _, want := range []string{"custom.metrics.k8s.io", "external.metrics.k8s.io", "pods/inference_requests_waiting", "inference_requests_running"} {
+	for _, want := range []string{"custom.metrics.k8s.io", "external.metrics.k8s.io", `"subresource":"inference_requests_waiting"`, `"resource":"inference_requests_running"`} {
 		if !strings.Contains(string(aggregated), want) {
 			t.Errorf("aggregated discovery does not list %s", want)
 		}
