@@ -259,15 +259,44 @@ func (a *answer) whole(w http.ResponseWriter, r *http.Request, s *stream) {
 		produced += tokens
 	}
 	text := strings.Repeat(filler, produced)
-	choice := map[string]any{"index": 0, "finish_reason": a.reason, "logprobs": nil, "text": text}
+	out := document{ID: a.id, Object: a.kind, Created: a.made, Model: a.name, Usage: json.RawMessage(a.usageBlock(produced))}
 	if a.chat {
-		delete(choice, "text")
-		choice["message"] = map[string]string{"role": "assistant", "content": text}
+		out.Choices = []documentChoice{{FinishReason: a.reason, Message: &message{Role: "assistant", Content: text}}}
+	} else {
+		out.Choices = []documentChoice{{FinishReason: a.reason, Text: &text}}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"id": a.id, "object": a.kind, "created": a.made, "model": a.name,
-		"choices": []any{choice}, "usage": json.RawMessage(a.usageBlock(produced)),
-	})
+	writeJSON(w, http.StatusOK, out)
+}
+
+// document is the answer to a request that did not ask for a stream.
+type document struct {
+	ID      string           `json:"id"`
+	Object  string           `json:"object"`
+	Created int64            `json:"created"`
+	Model   string           `json:"model"`
+	Choices []documentChoice `json:"choices"`
+	Usage   json.RawMessage  `json:"usage"`
+}
+
+type documentChoice struct {
+	Index        int      `json:"index"`
+	Text         *string  `json:"text,omitempty"`
+	Message      *message `json:"message,omitempty"`
+	FinishReason string   `json:"finish_reason"`
+}
+
+type message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// problem is the API's error format.
+type problem struct {
+	Error struct {
+		Message string `json:"message"`
+		Type    string `json:"type"`
+		Code    int    `json:"code"`
+	} `json:"error"`
 }
 
 func writeError(w http.ResponseWriter, err error) {
@@ -276,7 +305,9 @@ func writeError(w http.ResponseWriter, err error) {
 	if errors.As(err, &known) {
 		status = known.status
 	}
-	writeJSON(w, status, map[string]any{"error": map[string]any{"message": err.Error(), "type": http.StatusText(status), "code": status}})
+	var out problem
+	out.Error.Message, out.Error.Type, out.Error.Code = err.Error(), http.StatusText(status), status
+	writeJSON(w, status, out)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

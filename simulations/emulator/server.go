@@ -198,11 +198,25 @@ func (p *PodServer) whenServing(h http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
+// modelList is the answer of /v1/models.
+type modelList struct {
+	Object string        `json:"object"`
+	Data   []servedModel `json:"data"`
+}
+
+type servedModel struct {
+	ID          string `json:"id"`
+	Object      string `json:"object"`
+	OwnedBy     string `json:"owned_by"`
+	Root        string `json:"root"`
+	MaxModelLen int    `json:"max_model_len"`
+}
+
 func (p *PodServer) models(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": []any{map[string]any{
-		"id": p.options.ModelName, "object": "model", "owned_by": "vllm", "root": p.options.ModelName,
-		"max_model_len": p.options.Profile.MaxModelLen,
-	}}})
+	name := p.options.ModelName
+	writeJSON(w, http.StatusOK, modelList{Object: "list", Data: []servedModel{
+		{ID: name, Object: "model", OwnedBy: "vllm", Root: name, MaxModelLen: p.options.Profile.MaxModelLen},
+	}})
 }
 
 // metrics serves the page, or what the fault makes of it.

@@ -30,45 +30,55 @@ func receive(body io.Reader, began time.Time, record *Record) error {
 	defer readers.Put(in)
 	for {
 		line, err := in.ReadSlice('\n')
-		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long chunk holds nothing we need
-			_, err = in.ReadSlice('\n')
-		}
+		long := errors.Is(err, bufio.ErrBufferFull)
 		if errors.Is(err, io.EOF) {
 			return errors.New("stream broke off before its end")
 		}
-		if err != nil {
+		if err != nil && !long {
 			return fmt.Errorf("stream: %w", err)
 		}
-		event, ok := bytes.CutPrefix(line, dataPrefix)
-		if !ok {
-			continue
+		if done, err := see(line, began, record); done || err != nil {
+			_, _ = in.WriteTo(io.Discard) // so that the connection can be used again
+			return err
 		}
-		if bytes.HasPrefix(event, errorMarker) {
-			return fmt.Errorf("stream: %s", bytes.TrimSpace(event))
-		}
-		since := time.Since(began)
-		switch {
-		case bytes.HasPrefix(event, doneMarker):
-			return drain(in, record, since)
-		case record.TTFT == 0:
-			record.TTFT = since
-		}
-		if n, ok := usage(event); ok {
-			record.Received = n
+		for long { // the rest of a long chunk is text
+			_, err = in.ReadSlice('\n')
+			long = errors.Is(err, bufio.ErrBufferFull)
 		}
 	}
 }
 
-// drain reads to the end, so that the connection can be used again, and closes
-// the record.
-func drain(in *bufio.Reader, record *Record, since time.Duration) error {
-	if record.Received == 0 {
+// see books one line of the stream, or its first 4 KiB, and says whether it is
+// the last.
+func see(line []byte, began time.Time, record *Record) (done bool, err error) {
+	event, ok := bytes.CutPrefix(line, dataPrefix)
+	if !ok {
+		return false, nil
+	}
+	if bytes.HasPrefix(event, errorMarker) {
+		return false, fmt.Errorf("stream: %s", bytes.TrimSpace(event))
+	}
+	since := time.Since(began)
+	if bytes.HasPrefix(event, doneMarker) {
+		return true, record.close(since)
+	}
+	if record.TTFT == 0 {
+		record.TTFT = since
+	}
+	if n, ok := usage(event); ok {
+		record.Received = n
+	}
+	return false, nil
+}
+
+// close books the end of a complete stream.
+func (r *Record) close(since time.Duration) error {
+	if r.Received == 0 {
 		return errors.New("stream ended without a usage block")
 	}
-	if record.Received > 1 {
-		record.TPOT = (since - record.TTFT) / time.Duration(record.Received-1)
+	if r.Received > 1 {
+		r.TPOT = (since - r.TTFT) / time.Duration(r.Received-1)
 	}
-	_, _ = in.WriteTo(io.Discard) // all tokens are here already
 	return nil
 }
 

@@ -125,10 +125,19 @@ func connect(ctx context.Context, f flags, router *loadgen.Router) error {
 	return nil
 }
 
+// outcome is a summary with its times in seconds.
+type outcome struct {
+	Requests   int     `json:"requests"`
+	Errors     int     `json:"errors"`
+	Attainment float64 `json:"attainment"`
+	P50TTFT    float64 `json:"p50_ttft_s"`
+	P90TTFT    float64 `json:"p90_ttft_s"`
+	P99TTFT    float64 `json:"p99_ttft_s"`
+}
+
 func printSummary(s loadgen.Summary) error {
-	out, err := json.MarshalIndent(map[string]any{
-		"requests": s.Requests, "errors": s.Errors, "attainment": s.Attainment,
-		"p50_ttft_s": s.TTFTP50.Seconds(), "p90_ttft_s": s.TTFTP90.Seconds(), "p99_ttft_s": s.TTFTP99.Seconds(),
+	out, err := json.MarshalIndent(outcome{
+		s.Requests, s.Errors, s.Attainment, s.TTFTP50.Seconds(), s.TTFTP90.Seconds(), s.TTFTP99.Seconds(),
 	}, "", "  ")
 	if err != nil {
 		return err
