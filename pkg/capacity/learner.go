@@ -143,7 +143,7 @@ func (s *State) fit() (line, bool) {
 	sxx, sxy, syy := s.RR-s.N*meanR*meanR, s.RI-s.N*meanR*meanI, s.II-s.N*meanI*meanI
 	slope := proportional
 	if sxx > 1e-9*s.RR {
-		least := sxy / sxx
+		least := math.Max(0, sxy/sxx) // no engine gets faster with more to do
 		residual := math.Max(0, syy-least*sxy) / math.Max(1, s.N-2)
 		slope = least + slopeDoubt*math.Sqrt(residual/sxx)
 	}
@@ -241,6 +241,9 @@ func (s *State) concurrency(fit line, c Config) (float64, string) {
 	}
 	if s.Max > 0 {
 		atMost(s.Max, "the engine's bound")
+	}
+	if c.TPOT > 0 && s.I/s.N > c.TPOT.Seconds() { // whatever the line says of larger batches
+		atMost(s.R/s.N, "TPOT is missed already")
 	}
 	if s.KVN > 0 && s.KV > 0 {
 		atMost(usableKV/(s.KV/s.KVN), "KV cache")

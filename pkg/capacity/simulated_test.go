@@ -135,6 +135,8 @@ func TestLearnedCapacityAgainstWhatTheSimulatedReplicaSustains(t *testing.T) {
 		"a small model, medium load":  {"llama-3.1-8b-a100", []float64{0.3, 0.5, 0.7, 0.5}, 0.85, 1.1},
 		"a small model, heavy load":   {"llama-3.1-8b-a100", []float64{0.6, 0.8, 0.95, 0.8}, 0.85, 1.1},
 		"a small model, overloaded":   {"llama-3.1-8b-a100", []float64{0.5, 1.0, 1.4, 1.4}, 0.85, 1.1},
+		"a large model, drowned":      {"llama-3.1-70b-h100x4", []float64{2, 2, 2, 2}, 0.5, 1.1},
+		"a small model, drowned":      {"llama-3.1-8b-a100", []float64{2, 2, 2, 2}, 0.5, 1.1},
 		"a small model, one load all": {"llama-3.1-8b-a100", []float64{0.5, 0.5, 0.5, 0.5}, 0.8, 1.1},
 	}
 	true99 := map[string]float64{}
