@@ -21,8 +21,10 @@ func (l *Loop) Run(ctx context.Context, interval time.Duration, targets func() [
 		ticked(due, began, time.Now(), len(ts), err)
 		select {
 		case <-ctx.Done():
-			return
 		case due = <-ticker.C:
+		}
+		if ctx.Err() != nil { // also where both had come
+			return
 		}
 	}
 }
