@@ -1,9 +1,7 @@
 package metricsapi
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,7 +52,6 @@ func (p *Provider) targets(namespace string, selector labels.Selector) ([]*objec
 			matching = append(matching, o)
 		}
 	}
-	slices.SortFunc(matching, func(a, b *object) int { return cmp.Compare(a.reference.Name, b.reference.Name) })
 	return matching, nil
 }
 

@@ -1,8 +1,10 @@
 package metricsapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -108,7 +110,7 @@ func fromIndexer[T runtime.Object](indexer cache.Indexer, resource schema.GroupR
 	return nil, apierrors.NewNotFound(resource, name)
 }
 
-// list returns the objects of a namespace whose own labels match.
+// list returns the objects of a namespace whose own labels match, by name.
 func (c *Caches) list(resource, namespace string, selector labels.Selector) ([]*object, error) {
 	var found []runtime.Object
 	var err error
@@ -147,6 +149,7 @@ func (c *Caches) describeAll(found []runtime.Object) ([]*object, error) {
 		}
 		objects = append(objects, o)
 	}
+	slices.SortFunc(objects, func(a, b *object) int { return cmp.Compare(a.reference.Name, b.reference.Name) })
 	return objects, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +22,6 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
 	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
@@ -100,21 +101,22 @@ func (b *bundle) Publish(_ context.Context, ca []byte) error {
 
 // Get returns the status and body of a path.
 func (s *Server) Get(ctx context.Context, path string, header http.Header) (status int, body []byte, err error) {
-	client, err := rest.UnversionedRESTClientFor(withDefaults(s.Client))
+	client, err := rest.HTTPClientFor(s.Client)
 	if err != nil {
 		return 0, nil, err
 	}
-	request := client.Get().RequestURI(path)
-	for key, values := range header {
-		request.SetHeader(key, values...)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+s.Client.Host+path, nil)
+	if err != nil {
+		return 0, nil, err
 	}
-	result := request.Do(ctx)
-	result.StatusCode(&status)
-	body, err = result.Raw()
-	if status != 0 {
-		err = nil
+	maps.Copy(request.Header, header)
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, err
 	}
-	return status, body, err
+	defer response.Body.Close()
+	body, err = io.ReadAll(response.Body)
+	return response.StatusCode, body, err
 }
 
 func (s *Server) waitReady(t testing.TB) {
@@ -168,10 +170,4 @@ func review(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = json.NewEncoder(w).Encode(answer)
-}
-
-func withDefaults(config *rest.Config) *rest.Config {
-	c := rest.CopyConfig(config)
-	c.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	return c
 }
