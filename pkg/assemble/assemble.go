@@ -115,7 +115,9 @@ func schedules(ss []v1alpha1.Schedule) ([]constraint.Schedule, error) {
 	var out []constraint.Schedule
 	var faults []error
 	for i, s := range ss {
-		field := func(name string, err error) { faults = append(faults, at(fmt.Sprintf("spec.schedules[%d].%s", i, name), err)) }
+		field := func(name string, err error) {
+			faults = append(faults, at(fmt.Sprintf("spec.schedules[%d].%s", i, name), err))
+		}
 		c := constraint.Schedule{Name: s.Name, Min: bound(s.MinReplicas), Max: bound(s.MaxReplicas)}
 		var err error
 		c.Location, err = time.LoadLocation(s.TimeZone)

@@ -1,0 +1,223 @@
+package assemble
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
+	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// autoscaler is one with its defaults, changed.
+func autoscaler(change func(*v1alpha1.InferenceAutoscalerSpec)) *v1alpha1.InferenceAutoscaler {
+	ia := &v1alpha1.InferenceAutoscaler{Spec: v1alpha1.InferenceAutoscalerSpec{
+		ScaleTargetRef: v1alpha1.ScaleTargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "llm"}, MaxReplicas: 8,
+	}}
+	if change != nil {
+		change(&ia.Spec)
+	}
+	ia.SetDefaults()
+	return ia
+}
+
+func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
+
+func quantity(s string) *resource.Quantity { return new(resource.MustParse(s)) }
+
+// byDefault is what a user gets who says nothing but the maximum.
+func byDefault() scaling.Config {
+	up := constraint.Rules{Select: constraint.SelectMax, Policies: []constraint.Policy{
+		{Value: 4, Period: 15 * time.Second}, {Value: 100, Percent: true, Period: 15 * time.Second},
+	}}
+	down := constraint.Rules{Select: constraint.SelectMax, Policies: []constraint.Policy{{Value: 100, Percent: true, Period: 15 * time.Second}}}
+	return scaling.Config{
+		Staleness: 30 * time.Second,
+		Window:    5 * time.Minute,
+		Forecast:  forecast.Config{Step: 15 * time.Second, Quantile: 0.9},
+		LeadTime:  leadtime.Config{Prior: 5 * time.Minute},
+		Capacity:  capacity.Config{Attainment: 0.99},
+		Constraints: []scaling.Constraint{
+			constraint.Tolerance{Down: 0.1},
+			constraint.Stabilization{Down: 5 * time.Minute},
+			constraint.GPUs{},
+			constraint.Rate{Up: up, Down: down},
+			constraint.Bounds{Min: 1, Max: 8},
+		},
+	}
+}
+
+func TestConfig(t *testing.T) {
+	type spec = v1alpha1.InferenceAutoscalerSpec
+	cases := map[string]struct {
+		change func(*spec)
+		want   func(*scaling.Config)
+	}{
+		"nothing said": {nil, nil},
+		"paused":       {func(s *spec) { s.Paused = true }, func(c *scaling.Config) { c.Paused = true }},
+		"bounds": {
+			func(s *spec) { s.MinReplicas, s.MaxReplicas = new(int32(3)), 30 },
+			func(c *scaling.Config) { c.Constraints[4] = constraint.Bounds{Min: 3, Max: 30} },
+		},
+		"an objective": {
+			func(s *spec) {
+				s.SLO = v1alpha1.SLO{TTFT: duration(2 * time.Second), TPOT: duration(80 * time.Millisecond), Attainment: "99.5%"}
+			},
+			func(c *scaling.Config) { c.Capacity = capacity.Config{TPOT: 80 * time.Millisecond, Attainment: 0.995} },
+		},
+		"capacity in requests": {
+			func(s *spec) { s.Capacity.RequestsPerSecond = quantity("2500m") },
+			func(c *scaling.Config) { c.Capacity.RequestsPerSecond = 2.5 },
+		},
+		"capacity in tokens": {
+			func(s *spec) { s.Capacity.TokensPerSecond = quantity("6k") },
+			func(c *scaling.Config) { c.Capacity.TokensPerSecond = 6000 },
+		},
+		"a lead time that is known": {
+			func(s *spec) { s.LeadTime.Override = duration(4 * time.Minute) },
+			func(c *scaling.Config) { c.LeadTime.Override = 4 * time.Minute },
+		},
+		"another prior": {
+			func(s *spec) { s.LeadTime.Prior = duration(8 * time.Minute) },
+			func(c *scaling.Config) { c.LeadTime.Prior = 8 * time.Minute },
+		},
+		"a staleness bound": {
+			func(s *spec) { s.Metrics.StalenessBound = duration(time.Minute) },
+			func(c *scaling.Config) { c.Staleness = time.Minute },
+		},
+		"a forecast of one's own": {
+			func(s *spec) { s.Forecast = v1alpha1.Forecast{Quantile: "97.5%", Disabled: true} },
+			func(c *scaling.Config) { c.Forecast.Quantile, c.Forecast.Disabled = 0.975, true },
+		},
+		"windows, which also say how long a start is watched": {
+			func(s *spec) {
+				s.Behavior.ScaleUp.StabilizationWindowSeconds = new(int32(60))
+				s.Behavior.ScaleDown.StabilizationWindowSeconds = new(int32(600))
+			},
+			func(c *scaling.Config) {
+				c.Window = 10 * time.Minute
+				c.Constraints[1] = constraint.Stabilization{Up: time.Minute, Down: 10 * time.Minute}
+			},
+		},
+		"tolerances": {
+			func(s *spec) {
+				s.Behavior.ScaleUp.Tolerance, s.Behavior.ScaleDown.Tolerance = quantity("0"), quantity("250m")
+			},
+			func(c *scaling.Config) { c.Constraints[0] = constraint.Tolerance{Up: 0, Down: 0.25} },
+		},
+		"policies": {
+			func(s *spec) {
+				s.Behavior.ScaleUp.Policies = []v1alpha1.ScalingPolicy{{Type: v1alpha1.ScalingPolicyPercent, Value: 50, PeriodSeconds: 60}}
+				s.Behavior.ScaleUp.SelectPolicy = new(v1alpha1.SelectPolicyMin)
+				s.Behavior.ScaleDown.SelectPolicy = new(v1alpha1.SelectPolicyDisabled)
+			},
+			func(c *scaling.Config) {
+				rate := c.Constraints[3].(constraint.Rate)
+				rate.Up = constraint.Rules{Select: constraint.SelectMin, Policies: []constraint.Policy{{Value: 50, Percent: true, Period: time.Minute}}}
+				rate.Down.Select = constraint.SelectDisabled
+				c.Constraints[3] = rate
+			},
+		},
+		"schedules": {
+			func(s *spec) {
+				s.Schedules = []v1alpha1.Schedule{
+					{Name: "work", TimeZone: "Europe/Berlin", Days: []v1alpha1.Weekday{"Monday", "Sunday"}, Start: "08:30", End: "18:00", MinReplicas: new(int32(4))},
+					{Name: "night", Start: "22:00", End: "06:00", MaxReplicas: new(int32(2)), MinReplicas: new(int32(0))},
+				}
+			},
+			func(c *scaling.Config) {
+				berlin, err := time.LoadLocation("Europe/Berlin")
+				if err != nil {
+					panic(err)
+				}
+				utc, err := time.LoadLocation("Etc/UTC")
+				if err != nil {
+					panic(err)
+				}
+				c.Constraints[4] = constraint.Bounds{Min: 1, Max: 8, Schedules: []constraint.Schedule{
+					{Name: "work", Location: berlin, Days: []time.Weekday{time.Monday, time.Sunday}, Start: 8*time.Hour + 30*time.Minute, End: 18 * time.Hour, Min: 4, Max: -1},
+					{Name: "night", Location: utc, Start: 22 * time.Hour, End: 6 * time.Hour, Min: 0, Max: 2},
+				}}
+			},
+		},
+	}
+	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
+	for name, x := range cases {
+		t.Run(name, func(t *testing.T) {
+			ia := autoscaler(x.change)
+			before := ia.DeepCopy()
+			got, err := Config(ia, Options{Interval: 15 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := byDefault()
+			if x.want != nil {
+				x.want(&want)
+			}
+			if diff := cmp.Diff(want, got, sameZone); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, ia); diff != "" {
+				t.Errorf("the spec was changed:\n%s", diff)
+			}
+			if _, err := Planner(ia, Options{Interval: 15 * time.Second}); err != nil {
+				t.Errorf("no planner: %v", err)
+			}
+		})
+	}
+}
+
+func TestEveryFaultIsNamed(t *testing.T) {
+	ia := autoscaler(func(s *v1alpha1.InferenceAutoscalerSpec) {
+		s.SLO.Attainment = "99"
+		s.Forecast.Quantile = "p90"
+		s.Schedules = []v1alpha1.Schedule{
+			{Name: "a", TimeZone: "Europe/Bärlin", Start: "8:30", End: "25:00", Days: []v1alpha1.Weekday{"Caturday"}},
+			{Name: "b", TimeZone: "Etc/UTC", Start: "08:30", End: "18:00"},
+			{Name: "c", TimeZone: "Etc/UTC", Start: "08:30", End: "18:0"},
+		}
+	})
+	_, err := Planner(ia, Options{})
+	if err == nil {
+		t.Fatal("a spec full of faults was taken")
+	}
+	for _, field := range []string{
+		"spec.slo.attainment", "spec.forecast.quantile", "spec.schedules[0].timeZone", "spec.schedules[0].start",
+		"spec.schedules[0].end", "spec.schedules[0].days", `"Caturday"`, "spec.schedules[2].end",
+	} {
+		if !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is not named in:\n%v", field, err)
+		}
+	}
+	if strings.Contains(err.Error(), "schedules[1]") {
+		t.Errorf("a good schedule is blamed:\n%v", err)
+	}
+}
+
+func TestWhatTheSchemaWouldRefuseIsRefusedHereToo(t *testing.T) {
+	for name, change := range map[string]func(*v1alpha1.InferenceAutoscalerSpec){
+		"attainment": func(s *v1alpha1.InferenceAutoscalerSpec) { s.SLO.Attainment = "100%" },
+		"quantile":   func(s *v1alpha1.InferenceAutoscalerSpec) { s.Forecast.Quantile = "0%" },
+		"capacity":   func(s *v1alpha1.InferenceAutoscalerSpec) { s.Capacity.RequestsPerSecond = quantity("-1") },
+		"staleness":  func(s *v1alpha1.InferenceAutoscalerSpec) { s.Metrics.StalenessBound = duration(0) },
+	} {
+		if _, err := Planner(autoscaler(change), Options{}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestWithoutAnIntervalTheForecastHasItsOwnStep(t *testing.T) {
+	c, err := Config(autoscaler(nil), Options{})
+	if err != nil || c.Forecast.Step != scaling.Default().Forecast.Step {
+		t.Fatalf("got %v, %v", c.Forecast.Step, err)
+	}
+}
