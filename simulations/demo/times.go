@@ -33,8 +33,9 @@ func (o Options) compressed() times {
 	}
 	return times{
 		HPASync: by(hpaSync), PolicyPeriod: whole(policyPeriod), Stabilization: whole(stabilization),
-		DecisionInterval: max(by(decisionInterval), 100*time.Millisecond),
-		ScrapeInterval:   max(by(scrapeInterval), 100*time.Millisecond), // the least that the scraper takes
+		// The service takes no less.
+		DecisionInterval: max(by(decisionInterval), time.Second),
+		ScrapeInterval:   max(by(scrapeInterval), 200*time.Millisecond),
 		LeadTimePrior:    by(leadTimePrior), LoadTime: by(o.LoadTime),
 	}
 }

@@ -170,7 +170,7 @@ func (c scale) misses(s *svg, bins []Bin) {
 // times draws the axis of time.
 func (c scale) times(s *svg) {
 	steps := []float64{5, 10, 30, 60, 120, 300, 600, 1800, 3600}
-	step := steps[min(sort.SearchFloat64s(steps, c.length/8), len(steps)-1)]
+	step := steps[min(sort.SearchFloat64s(steps, c.length/10), len(steps)-1)]
 	for t := 0.0; t <= c.length; t += step {
 		s.line("grid", c.x(t), missBottom, c.x(t), missBottom+4)
 		s.label("axis middle", c.x(t), missBottom+16, clock(t))
