@@ -245,6 +245,9 @@ func (s *suite) survivesRestart(t *testing.T) {
 	s.drive(t, "restart", stream(40*time.Second, 2, 2, 500, 200))
 	s.awaitCondition(t, 20*time.Second, "restart", "Blind", "False")
 	for name := range s.ports {
+		must(t, s.cluster.KillComponent(name))
+	}
+	for name := range s.ports {
 		must(t, s.cluster.RestartComponent(name))
 	}
 	throughout(t, 25*time.Second, func(ctx context.Context) string {
