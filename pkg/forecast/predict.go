@@ -76,7 +76,9 @@ func bounded(point, most float64) float64 {
 func (s *State) most() float64 {
 	most := slices.Max(s.Recent)
 	for _, v := range s.Day {
-		most = math.Max(most, v)
+		if v > most { // not math.Max, which costs a tenth of a tick here
+			most = v
+		}
 	}
 	return most
 }
