@@ -7,6 +7,7 @@ TOOLS := $(PREHEAT_CACHE)/tools-$(shell sha256sum .tools/go.sum | cut -c1-12)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 60s
+RACE := $(if $(shell command -v gcc || command -v cc),-race)
 # Packages with goroutines of their own: tested with the race detector.
 CONCURRENT := ./pkg/controlloop/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
 	./pkg/apiservice/... ./pkg/telemetry/... ./simulations/emulator/... ./simulations/loadgen/...
@@ -21,8 +22,9 @@ build: ## Build preheat into bin/.
 
 .PHONY: test
 test: ## Run the tests, those of concurrent packages with the race detector. Needs no cluster.
+	@[ -n '$(RACE)' ] || echo 'no C compiler, which the race detector needs: concurrent packages are tested without it' >&2
 	go test $$(go list ./... | grep -vxF -f <(go list $(CONCURRENT)))
-	go test -race $(CONCURRENT)
+	go test $(RACE) $(CONCURRENT)
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run the linters, among them those that keep the core pure.
@@ -56,8 +58,9 @@ demo: build cluster ## Scale the same trace three ways on a real control plane, 
 	go run ./simulations/demo $(DEMO)
 
 .PHONY: run
-run: build ## Run the service against the cluster of KUBECONFIG, with its CRDs applied.
-	bin/preheat run-local $(RUN)
+run: build ## Run the service against the cluster of KUBECONFIG: engines are scraped and decisions taken from here.
+	@[ -n "$$KUBECONFIG" ] || { echo 'set KUBECONFIG to the cluster to run against' >&2; exit 1; }
+	bin/preheat --kubeconfig="$$KUBECONFIG" --bind-address=127.0.0.1 --leader-elect=false --serving-cert-secret= $(RUN)
 
 .PHONY: bench
 bench: ## Run the benchmarks, each beside what it is compared with.

@@ -47,9 +47,28 @@ func newOptions() *options {
 	}
 }
 
-// flags returns the flag set that fills the options.
+// flags returns the flag set that fills the options. Its help shows what is Preheat's before what is every API
+// server's.
 func (o *options) flags() *pflag.FlagSet {
+	own, serving := o.ownFlags(), pflag.NewFlagSet("serving", pflag.ContinueOnError)
+	o.server.AddFlags(serving)
+	for _, unused := range []string{"client-qps", "client-burst", "discovery-interval"} { // --kube-api-qps is the one bound
+		serving.Lookup(unused).Hidden = true
+	}
 	fs := pflag.NewFlagSet("preheat", pflag.ContinueOnError)
+	fs.AddFlagSet(own)
+	fs.AddFlagSet(serving)
+	fs.Usage = func() {
+		fmt.Printf("preheat scales LLM inference on Kubernetes ahead of demand, and serves engines' metrics to HPAs.\n\n"+
+			"Usage: preheat [flags]\n\nFlags:\n%s\nFlags of the API server (port, certificates, delegated authentication, audit):\n%s",
+			own.FlagUsagesWrapped(120), serving.FlagUsagesWrapped(120))
+	}
+	return fs
+}
+
+// ownFlags are the flags of the service itself.
+func (o *options) ownFlags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("own", pflag.ContinueOnError)
 	fs.DurationVar(&o.interval, "interval", o.interval, "Time between two decisions on each target.")
 	fs.DurationVar(&o.scrapeInterval, "scrape-interval", o.scrapeInterval, "Time between two scrapes of each pod.")
 	fs.IntVar(&o.scrapeConcurrency, "scrape-concurrency", o.scrapeConcurrency, "Pages fetched at once, at most.")
@@ -67,7 +86,6 @@ func (o *options) flags() *pflag.FlagSet {
 	fs.StringVar(&o.logLevel, "log-level", o.logLevel, "debug, info, warn or error.")
 	fs.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json.")
 	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
-	o.server.AddFlags(fs)
 	return fs
 }
 

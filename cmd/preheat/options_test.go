@@ -1,0 +1,53 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOptionsReportEveryFault(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want []string // parts of the error; none: valid
+	}{
+		"the defaults are valid":               {nil, nil},
+		"intervals below the least":            {[]string{"--interval=1ms", "--scrape-interval=1ms"}, []string{"--interval 1ms", "--scrape-interval 1ms"}},
+		"scraping less often than deciding":    {[]string{"--interval=2s", "--scrape-interval=5s"}, []string{"see nothing new"}},
+		"a log format that does not exist":     {[]string{"--log-format=xml"}, []string{`"xml"`, "text or json"}},
+		"an argument that is not a flag":       {[]string{"serve"}, []string{`"serve"`, "flags only"}},
+		"several faults are reported together": {[]string{"--kube-api-qps=0", "--scrape-concurrency=0"}, []string{"--kube-api-qps", "--scrape-concurrency"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOptions()
+			fs := o.flags()
+			if err := fs.Parse(tc.args); err != nil {
+				t.Fatal(err)
+			}
+			err := o.validate(fs.Args())
+			if (err == nil) != (tc.want == nil) {
+				t.Fatalf("error is %v, want one with %q", err, tc.want)
+			}
+			for _, part := range tc.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("error %q does not mention %q", err, part)
+				}
+			}
+		})
+	}
+}
+
+func TestPulseFailsWhereTheLoopHangs(t *testing.T) {
+	p := &pulse{interval: time.Second}
+	if err := p.check(nil); err != nil {
+		t.Errorf("before the start: %v", err)
+	}
+	p.beat(time.Now())
+	if err := p.check(nil); err != nil {
+		t.Errorf("just after a tick: %v", err)
+	}
+	p.beat(time.Now().Add(-time.Minute))
+	if err := p.check(nil); err == nil {
+		t.Error("a minute after the last tick of a loop of one second nothing is wrong")
+	}
+}
