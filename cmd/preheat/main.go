@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // schedules name time zones, and the image has none
 
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
