@@ -72,7 +72,7 @@ func (e *Endpoints) serving(a *v1alpha1.InferenceAutoscaler) []*corev1.Pod {
 // first and is then worth looking at most, as long as it is the same process.
 func hasPage(pod *corev1.Pod, b birth, serving string) bool {
 	running := startedAt(pod.Status.ContainerStatuses, serving)
-	if finished(pod) || pod.Status.PodIP == "" || running.IsZero() || !b.served {
+	if finished(pod) || pod.Status.PodIP == "" || running.IsZero() {
 		return false
 	}
 	return phaseOf(pod) == scaling.Ready || running.Equal(startedAt(b.containers, serving))

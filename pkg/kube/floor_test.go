@@ -258,3 +258,16 @@ func TestSweepGivesAScaledObjectBack(t *testing.T) {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
 }
+
+func TestSweepLeavesTheAnnotationsThatKEDACopiesToItsHPA(t *testing.T) {
+	w := newWorld(t)
+	w.hpa("keda-hpa-keda", 1, 6)
+	w.seeHPA("keda-hpa-keda", func(h *autoscalingv2.HorizontalPodAutoscaler) {
+		ownedByKEDA(h)
+		h.Spec.MinReplicas, h.Annotations = new(int32(5)), map[string]string{AnnotationOriginalMinimum: "2", AnnotationFloor: "5"}
+	})
+	if err := w.Actuator.floor.sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	w.wantMinimum("keda-hpa-keda", 5, "2", "5")
+}

@@ -14,10 +14,11 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// candidate is one process that competes; cut makes the API server unreachable for it.
+// candidate is one process that competes; cut makes the API server unreachable for it, hung leaves it without an answer.
 type candidate struct {
 	*Lease
 	cut  atomic.Bool
+	hung atomic.Bool
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -28,6 +29,9 @@ func compete(t *testing.T, server *fake.Clientset, identity string) *candidate {
 	c := &candidate{done: make(chan struct{})}
 	client := fake.NewSimpleClientset()
 	client.PrependReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		for c.hung.Load() {
+			time.Sleep(time.Second)
+		}
 		if c.cut.Load() {
 			return true, nil, errors.New("no route to host")
 		}
@@ -124,6 +128,20 @@ func TestCutOffHolderStopsBeforeTheNextBeginsAndCompetesAgain(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		b.cut.Store(true)
 		takeover(t, a, b)
+		end(a, b)
+	})
+}
+
+func TestHolderWithoutAnswersStopsBeforeTheNextBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := fake.NewSimpleClientset()
+		a := compete(t, server, "a")
+		takeover(t, a)
+		b := compete(t, server, "b")
+		time.Sleep(5 * time.Second)
+		a.hung.Store(true)
+		takeover(t, b, a)
+		a.hung.Store(false)
 		end(a, b)
 	})
 }

@@ -228,6 +228,22 @@ func TestFollowerRecordsNothing(t *testing.T) {
 	}
 }
 
+func TestNewLeaderGoesOnFromWhatTheOldOneWrote(t *testing.T) {
+	w := ownWorld(t)
+	w.record(decision(t0), nil)
+	w.writeStatuses()
+	w.leader.lead(false)
+	w.record(decision(t0.Add(time.Minute)), nil)
+	since := metav1.NewTime(t0.Add(90 * time.Second)) // the leader of that time saw it break and mend
+	meta.FindStatusCondition(w.autoscalers.all[vllm].Status.Conditions, v1alpha1.ConditionReady).LastTransitionTime = since
+	w.writeStatuses()
+	w.leader.lead(true)
+	w.record(decision(t0.Add(2*time.Minute)), nil)
+	if got := meta.FindStatusCondition(w.status().Conditions, v1alpha1.ConditionReady).LastTransitionTime; !got.Equal(&since) {
+		t.Errorf("ready since %v, want %v as the API server said", got, since)
+	}
+}
+
 func TestStatusThatWaitsIsNotWrittenAfterTheLeaseIsLost(t *testing.T) {
 	w := ownWorld(t)
 	w.record(decision(t0), nil)

@@ -118,3 +118,12 @@ func TestObservingAGoneTargetFails(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestMadeAnewUnderItsOldNameStartsAnew(t *testing.T) {
+	w := ownWorld(t)
+	w.tick(vllm, t0, 5)
+	w.scales.set("ml/vllm", 7)
+	w.autoscaler("vllm", func(a *v1alpha1.InferenceAutoscaler) { a.UID = "other" })
+	w.wantReason(w.tick(vllm, t0.Add(time.Second), 4), "")
+	w.wantReplicas(4)
+}
