@@ -228,3 +228,22 @@ func TestAnEndedContextStartsNoFurtherTick(t *testing.T) {
 		})
 	}
 }
+
+func TestAStateOfAnotherVersionIsReadAsFarAsItIsUnderstood(t *testing.T) {
+	text := `{"Desired":3,"Replicas":{"a":{"Arrivals":2,"ArrivalsKnown":true,"Reading":{"Time":"2026-03-02T09:00:00Z",
+		"Values":{"inference_requests_running":7,"inference_requests_unheard_of":1},"Histograms":{"inference_unheard_of_seconds":null}}},"b":{}}}`
+	s, err := controlloop.DecodeState([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := s.Replicas["a"]
+	if v, ok := a.Reading.Value(signals.RequestsRunning); !ok || v != 7 || !a.Reading.Time.Equal(start) || !a.ArrivalsKnown || s.Desired != 3 {
+		t.Errorf("got %+v", s)
+	}
+	if b, ok := s.Replicas["b"]; !ok || b.Reading != nil {
+		t.Errorf("got %+v", b)
+	}
+	if _, err := controlloop.DecodeState([]byte("{")); err == nil || !strings.Contains(err.Error(), "decode state") {
+		t.Errorf("got %v", err)
+	}
+}

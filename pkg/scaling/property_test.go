@@ -1,7 +1,6 @@
 package scaling_test
 
 import (
-	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
@@ -185,12 +185,11 @@ func TestNothingBreaksThePlanner(t *testing.T) {
 func TestAStateSurvivesJSON(t *testing.T) {
 	for seed := range uint64(12) {
 		kept, restored := history(t, seed), history(t, seed)
-		text, err := json.Marshal(restored.state)
+		text, err := controlloop.EncodeState(restored.state)
 		if err != nil {
 			t.Fatal(err)
 		}
-		restored.state = scaling.State{}
-		if err := json.Unmarshal(text, &restored.state); err != nil {
+		if restored.state, err = controlloop.DecodeState(text); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 40 {
@@ -205,13 +204,16 @@ func TestAStateSurvivesJSON(t *testing.T) {
 func TestTheSameHistoryGivesTheSameBytes(t *testing.T) {
 	for seed := range uint64(12) {
 		a, b := history(t, seed), history(t, seed)
-		one, err := json.Marshal([]any{a.state, a.last})
+		one, err := controlloop.EncodeState(a.state)
 		if err != nil {
 			t.Fatal(err)
 		}
-		two, err := json.Marshal([]any{b.state, b.last})
+		two, err := controlloop.EncodeState(b.state)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if diff := cmp.Diff(a.last, b.last); diff != "" {
+			t.Fatalf("seed %d (-first +second):\n%s", seed, diff)
 		}
 		if string(one) != string(two) {
 			t.Fatalf("seed %d: %s", seed, cmp.Diff(string(one), string(two)))
