@@ -303,3 +303,35 @@ func TestLearningDoesNotChangeWhatItIsGiven(t *testing.T) {
 		t.Fatalf("the page's histogram was changed:\n%s", diff)
 	}
 }
+
+func TestWhatTheDayTaughtOutlivesTheNight(t *testing.T) {
+	e := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}
+	cases := map[string]func(s *State, n int){
+		"an idle night": func(*State, int) {},
+		"a quiet night": func(s *State, n int) {
+			if n%40 == 0 { // a request every ten minutes
+				learn(s, e, 1)
+			}
+		},
+		"a night of few": func(s *State, _ int) { learn(s, e, 1) },
+	}
+	for name, night := range cases {
+		t.Run(name, func(t *testing.T) {
+			var s State
+			now := t0
+			tick := func() { now = now.Add(15 * time.Second); s.Decay(now) }
+			for range 480 {
+				tick()
+				learn(&s, e, 5, 20, 40)
+			}
+			evening := s.Estimate(goal)
+			for n := range 12 * 240 {
+				tick()
+				night(&s, n)
+			}
+			if morning := s.Estimate(goal); !morning.Known() || math.Abs(morning.PerReplica/evening.PerReplica-1) > 0.3 {
+				t.Fatalf("in the evening %s; in the morning %s", evening.Text, morning.Text)
+			}
+		})
+	}
+}

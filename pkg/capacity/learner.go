@@ -12,12 +12,17 @@ const (
 	// halfLife is how fast what was seen of batches and mixes loses weight: long against bursts, short against the
 	// daily change of what people ask.
 	halfLife = 30 * time.Minute
+	// peakHalfLife is how fast the largest batch loses believability: a batch once run can be run again, also after a
+	// quiet night.
+	peakHalfLife = 24 * time.Hour
 	// minTokens is the least number of tokens behind a mean inter-token latency that is worth learning from.
 	minTokens = 20
 	// minIntervals is the least (decayed) number of intervals before anything is said.
 	minIntervals = 8
 	// minRequests is the least (decayed) number of requests that tells the mix.
 	minRequests = 20
+	// keepIntervals and keepRequests are what time alone never takes from the sums.
+	keepIntervals, keepRequests = 2 * minIntervals, 2 * minRequests
 	// slopeDoubt is how many standard errors are added to the slope of latency over batch size: what has not been seen
 	// is taken to be worse than it looks.
 	slopeDoubt = 1
@@ -71,16 +76,30 @@ func (s *State) Decay(now time.Time) {
 		s.At = now
 		return
 	}
-	k := math.Exp2(-now.Sub(s.At).Seconds() / halfLife.Seconds())
+	age := now.Sub(s.At)
+	k := math.Exp2(-age.Seconds() / halfLife.Seconds())
 	s.At = now
-	for _, x := range []*float64{
-		&s.N, &s.R, &s.RR, &s.I, &s.II, &s.RI, &s.KVN, &s.KV, &s.Requests, &s.Prompt, &s.Generated,
-		&s.SaturatedSeconds, &s.SaturatedFinished,
-	} {
+	scale(atLeast(k, s.N, keepIntervals), &s.N, &s.R, &s.RR, &s.I, &s.II, &s.RI)
+	scale(atLeast(k, s.KVN, keepIntervals), &s.KVN, &s.KV)
+	scale(atLeast(k, s.Requests, keepRequests), &s.Requests, &s.Prompt, &s.Generated)
+	scale(k, &s.SaturatedSeconds, &s.SaturatedFinished)
+	scale(math.Exp2(-age.Seconds()/peakHalfLife.Seconds()), &s.Peak)
+	s.TPOT = s.TPOT.Scaled(k)
+}
+
+func scale(k float64, xs ...*float64) {
+	for _, x := range xs {
 		*x *= k
 	}
-	s.Peak *= math.Sqrt(math.Sqrt(k)) // four times as long: a batch once run can be run again
-	s.TPOT = s.TPOT.Scaled(k)
+}
+
+// atLeast returns the decay that leaves keep of a weight: what is old is worth little, but more than nothing, so that a
+// quiet night does not forget what the day has taught.
+func atLeast(k, weight, keep float64) float64 {
+	if weight <= keep {
+		return 1
+	}
+	return math.Max(k, keep/weight)
 }
 
 // Learn takes what one replica reported over an interval. Idle intervals teach nothing.
