@@ -27,9 +27,11 @@ func decision(at time.Time) scaling.Decision {
 	return scaling.Decision{
 		Time: at, Current: 3, Replicas: 5, Ready: 2, Starting: 1, Reason: scaling.ForecastDemand,
 		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "4.00 requests/s offered"}, {Stage: "forecast", Replicas: 5, Text: "9.00 requests/s ahead"}},
-		Demand: 4, DemandKnown: true,
+		Demand: 4, DemandKnown: true, Waiting: 2, Running: 7,
 		Forecast: forecast.Forecast{At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Model: "autoregressive", Skill: 0.25, SkillKnown: true},
-		LeadTime: leadtime.Estimate{P50: 61234 * time.Millisecond, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 7},
+		LeadTime: leadtime.Estimate{P50: 61234 * time.Millisecond, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 7,
+			Scheduling: leadtime.Phase{P50: time.Second, P90: 2 * time.Second}, Startup: leadtime.Phase{P50: 20 * time.Second, P90: 30 * time.Second},
+			Loading: leadtime.Phase{P50: 40 * time.Second, P90: 58 * time.Second}},
 		Capacity: capacity.Estimate{PerReplica: 2.5, Source: capacity.Declared, Text: "declared"},
 	}
 }
@@ -60,9 +62,14 @@ func TestStatusTellsTheDecision(t *testing.T) {
 		Replicas:            &v1alpha1.ReplicaStatus{Desired: 3, Current: 1, Ready: 2, Starting: 1},
 		RecommendedReplicas: new(int32(5)),
 		LeadTime: &v1alpha1.LeadTimeStatus{
-			P50: metav1.Duration{Duration: 61 * time.Second}, P90: metav1.Duration{Duration: 90 * time.Second}, Samples: 7, Source: v1alpha1.SourceMeasured},
+			P50: metav1.Duration{Duration: 61 * time.Second}, P90: metav1.Duration{Duration: 90 * time.Second}, Samples: 7, Source: v1alpha1.SourceMeasured,
+			Phases: []v1alpha1.LeadTimePhase{
+				{Name: "schedule", P50: metav1.Duration{Duration: time.Second}, P90: metav1.Duration{Duration: 2 * time.Second}},
+				{Name: "start", P50: metav1.Duration{Duration: 20 * time.Second}, P90: metav1.Duration{Duration: 30 * time.Second}},
+				{Name: "load", P50: metav1.Duration{Duration: 40 * time.Second}, P90: metav1.Duration{Duration: 58 * time.Second}},
+			}},
 		Capacity: &v1alpha1.CapacityStatus{Source: v1alpha1.SourceDeclared, RequestsPerSecond: new(resource.MustParse("2500m")), Message: "declared"},
-		Demand:   &v1alpha1.DemandStatus{RequestsPerSecond: new(resource.MustParse("4")), Time: &at},
+		Demand:   &v1alpha1.DemandStatus{RequestsPerSecond: new(resource.MustParse("4")), Time: &at, WaitingRequests: new(int64(2)), RunningRequests: new(int64(7))},
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9")), Quantile: "97.5%",
 			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "autoregressive", SkillPercent: new(int32(25))},

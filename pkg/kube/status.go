@@ -44,14 +44,22 @@ func faultStatus(a *v1alpha1.InferenceAutoscaler, base v1alpha1.InferenceAutosca
 	return s
 }
 
-// leadTimeStatus leaves the phases out: their 90th percentiles are not known.
 func leadTimeStatus(e leadtime.Estimate) *v1alpha1.LeadTimeStatus {
 	if e.Source == "" {
 		return nil
 	}
-	return &v1alpha1.LeadTimeStatus{
+	s := &v1alpha1.LeadTimeStatus{
 		P50: readable(e.P50), P90: readable(e.P90), Samples: int32(e.Samples), Source: v1alpha1.EstimateSource(e.Source),
 	}
+	if e.Samples > 0 {
+		for _, p := range []struct {
+			name string
+			leadtime.Phase
+		}{{"schedule", e.Scheduling}, {"start", e.Startup}, {"load", e.Loading}} {
+			s.Phases = append(s.Phases, v1alpha1.LeadTimePhase{Name: p.name, P50: readable(p.P50), P90: readable(p.P90)})
+		}
+	}
+	return s
 }
 
 // readable rounds a duration to what a person reads: seconds, or tenths of them below a minute.
@@ -75,7 +83,10 @@ func demandStatus(d scaling.Decision) *v1alpha1.DemandStatus {
 	if !d.DemandKnown {
 		return nil
 	}
-	return &v1alpha1.DemandStatus{RequestsPerSecond: quantity(d.Demand), Time: &metav1.Time{Time: d.Time}}
+	return &v1alpha1.DemandStatus{
+		RequestsPerSecond: quantity(d.Demand), Time: &metav1.Time{Time: d.Time},
+		WaitingRequests: new(int64(d.Waiting)), RunningRequests: new(int64(d.Running)),
+	}
 }
 
 func forecastStatus(f forecast.Forecast, spec v1alpha1.Forecast) *v1alpha1.ForecastStatus {

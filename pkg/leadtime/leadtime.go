@@ -26,10 +26,13 @@ type Estimate struct {
 	// Source is where they come from, Samples the number of observed starts behind them.
 	Source  Source
 	Samples int
-	// Scheduling, Startup and Loading are the medians of the phases: creation to node, node to started container,
-	// container to readiness; zero where unknown.
-	Scheduling, Startup, Loading time.Duration
+	// Scheduling, Startup and Loading are the phases: creation to node, node to started container, container to
+	// readiness; zero where unknown.
+	Scheduling, Startup, Loading Phase
 }
+
+// Phase is how long one part of a start takes: quantiles of what was observed.
+type Phase struct{ P50, P90 time.Duration }
 
 // Remaining returns how much longer a replica of a given age is expected to take: the lead time's median less the
 // age, but never less than a tenth of P90, since a replica that is late is not a replica that is there.

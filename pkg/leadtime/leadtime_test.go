@@ -57,7 +57,7 @@ func TestTimeWithoutAGPUIsLeftOut(t *testing.T) {
 	if e.P50 != 15*time.Second || e.P90 != 15*time.Second {
 		t.Errorf("P50 %v, P90 %v, want 15s both", e.P50, e.P90)
 	}
-	if diff := cmp.Diff([]time.Duration{2 * time.Second, 3 * time.Second, 10 * time.Second}, []time.Duration{e.Scheduling, e.Startup, e.Loading}); diff != "" {
+	if diff := cmp.Diff([]time.Duration{2 * time.Second, 3 * time.Second, 10 * time.Second}, []time.Duration{e.Scheduling.P50, e.Startup.P50, e.Loading.P50}); diff != "" {
 		t.Error(diff)
 	}
 }

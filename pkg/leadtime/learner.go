@@ -66,7 +66,7 @@ func (s *State) Estimate(c Config) Estimate {
 	case len(s.Starts) == 0:
 		e.P50, e.P90, e.Source = prior, prior, Prior
 	default:
-		totals := s.totals(e.Scheduling)
+		totals := s.totals(e.Scheduling.P50)
 		e.P50 = shrink(quantile(totals, 0.5), prior, len(totals))
 		e.P90 = shrink(quantile(totals, 0.9), prior, len(totals))
 		e.Source = Measured
@@ -87,7 +87,7 @@ func (s *State) totals(medianScheduling time.Duration) []time.Duration {
 	return totals
 }
 
-// phases returns an Estimate with only the medians of the phases.
+// phases returns an Estimate with only the phases.
 func (s *State) phases() Estimate {
 	var scheduling, startup, loading []time.Duration
 	for _, x := range s.Starts {
@@ -97,12 +97,10 @@ func (s *State) phases() Estimate {
 		startup = append(startup, x.Startup)
 		loading = append(loading, x.Loading)
 	}
-	return Estimate{
-		Scheduling: quantile(scheduling, 0.5),
-		Startup:    quantile(startup, 0.5),
-		Loading:    quantile(loading, 0.5),
-	}
+	return Estimate{Scheduling: phase(scheduling), Startup: phase(startup), Loading: phase(loading)}
 }
+
+func phase(ds []time.Duration) Phase { return Phase{P50: quantile(ds, 0.5), P90: quantile(ds, 0.9)} }
 
 // quantile returns the q-quantile by the nearest rank, rounded up, of unsorted durations; zero of none.
 func quantile(ds []time.Duration, q float64) time.Duration {

@@ -89,6 +89,8 @@ type Decision struct {
 	// Demand is the offered load in requests per second, DemandKnown false where nothing was seen.
 	Demand      float64
 	DemandKnown bool
+	// Waiting and Running are the requests in the replicas that are seen.
+	Waiting, Running float64
 	// Forecast, LeadTime and Capacity are what the decision rests on.
 	Forecast forecast.Forecast
 	LeadTime leadtime.Estimate

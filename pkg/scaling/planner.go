@@ -147,6 +147,7 @@ const longestPeriod = time.Hour
 func (t *tick) learn() {
 	c, d := t.planner.config, &t.decision
 	d.Unseen = t.sight.unseen
+	d.Waiting, d.Running = t.sight.waiting, t.sight.running
 	d.LeadTime = t.state.LeadTime.Estimate(c.LeadTime)
 	d.Capacity = t.state.Capacity.Estimate(c.Capacity)
 	if t.sight.measured == 0 {

@@ -127,7 +127,8 @@ type LeadTimeStatus struct {
 	// +required
 	Source EstimateSource `json:"source"`
 
-	// phases splits the lead time: schedule, pull, load, warm-up. Absent while not measured.
+	// phases splits the lead time: schedule (until there is a node), start (until the container runs, image pull
+	// included) and load (until it is ready, warm-up included). Absent while not measured.
 	// +listType=map
 	// +listMapKey=name
 	// +optional
@@ -136,7 +137,7 @@ type LeadTimeStatus struct {
 
 // LeadTimePhase is one part of the lead time.
 type LeadTimePhase struct {
-	// name is the phase, such as schedule, pull, load or warmup.
+	// name is the phase: schedule, start or load.
 	// +required
 	Name string `json:"name"`
 
