@@ -29,6 +29,9 @@ type Options struct {
 	// Prompt makes the text for a number of tokens. Nil sends one word and tells
 	// the emulator the number in a header, which costs nothing.
 	Prompt func(tokens int) string
+	// Dial connects to an endpoint; nil connects from where the driver runs. It
+	// lets a driver reach replicas of another network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const (
@@ -40,6 +43,9 @@ const (
 	maxAttempts = 5
 	// retryPause between attempts, times the number of the attempt.
 	retryPause = 20 * time.Millisecond
+	// dialTimeout bounds a connection attempt: a gateway gives a dead replica up
+	// in about that time.
+	dialTimeout = 2 * time.Second
 	// maxUnderWay bounds the requests at one time; more fail at once, since the
 	// measurement is worthless when the driver itself is overrun.
 	maxUnderWay = 50_000
@@ -87,8 +93,11 @@ func New(o Options) (*Driver, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute
 	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
 	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		DialContext:         o.Dial,
 		MaxIdleConnsPerHost: 1024,
 		IdleConnTimeout:     30 * time.Second,
 		DisableCompression:  true,

@@ -109,6 +109,25 @@ func TestDriverMeasuresWhatTheEngineDoes(t *testing.T) {
 	}
 }
 
+func TestDialReachesReplicasOfAnotherNetwork(t *testing.T) {
+	_, address := startReplica(t)
+	const inside = "10.1.2.3:8000" // nobody's here
+	router := NewRouter()
+	router.SetEndpoints([]string{inside})
+	driver := newDriver(t, Options{Router: router, Dial: func(ctx context.Context, network, wanted string) (net.Conn, error) {
+		if network != "tcp" || wanted != inside {
+			t.Errorf("dialled %s %s, want tcp %s", network, wanted, inside)
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}})
+	if err := driver.Run(t.Context(), []trace.Request{{PromptTokens: 10, OutputTokens: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	if records := driver.Records(); len(records) != 1 || records[0].Err != "" || records[0].Received != 3 || records[0].Endpoint != inside {
+		t.Errorf("records %+v, want one of three tokens from %s", records, inside)
+	}
+}
+
 func TestRequestsWaitForTheFirstEndpoint(t *testing.T) {
 	_, address := startReplica(t)
 	router := NewRouter()
