@@ -350,15 +350,15 @@ func TestThePodMeetsTheRestrictedStandard(t *testing.T) {
 	spec := one[*appsv1.Deployment](t, all).Spec.Template.Spec
 	pod, container := spec.SecurityContext, spec.Containers[0].SecurityContext
 	got := map[string]bool{
-		"runs as a user other than root":   *pod.RunAsNonRoot && *pod.RunAsUser == 65532,
-		"has the default seccomp profile":  pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
-		"may not gain privileges":          !*container.AllowPrivilegeEscalation,
-		"has a read-only root":             *container.ReadOnlyRootFilesystem,
-		"drops all capabilities":           slices.Equal(container.Capabilities.Drop, []corev1.Capability{"ALL"}) && len(container.Capabilities.Add) == 0,
-		"is in its own network and PID":    !spec.HostNetwork && !spec.HostPID && !spec.HostIPC,
-		"has a limit of memory":            !spec.Containers[0].Resources.Limits.Memory().IsZero(),
-		"mounts no volume but an emptyDir": len(spec.Volumes) == 1 && spec.Volumes[0].EmptyDir != nil,
-		"outlives its time of draining":    *spec.TerminationGracePeriodSeconds > spec.Containers[0].Lifecycle.PreStop.Sleep.Seconds,
+		"runs as a user other than root":  *pod.RunAsNonRoot && *pod.RunAsUser == 65532,
+		"has the default seccomp profile": pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+		"may not gain privileges":         !*container.AllowPrivilegeEscalation,
+		"has a read-only root":            *container.ReadOnlyRootFilesystem,
+		"drops all capabilities":          slices.Equal(container.Capabilities.Drop, []corev1.Capability{"ALL"}) && len(container.Capabilities.Add) == 0,
+		"is in its own network and PID":   !spec.HostNetwork && !spec.HostPID && !spec.HostIPC,
+		"has a limit of memory":           !spec.Containers[0].Resources.Limits.Memory().IsZero(),
+		"mounts no volume":                len(spec.Volumes) == 0,
+		"outlives its time of draining":   *spec.TerminationGracePeriodSeconds > spec.Containers[0].Lifecycle.PreStop.Sleep.Seconds,
 	}
 	for property, holds := range got {
 		if !holds {
