@@ -29,6 +29,9 @@ func (s *State) take(now time.Time, demand float64, c Config) {
 	steps := s.Resampler.Add(now, demand, 4*s.Horizon)
 	first := now.Truncate(c.Step).Add(-time.Duration(len(steps)) * c.Step)
 	for i, y := range steps {
+		if s.Steps == 0 && y <= 0 {
+			continue // before the first demand there was nothing to forecast, and no error to learn from
+		}
 		s.step(first.Add(time.Duration(i+1)*c.Step), y, c)
 	}
 }

@@ -492,3 +492,24 @@ func TestAJumpSeenOnceIsNotExpectedTwice(t *testing.T) {
 		t.Fatalf("after one jump from 20 to 50 upper goes up to %.0f", worst)
 	}
 }
+
+// A target that waits for its first request teaches nothing about the size of errors.
+func TestNothingIsForecastBeforeTheFirstDemand(t *testing.T) {
+	var s State
+	c := Config{Step: 2 * time.Second, Quantile: 0.9}
+	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	for range 100 {
+		now = now.Add(2 * time.Second)
+		if f := s.Advance(now, 0, 30*time.Second, c); f.Known() {
+			t.Fatalf("a forecast of a service without any demand: %+v", f)
+		}
+	}
+	var f Forecast
+	for range 60 {
+		now = now.Add(2 * time.Second)
+		f = s.Advance(now, 28, 30*time.Second, c)
+	}
+	if f.Upper > 28*1.1 {
+		t.Errorf("two minutes into a constant demand of 28 the upper quantile is %.1f", f.Upper)
+	}
+}
