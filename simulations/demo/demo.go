@@ -60,10 +60,14 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	d.console.print(summary + "\n")
-	if d.options.Keep {
-		<-ctx.Done()
+	if !d.options.Keep {
+		return nil
 	}
-	return nil
+	<-background.Done()
+	if ctx.Err() != nil { // Ctrl-C is how this ends
+		return nil
+	}
+	return context.Cause(background)
 }
 
 // prepare checks what can be checked before anything is started.

@@ -71,10 +71,10 @@ func (d *demo) startService(ctx context.Context, b *background) error {
 	if err := d.cluster.Launch(serviceName, d.options.Service, args...); err != nil {
 		return err
 	}
-	b.start(d.guardService)
+	b.start(d.guard(serviceName))
 	for _, gv := range servedAPIs() {
 		if err := d.cluster.AwaitAPIService(ctx, gv); err != nil {
-			return fmt.Errorf("%w\nend of its log:\n%s", err, d.cluster.LogTail(serviceName))
+			return fmt.Errorf("%w; the end of the service's log:\n%s", err, d.cluster.LogTail(serviceName))
 		}
 	}
 	return nil
@@ -99,13 +99,15 @@ func (d *demo) serviceArgs() ([]string, error) {
 	}, nil
 }
 
-// guardService fails when the service ends before the run does.
-func (d *demo) guardService(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-d.cluster.Exited(serviceName):
-		return fmt.Errorf("the service ended by itself\nend of its log:\n%s", d.cluster.LogTail(serviceName))
+// guard fails when a process of the cluster, or the service, ends before the run does.
+func (d *demo) guard(name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.cluster.Exited(name):
+			return fmt.Errorf("%s ended by itself; the end of its log:\n%s", name, d.cluster.LogTail(name))
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func (d *demo) setUp(b *background, deadline time.Time) error {
 	return nil
 }
 
-func (d *demo) startCluster(ctx context.Context, _ *background) error {
+func (d *demo) startCluster(ctx context.Context, b *background) error {
 	cluster, err := testbed.Start(ctx, testbed.Options{
 		HPASync: d.times.HPASync, HPADownscaleStabilization: d.times.Stabilization, ControllerQPS: controllerQPS, LogDir: d.logDir(),
 		// Simulated nodes send no heartbeats; nobody is to take them for lost.
@@ -66,6 +66,9 @@ func (d *demo) startCluster(ctx context.Context, _ *background) error {
 		return err
 	}
 	d.cluster = cluster
+	for _, name := range []string{testbed.Etcd, testbed.APIServer, testbed.ControllerManager, testbed.Scheduler, testbed.Kwok} {
+		b.start(d.guard(name))
+	}
 	if d.kube, err = kubernetes.NewForConfig(cluster.Config()); err != nil {
 		return err
 	}
