@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -121,8 +122,7 @@ func (d *demo) startEngines(_ context.Context, b *background) error {
 		return err
 	}
 	b.start(func(ctx context.Context) error {
-		defer log.Close()
-		return fleet.Run(ctx)
+		return errors.Join(fleet.Run(ctx), log.Close())
 	})
 	return nil
 }

@@ -73,8 +73,15 @@ func TestGPUSeconds(t *testing.T) {
 // TestGPUSecondsAgreesWithCounting compares the integral with pods counted once a second.
 func TestGPUSecondsAgreesWithCounting(t *testing.T) {
 	entries := []entry{
-		{0, "a", ledger.Starting}, {3, "b", ledger.Pending}, {4, "b", ledger.Starting}, {30, "a", ledger.Serving},
-		{36, "b", ledger.Serving}, {50, "c", ledger.Starting}, {61, "a", ledger.Draining}, {66, "a", ledger.Gone}, {80, "c", ledger.Serving},
+		{0, "a", ledger.Starting},
+		{3, "b", ledger.Pending},
+		{4, "b", ledger.Starting},
+		{30, "a", ledger.Serving},
+		{36, "b", ledger.Serving},
+		{50, "c", ledger.Starting},
+		{61, "a", ledger.Draining},
+		{66, "a", ledger.Gone},
+		{80, "c", ledger.Serving},
 	}
 	counted := 0.0
 	for second := 10; second < 90; second++ {
@@ -97,8 +104,13 @@ func TestGPUSecondsAgreesWithCounting(t *testing.T) {
 
 func TestCurves(t *testing.T) {
 	l := book([]entry{
-		{0, "a", ledger.Starting}, {0, "b", ledger.Starting}, {30, "a", ledger.Serving}, {30, "a", ledger.Serving},
-		{33, "b", ledger.Serving}, {60, "b", ledger.Draining}, {65, "b", ledger.Gone},
+		{0, "a", ledger.Starting},
+		{0, "b", ledger.Starting},
+		{30, "a", ledger.Serving},
+		{30, "a", ledger.Serving},
+		{33, "b", ledger.Serving},
+		{60, "b", ledger.Draining},
+		{65, "b", ledger.Gone},
 	})
 	if diff := cmp.Diff([]ledger.Step{{At: at(30), Value: 1}, {At: at(33), Value: 2}, {At: at(60), Value: 1}}, l.Ready()); diff != "" {
 		t.Errorf("ready: %s", diff)
