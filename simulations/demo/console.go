@@ -26,6 +26,15 @@ func (c *console) say(format string, args ...any) {
 	fmt.Fprintf(c.out, "%5.1fs  %s\n", time.Since(c.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
+// during says what is being done and, when it is over, how long it took.
+func (c *console) during(what string, do func() error) error {
+	began := time.Now()
+	fmt.Fprintf(c.out, "%5.1fs  %s ...", began.Sub(c.began).Seconds(), what)
+	err := do()
+	fmt.Fprintf(c.out, " %.1f s\n", time.Since(began).Seconds())
+	return err
+}
+
 // print prints text as it is.
 func (c *console) print(text string) { fmt.Fprint(c.out, text) }
 

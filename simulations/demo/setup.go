@@ -48,11 +48,9 @@ func (d *demo) setUp(b *background, deadline time.Time) error {
 		{"wait for their metrics in the metrics API", d.awaitMetrics},
 		{"create the HPAs", d.createHPAs},
 	} {
-		began := time.Now()
-		if err := step.do(ctx, b); err != nil {
+		if err := d.console.during(step.name, func() error { return step.do(ctx, b) }); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
-		d.console.say("%s (%.1f s)", step.name, time.Since(began).Seconds())
 	}
 	return nil
 }
