@@ -48,7 +48,7 @@ const loadJitter = 0.1
 
 const (
 	// allowance is the time for everything but sending requests: with the default Duration a run ends within 7 minutes.
-	allowance = 80 * time.Second
+	allowance = 90 * time.Second
 	// tail is how long requests under way may take after the last one was sent.
 	tail = 25 * time.Second
 	// reserve is kept for the report and for stopping.
