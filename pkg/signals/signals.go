@@ -266,8 +266,9 @@ func HistogramIncreases(readings []*Reading, l Latency) *Histogram {
 
 // Frozen reports whether requests run and yet nothing has moved between two readings of one replica: an engine that
 // runs anything produces tokens all the time, so that the later page is a copy of an old one and no news. An idle
-// engine's page stands still by right.
+// engine's page stands still by right, and so may one that counts no tokens while a batch of the same size runs.
 func Frozen(earlier, later *Reading) bool {
 	running, ok := later.Value(RequestsRunning)
-	return ok && running > 0 && earlier.known == later.known && earlier.values == later.values
+	_, counted := later.Value(GenerationTokens)
+	return ok && counted && running > 0 && earlier.known == later.known && earlier.values == later.values
 }

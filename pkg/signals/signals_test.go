@@ -254,6 +254,11 @@ func TestFrozen(t *testing.T) {
 		r.Set(GenerationTokens, tokens)
 		return r
 	}
+	batchOf := func(running float64) *Reading {
+		r := &Reading{}
+		r.Set(RequestsRunning, running)
+		return r
+	}
 	for name, tc := range map[string]struct {
 		earlier, later *Reading
 		want           bool
@@ -263,6 +268,7 @@ func TestFrozen(t *testing.T) {
 		"idle: nothing moves, and rightly so": {page(0, 100), page(0, 100), false},
 		"the number of running is not known":  {&Reading{}, &Reading{}, false},
 		"requests began to run since":         {page(2, 100), page(3, 100), false},
+		"a page without a counter of tokens":  {batchOf(3), batchOf(3), false},
 		"a metric that was there is gone":     {page(3, 100), func() *Reading { r := &Reading{}; r.Set(RequestsRunning, 3); return r }(), false},
 	} {
 		if got := Frozen(tc.earlier, tc.later); got != tc.want {
