@@ -36,8 +36,11 @@ func (p *Planner) look(st *State, obs *Observation) sight {
 		now.Unschedulable = was.Unschedulable || r.Phase == Unschedulable
 		p.learnStart(st, r, &now)
 		p.read(st, r, &now)
-		if r.Phase == Ready {
+		switch r.Phase {
+		case Ready:
 			s.add(r, now, obs.Time, p.config.Staleness)
+		case Starting:
+			s.addUnready(now, obs.Time, p.config.Staleness)
 		}
 		kept[r.ID] = now
 	}
@@ -164,7 +167,7 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 // add takes a ready replica into what is seen.
 func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) {
 	s.ready++
-	fresh := !r.ReadyAt.IsZero() && at.Sub(r.ReadyAt) <= staleness
+	fresh := isNew(r, at, staleness)
 	if now.Reading == nil && fresh {
 		return // its first scrape is still to come
 	}
@@ -183,6 +186,26 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 	case !fresh:
 		s.unmeasured++
 	}
+}
+
+// addUnready takes in what a replica holds that has served and lost its readiness, as an overloaded one does first. It
+// is no capacity, but what arrives at it is demand all the same, as long as its page tells.
+func (s *sight) addUnready(now ReplicaState, at time.Time, staleness time.Duration) {
+	if now.Reading == nil || !now.ArrivalsKnown || missing("", now.Reading, at, staleness) != "" {
+		return
+	}
+	waiting, running, _ := inFlight(now.Reading)
+	s.waiting += waiting
+	s.running += running
+	s.measured++
+	s.arrivals += now.Arrivals
+}
+
+// isNew reports whether a replica became ready so lately that it may not have been scraped yet. One that seems to have
+// become ready later than now, by a wrong clock, is not new.
+func isNew(r *Replica, at time.Time, staleness time.Duration) bool {
+	age := at.Sub(r.ReadyAt)
+	return !r.ReadyAt.IsZero() && age <= staleness && age >= -staleness
 }
 
 // sought are the series without which nothing is known of a replica's demand.

@@ -81,6 +81,42 @@ func TestNoDataIsNotZeroDemand(t *testing.T) {
 	}
 }
 
+func TestAReplicaThatIsReadyInTheFutureIsNotNewForEver(t *testing.T) {
+	l := newLine(t, config(), 8)
+	for _, p := range l.pods[2:] {
+		p.ReadyAt, p.frozen = t0.Add(24*time.Hour), true // the clock of its node is wrong, and its page is not found
+	}
+	for range 60 {
+		if d := l.tick(2); d.Replicas < 8 {
+			t.Fatalf("scaled down while 6 of 8 replicas have never been read: %s", explain(d))
+		}
+	}
+	if d := l.last; d.Reason != scaling.PartialData || len(d.Unseen) != 6 {
+		t.Fatalf("6 of 8 replicas are not seen: %s", explain(d))
+	}
+}
+
+func TestWhatAnUnreadyReplicaHoldsIsDemandToo(t *testing.T) {
+	l := newLine(t, config(), 8)
+	l.ticks(30, 33)
+	lost := l.pods[2:]
+	for _, p := range lost {
+		p.Phase, p.Created = scaling.Starting, t0.Add(24*time.Hour) // overloaded: its probe times out, its page does not
+	}
+	for range 40 {
+		for _, p := range lost {
+			p.serve(4*tick.Seconds(), 5*tick.Seconds())
+			p.Reading = p.page(l.now.Add(tick))
+		}
+		if d := l.tick(9); d.Replicas < 8 {
+			t.Fatalf("24 requests/s go to replicas that are not ready: %s", explain(d))
+		}
+	}
+	if d := l.last; math.Abs(d.Demand-33) > 1 {
+		t.Errorf("33 requests/s arrive, 24 of them at replicas that are not ready; demand is said to be %.1f\n%s", d.Demand, explain(d))
+	}
+}
+
 func TestPartOfTheReplicasStandsForTheWhole(t *testing.T) {
 	l := newLine(t, config(), 8)
 	l.ticks(30, 30)
@@ -126,7 +162,8 @@ func TestNothingIsScaledDownWithinAWindowOf(t *testing.T) {
 			l.ticks(60, 40)
 			l.planner = running
 		},
-		"a gap between two ticks": func(l *line) { l.ticks(60, 40); l.now = l.now.Add(20 * time.Minute) },
+		"a gap as long as the window": func(l *line) { l.ticks(60, 40); l.now = l.now.Add(window) },
+		"a gap between two ticks":     func(l *line) { l.ticks(60, 40); l.now = l.now.Add(20 * time.Minute) },
 	}
 	for name, before := range cases {
 		t.Run(name, func(t *testing.T) {

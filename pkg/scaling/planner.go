@@ -113,7 +113,7 @@ func (t *tick) resume() {
 	gap := t.obs.Time.Sub(last.Time)
 	switch c := t.planner.config; {
 	case !ok:
-	case gap > c.Window+c.Staleness:
+	case gap > max(c.Window, 2*c.Staleness, 2*c.Forecast.Step): // nothing of the window was seen, and it was not one tick
 		t.state.Since = time.Time{}
 	case gap < -c.Staleness:
 		t.state.Since, t.state.Replicas, t.state.Forecast.Resampler = time.Time{}, nil, timeseries.Resampler{}
@@ -208,8 +208,9 @@ func (t *tick) reactive(now float64) float64 {
 	return n
 }
 
-// backlogAhead is the number of requests that will wait when the replicas ordered now can help: what waits, what
-// arrives until then, and what ready and starting replicas serve of it, each from the time when it is ready.
+// backlogAhead is the number of requests that will be too many when the replicas ordered now can help: what waits or
+// runs beyond what batches can bear, what arrives until then, and what ready and starting replicas serve of it, each
+// from the time when it is ready.
 func (t *tick) backlogAhead(now float64) float64 {
 	mu, lead := t.decision.Capacity.PerReplica, t.decision.LeadTime
 	horizon := lead.P50.Seconds()
@@ -219,10 +220,14 @@ func (t *tick) backlogAhead(now float64) float64 {
 			served += mu * math.Max(0, horizon-lead.Remaining(t.obs.Time.Sub(startOf(r))).Seconds())
 		}
 	}
-	if t.sight.waiting == 0 {
-		return 0 // nothing waits: whatever the model says, the replicas keep up
+	excess := t.sight.waiting
+	if bearable := t.decision.Capacity.Concurrency * float64(t.sight.seen); bearable > 0 {
+		excess += math.Max(0, t.sight.running-bearable)
 	}
-	return math.Max(0, t.sight.waiting+now*horizon-served)
+	if excess == 0 {
+		return 0 // nothing is too much: whatever the model says, the replicas keep up
+	}
+	return math.Max(0, excess+now*horizon-served)
 }
 
 // startOf is when a starting replica began to start: not before it had a node.
