@@ -24,9 +24,22 @@ type Options struct {
 func Planner(ia *v1alpha1.InferenceAutoscaler, o Options) (*scaling.Planner, error) {
 	c, err := Config(ia, o)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, beyond(c))
 	}
 	return scaling.NewPlanner(c)
+}
+
+// beyond returns the faults of a configuration other than those of the ratios that could not be read: these are zero
+// and have been told of.
+func beyond(c scaling.Config) error {
+	standIn := scaling.Default()
+	if c.Forecast.Quantile == 0 {
+		c.Forecast.Quantile = standIn.Forecast.Quantile
+	}
+	if c.Capacity.Attainment == 0 {
+		c.Capacity.Attainment = standIn.Capacity.Attainment
+	}
+	return c.Validate()
 }
 
 // Config returns the planner's configuration of a spec that has its defaults, or every fault that the schema cannot

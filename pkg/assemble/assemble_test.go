@@ -179,6 +179,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 	ia := autoscaler(func(s *v1alpha1.InferenceAutoscalerSpec) {
 		s.SLO.Attainment = "99"
 		s.Forecast.Quantile = "p90"
+		s.Metrics.StalenessBound = duration(-time.Second)
 		s.Schedules = []v1alpha1.Schedule{
 			{Name: "a", TimeZone: "Europe/Bärlin", Start: "8:30", End: "25:00", Days: []v1alpha1.Weekday{"Caturday"}},
 			{Name: "b", TimeZone: "Etc/UTC", Start: "08:30", End: "18:00"},
@@ -192,9 +193,15 @@ func TestEveryFaultIsNamed(t *testing.T) {
 	for _, field := range []string{
 		"spec.slo.attainment", "spec.forecast.quantile", "spec.schedules[0].timeZone", "spec.schedules[0].start",
 		"spec.schedules[0].end", "spec.schedules[0].days", `"Caturday"`, "spec.schedules[2].end",
+		"staleness bound -1s",
 	} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("%s is not named in:\n%v", field, err)
+		}
+	}
+	for _, once := range []string{"forecast quantile", "attainment 0"} {
+		if strings.Contains(err.Error(), once) {
+			t.Errorf("what could not be read is blamed a second time, as %q:\n%v", once, err)
 		}
 	}
 	if strings.Contains(err.Error(), "schedules[1]") {
