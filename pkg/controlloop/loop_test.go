@@ -157,6 +157,56 @@ func TestConcurrencyIsBoundedAndDecisionsAreSafe(t *testing.T) {
 	}
 }
 
+// deaf is an Observer that answers only when its context ends, as an API server that hangs.
+type deaf struct{ *desk }
+
+func (d deaf) Observe(ctx context.Context, _ controlloop.TargetID, _ time.Time) (scaling.Observation, error) {
+	<-ctx.Done()
+	return scaling.Observation{}, ctx.Err()
+}
+
+func TestAnAPIServerThatHangsEndsNoLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		loop := controlloop.New(deaf{d}, d, d, 2)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		var longest time.Duration
+		ticks := 0
+		loop.Run(ctx, 15*time.Second, func() []controlloop.Target { return targets(t, 5) }, func(_, from, to time.Time, _ int, err error) {
+			if err == nil {
+				t.Error("a tick that observed nothing has no error")
+			}
+			longest = max(longest, to.Sub(from))
+			ticks++
+		})
+		if longest > 45*time.Second || ticks < 10 {
+			t.Fatalf("%d ticks in 10 minutes, the longest took %v", ticks, longest)
+		}
+	})
+}
+
+func TestStateGoesWithTheScaleTargetThatItIsOf(t *testing.T) {
+	d := newDesk()
+	loop := controlloop.New(d, d, d, 1)
+	ts := targets(t, 1)
+	ts[0].Subject = "deployment a"
+	tick := func(i int) scaling.State {
+		if err := loop.Tick(t.Context(), start.Add(time.Duration(i)*15*time.Second), ts); err != nil {
+			t.Fatal(err)
+		}
+		return loop.State(ts[0].ID)
+	}
+	tick(0)
+	if s := tick(1); s.Since.IsZero() {
+		t.Fatal("two ticks have learned nothing")
+	}
+	ts[0].Subject = "deployment b"
+	if s := tick(2); !s.Since.IsZero() || len(s.Proposals) != 1 {
+		t.Fatalf("what was learned of one scale target is believed of another: since %v, %d proposals", s.Since, len(s.Proposals))
+	}
+}
+
 func TestRunTicksAtOnceThenEveryIntervalAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()

@@ -8,8 +8,12 @@ import (
 // Ticked is told of each tick: when it was due, when it began and ended, over how many targets, and its error.
 type Ticked func(due, began, ended time.Time, targets int, err error)
 
+// longestTick bounds a tick, in intervals: a cluster that answers slowly is waited for, one that does not is given up
+// with an error on each target that was not reached, so that the loop is seen to live and tries again.
+const longestTick = 3
+
 // Run calls Tick at once and then every interval until the context ends. It is the only ticker: a tick that takes
-// longer than the interval makes the next one late, never two at once.
+// longer than the interval makes the next one late, never two at once. After three intervals a tick's context ends.
 func (l *Loop) Run(ctx context.Context, interval time.Duration, targets func() []Target, ticked Ticked) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -17,7 +21,7 @@ func (l *Loop) Run(ctx context.Context, interval time.Duration, targets func() [
 	for {
 		began := time.Now()
 		ts := targets()
-		err := l.Tick(ctx, began, ts)
+		err := l.bounded(ctx, longestTick*interval, began, ts)
 		ticked(due, began, time.Now(), len(ts), err)
 		select {
 		case <-ctx.Done():
@@ -27,4 +31,11 @@ func (l *Loop) Run(ctx context.Context, interval time.Duration, targets func() [
 			return
 		}
 	}
+}
+
+// bounded ticks within a time.
+func (l *Loop) bounded(ctx context.Context, most time.Duration, now time.Time, targets []Target) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	return l.Tick(ctx, now, targets)
 }
