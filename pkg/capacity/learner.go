@@ -26,8 +26,9 @@ const (
 	// slopeDoubt is how many standard errors are added to the slope of latency over batch size: what has not been seen
 	// is taken to be worse than it looks.
 	slopeDoubt = 1
-	// extrapolation bounds the batch size believed in, as a multiple of the largest seen.
-	extrapolation = 2
+	// extrapolation bounds the batch size believed in, as a multiple of the largest seen: a line through small batches
+	// says nothing of the knee where prompts fill the steps.
+	extrapolation = 1.5
 	// saturatedShare of the throughput seen while requests waited is what is planned with: at the throughput itself the
 	// queue never drains.
 	saturatedShare = 0.9
@@ -252,7 +253,7 @@ func (s *State) saturated() (float64, bool) {
 
 // concurrency returns the largest batch that keeps every bound, and the name of the one that binds.
 func (s *State) concurrency(fit line, c Config) (float64, string) {
-	running, bound := extrapolation*s.Peak, "twice the most seen"
+	running, bound := extrapolation*s.Peak, "half more than the most seen"
 	atMost := func(x float64, name string) {
 		if x < running {
 			running, bound = x, name

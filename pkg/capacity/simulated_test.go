@@ -127,11 +127,11 @@ func TestLearnedCapacityAgainstWhatTheSimulatedReplicaSustains(t *testing.T) {
 		low     float64
 		high    float64
 	}{
-		"a large model, light load":   {"llama-3.1-70b-h100x4", []float64{0.1, 0.2, 0.3, 0.2}, 0.5, 1.1},
+		"a large model, light load":   {"llama-3.1-70b-h100x4", []float64{0.1, 0.2, 0.3, 0.2}, 0.45, 1.1}, // half more than 0.3 is believed
 		"a large model, medium load":  {"llama-3.1-70b-h100x4", []float64{0.3, 0.5, 0.7, 0.5}, 0.85, 1.1},
 		"a large model, heavy load":   {"llama-3.1-70b-h100x4", []float64{0.6, 0.8, 0.95, 0.8}, 0.85, 1.1},
 		"a large model, overloaded":   {"llama-3.1-70b-h100x4", []float64{0.5, 1.0, 1.4, 1.4}, 0.85, 1.1},
-		"a small model, light load":   {"llama-3.1-8b-a100", []float64{0.1, 0.2, 0.3, 0.2}, 0.5, 1.1},
+		"a small model, light load":   {"llama-3.1-8b-a100", []float64{0.1, 0.2, 0.3, 0.2}, 0.45, 1.1}, // half more than 0.3 is believed
 		"a small model, medium load":  {"llama-3.1-8b-a100", []float64{0.3, 0.5, 0.7, 0.5}, 0.85, 1.1},
 		"a small model, heavy load":   {"llama-3.1-8b-a100", []float64{0.6, 0.8, 0.95, 0.8}, 0.85, 1.1},
 		"a small model, overloaded":   {"llama-3.1-8b-a100", []float64{0.5, 1.0, 1.4, 1.4}, 0.85, 1.1},

@@ -100,7 +100,17 @@ func (s *State) upper(r *Record, point, scale, most float64, c Config) float64 {
 	if len(r.Errors) < minErrors {
 		return unseen
 	}
-	return math.Max(point, math.Min(point+scale*r.Quantile, math.Max(unseen, 2*most)))
+	seen := math.Max(point, math.Min(point+scale*r.Quantile, math.Max(unseen, 2*most)))
+	w := s.experience()
+	return (1-w)*unseen + w*seen
+}
+
+// experience is how much the errors seen are worth, 0 to 1. Forecasts made at every step overlap, so that only one a
+// horizon tells something new: a service that was switched on two horizons ago has seen its start and little else.
+func (s *State) experience() float64 {
+	const half = 4 // horizons after which errors and prejudice weigh the same
+	horizons := math.Max(0, float64(s.Steps)/float64(s.Horizon)-1)
+	return horizons / (horizons + half)
 }
 
 // quantile returns the conformal rank quantile of ascending errors, the ⌈(n+1)q⌉-th smallest.

@@ -34,6 +34,8 @@ type Replica struct {
 	Created, Scheduled, Started, ReadyAt time.Time
 	// Reading is the newest good scrape, nil where there has been none.
 	Reading *signals.Reading
+	// Problem says in words why there is no newer reading, empty where nothing is wrong; it only explains.
+	Problem string
 }
 
 // Observation is everything that the planner may know, at one instant.

@@ -172,6 +172,9 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 		return // its first scrape is still to come
 	}
 	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
+		if r.Problem != "" {
+			missing += ": " + r.Problem
+		}
 		s.unseen = append(s.unseen, missing)
 		return
 	}

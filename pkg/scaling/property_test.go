@@ -52,11 +52,14 @@ func TestAClockThatWasWrongForAWhileIsGotOver(t *testing.T) {
 	}
 }
 
+// forecasting says whether a line forecasts.
+type forecasting bool
+
 // history brings two equal lines to the same state with random load.
-func history(t *testing.T, seed uint64) *line {
+func history(t *testing.T, seed uint64, f forecasting) *line {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	c := config()
-	c.Forecast.Disabled = seed%3 == 0
+	c.Forecast.Disabled = !bool(f)
 	if seed%4 == 0 {
 		c.Constraints = append(constraints(20)[:3:3], constraint.Rate{
 			Up: constraint.Rules{Policies: []constraint.Policy{{Value: 3, Period: 30 * time.Second}}},
@@ -70,12 +73,35 @@ func history(t *testing.T, seed uint64) *line {
 	return l
 }
 
+// A forecast knows reversion, so that of it only this can be said: it raises what present demand needs, or leaves it.
+func TestAForecastOnlyEverRaises(t *testing.T) {
+	raised := 0
+	for seed := range uint64(80) {
+		for _, rate := range []float64{0, 5, 20, 60, 110} {
+			with, without := history(t, seed, true), history(t, seed, false)
+			if with.follow {
+				continue // the two lines have gone different ways
+			}
+			a, b := with.tick(rate), without.tick(rate)
+			if a.Needed < b.Needed {
+				t.Fatalf("seed %d, %v requests/s: %d needed with a forecast, %d without\n%s", seed, rate, a.Needed, b.Needed, explain(a))
+			}
+			if a.Needed > b.Needed {
+				raised++
+			}
+		}
+	}
+	if raised < 50 {
+		t.Errorf("a forecast made a difference only %d times", raised)
+	}
+}
+
 func TestMoreDemandNeverMeansFewerReplicas(t *testing.T) {
 	moved := 0
 	for seed := range uint64(80) {
 		before := int32(0)
 		for _, rate := range []float64{0, 1, 5, 12, 20, 35, 60, 110, 400} {
-			d := history(t, seed).tick(rate)
+			d := history(t, seed, false).tick(rate)
 			if d.Replicas < before {
 				t.Fatalf("seed %d: %v requests/s ask for %d replicas, less for %d\n%s", seed, rate, d.Replicas, before, explain(d))
 			}
@@ -184,7 +210,7 @@ func TestNothingBreaksThePlanner(t *testing.T) {
 
 func TestAStateSurvivesJSON(t *testing.T) {
 	for seed := range uint64(12) {
-		kept, restored := history(t, seed), history(t, seed)
+		kept, restored := history(t, seed, seed%3 != 0), history(t, seed, seed%3 != 0)
 		text, err := controlloop.EncodeState(restored.state)
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +229,7 @@ func TestAStateSurvivesJSON(t *testing.T) {
 
 func TestTheSameHistoryGivesTheSameBytes(t *testing.T) {
 	for seed := range uint64(12) {
-		a, b := history(t, seed), history(t, seed)
+		a, b := history(t, seed, seed%3 != 0), history(t, seed, seed%3 != 0)
 		one, err := controlloop.EncodeState(a.state)
 		if err != nil {
 			t.Fatal(err)
