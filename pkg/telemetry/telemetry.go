@@ -32,6 +32,7 @@ type Metrics struct {
 	gauges        map[gauge]*prometheus.GaugeVec
 	decisions     *prometheus.CounterVec
 	actuateErrors *prometheus.CounterVec
+	observeErrors *prometheus.CounterVec
 	tick, late    prometheus.Histogram
 	apiservices   *prometheus.GaugeVec
 	certificate   prometheus.Gauge
@@ -92,6 +93,8 @@ func New(opts Options) (*Metrics, error) {
 			Name: "preheat_decisions_total", Help: "Decisions, by reason."}, append(target, "reason")),
 		actuateErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "preheat_actuate_errors_total", Help: "Decisions that could not be carried out."}, target),
+		observeErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "preheat_observe_errors_total", Help: "Ticks in which not even the replicas could be read, so that nothing was decided."}, target),
 		tick: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "preheat_tick_duration_seconds", Help: "Time that one tick over all targets took.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
@@ -114,7 +117,7 @@ func New(opts Options) (*Metrics, error) {
 }
 
 func (m *Metrics) register(registerer prometheus.Registerer) error {
-	collectors := []prometheus.Collector{m.decisions, m.actuateErrors, m.tick, m.late, m.apiservices, m.certificate}
+	collectors := []prometheus.Collector{m.decisions, m.actuateErrors, m.observeErrors, m.tick, m.late, m.apiservices, m.certificate}
 	for _, vec := range m.gauges {
 		collectors = append(collectors, vec)
 	}
@@ -143,6 +146,17 @@ func (m *Metrics) Record(_ context.Context, id controlloop.TargetID, d scaling.D
 	t.set(leadTimeP90, d.LeadTime.P90.Seconds(), d.LeadTime.Source != "")
 	t.flag(blind, d.Blind)
 	t.flag(limited, d.Limited)
+}
+
+// Unobserved writes down that a target could not be observed, so that nothing was decided: it is blind, and what was
+// known of it is known no more.
+func (m *Metrics) Unobserved(id controlloop.TargetID) {
+	m.observeErrors.WithLabelValues(id.Namespace, id.Name).Inc()
+	t := target{m: m, id: id}
+	for g := range m.gauges {
+		t.set(g, 0, false)
+	}
+	t.flag(blind, true)
 }
 
 // target writes the gauges of one target.
@@ -190,6 +204,7 @@ func (m *Metrics) Forget(id controlloop.TargetID) {
 	of := prometheus.Labels{"namespace": id.Namespace, "name": id.Name}
 	m.decisions.DeletePartialMatch(of)
 	m.actuateErrors.DeletePartialMatch(of)
+	m.observeErrors.DeletePartialMatch(of)
 	for _, vec := range m.gauges {
 		vec.DeletePartialMatch(of)
 	}

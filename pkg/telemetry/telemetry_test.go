@@ -87,6 +87,27 @@ func TestWhatIsUnknownHasNoSeries(t *testing.T) {
 	}
 }
 
+func TestATargetThatCannotBeObservedIsBlindAndKeepsNoOldNumbers(t *testing.T) {
+	m, registry := newMetrics(t)
+	m.Record(t.Context(), llama, full(), nil)
+	m.Unobserved(llama)
+	for g := range gaugeHelp {
+		if n, err := testutil.GatherAndCount(registry, string(g)); err != nil || n != 0 && g != blind {
+			t.Errorf("%s still has %d series (%v) from before", g, n, err)
+		}
+	}
+	if v := testutil.ToFloat64(m.gauges[blind]); v != 1 {
+		t.Errorf("blind is %v", v)
+	}
+	if v := testutil.ToFloat64(m.observeErrors); v != 1 {
+		t.Errorf("%v errors are counted", v)
+	}
+	m.Forget(llama)
+	if n, err := testutil.GatherAndCount(registry, "preheat_observe_errors_total"); n != 0 || err != nil {
+		t.Errorf("%d series (%v) of a target that is gone", n, err)
+	}
+}
+
 func TestForgetRemovesOnlyThatTarget(t *testing.T) {
 	m, registry := newMetrics(t)
 	other := controlloop.TargetID{Namespace: "default", Name: "qwen"}
