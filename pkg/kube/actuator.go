@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
@@ -19,6 +20,8 @@ type Actuator struct {
 	own     *own
 	floor   *floor
 	leader  Leader
+	// timeout bounds what the API server may take to answer.
+	timeout time.Duration
 	// scaled is told of each write.
 	scaled func(controlloop.TargetID, scaling.Decision)
 }
@@ -42,6 +45,8 @@ func (a *Actuator) Actuate(ctx context.Context, id controlloop.TargetID, d scali
 		a.follow(id)
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
 	return a.write(ctx, autoscaler, seen, d)
 }
 

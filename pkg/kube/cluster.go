@@ -79,10 +79,13 @@ func (c *Cluster) wire(clients Clients, p Ports, scales *scales) {
 	found := pods{c.PodInformer.GetIndexer()}
 	announcer := &announcer{recorder: c.broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: o.FieldManager}), period: o.EventPeriod}
 	c.Recorder = newRecorder(targets, views, p.Leader, o, c.statuses, announcer)
-	c.Observer = &Observer{targets: targets, scales: scales, pods: found, births: c.births, readings: p.Readings, views: views, failed: c.Recorder.fault}
 	c.Endpoints = &Endpoints{targets: targets, views: views, pods: found, births: c.births, options: o, log: p.Log}
+	c.Observer = &Observer{
+		targets: targets, scales: scales, pods: found, births: c.births, readings: p.Readings, views: views,
+		locate: c.Endpoints.endpoint, timeout: o.Timeout, failed: c.Recorder.fault,
+	}
 	c.Actuator = &Actuator{
-		targets: targets, views: views, leader: p.Leader, scaled: c.Recorder.scaled,
+		targets: targets, views: views, leader: p.Leader, timeout: o.Timeout, scaled: c.Recorder.scaled,
 		rivals: &rivals{targets: targets, views: views, hpas: c.hpas, scaledObjects: c.scaledObjects},
 		own:    &own{scales: scales, managers: &managers{clients.Metadata}, leader: p.Leader, options: o},
 		floor:  &floor{targets: targets, hpas: c.hpas, scaledObjects: c.scaledObjects, leader: p.Leader, options: o},
@@ -160,7 +163,7 @@ func (c *Cluster) sweep(ctx context.Context) {
 
 // HasSynced reports whether everything that existed at the start has been seen; nothing must be decided before.
 func (c *Cluster) HasSynced() bool {
-	return c.PodInformer.HasSynced() && c.AutoscalerInformer.HasSynced() && c.hpas.informer.HasSynced() && c.scaledObjects.hasSynced()
+	return c.PodInformer.HasSynced() && c.Targets.HasSynced() && c.hpas.informer.HasSynced() && c.scaledObjects.hasSynced()
 }
 
 // WaitForSync waits until HasSynced.

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	fcache "k8s.io/client-go/tools/cache/testing"
 
@@ -27,11 +28,7 @@ func startedWorld(t *testing.T) (*world, *fcache.FakeControllerSource) {
 	w := newWorld(t)
 	source := fcache.NewFakeControllerSource()
 	clients := w.clients()
-	lists := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc:  func(_ context.Context, o metav1.ListOptions) (runtime.Object, error) { return source.List(o) },
-		WatchFuncWithContext: func(_ context.Context, o metav1.ListOptions) (watch.Interface, error) { return source.Watch(o) },
-	}, w.core) // the fake source has no streaming lists, as w.core says of itself
-	clients.AutoscalerInformer = cache.NewSharedIndexInformer(lists, &v1alpha1.InferenceAutoscaler{}, 0, cache.Indexers{})
+	clients.AutoscalerInformer = cache.NewSharedIndexInformer(lists(source), &v1alpha1.InferenceAutoscaler{}, 0, cache.Indexers{})
 	options := DefaultOptions()
 	options.SweepPeriod = 20 * time.Millisecond
 	cluster, err := New(clients, Ports{Plan: w.plan, Readings: noReadings{}, Leader: w.leader, Log: slog.New(slog.DiscardHandler)}, options)
@@ -48,6 +45,14 @@ func startedWorld(t *testing.T) (*world, *fcache.FakeControllerSource) {
 		t.Fatal(err)
 	}
 	return w, source
+}
+
+// lists lets an informer read a fake source, which has no streaming lists, as the fake client says of itself.
+func lists(source *fcache.FakeControllerSource) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc:  func(_ context.Context, o metav1.ListOptions) (runtime.Object, error) { return source.List(o) },
+		WatchFuncWithContext: func(_ context.Context, o metav1.ListOptions) (watch.Interface, error) { return source.Watch(o) },
+	}, fake.NewSimpleClientset())
 }
 
 // eventually waits until something holds.

@@ -35,12 +35,15 @@ func undecided(fault *Fault) []verdict {
 	return verdicts
 }
 
+// idle are the reasons for which nothing is decided although nothing is amiss with the data.
+var idle = map[scaling.Reason]bool{scaling.Paused: true, scaling.ScaledToZeroByOther: true, scaling.NoReadyReplica: true}
+
 // readyAfter is True where the decision rests on fresh data and is carried out, as far as the mode says.
 func readyAfter(d scaling.Decision, fault *Fault) verdict {
 	switch {
 	case fault != nil:
 		return verdict{v1alpha1.ConditionReady, metav1.ConditionFalse, fault.Reason, fault.Error()}
-	case d.Blind || d.Reason == scaling.Paused || d.Reason == scaling.ScaledToZeroByOther:
+	case d.Blind || idle[d.Reason]:
 		return verdict{v1alpha1.ConditionReady, metav1.ConditionFalse, d.Reason, d.Message()}
 	}
 	return verdict{v1alpha1.ConditionReady, metav1.ConditionTrue, d.Reason, d.Message()}
@@ -55,6 +58,8 @@ func blindAfter(d scaling.Decision) verdict {
 	switch {
 	case d.Blind:
 		return verdict{v1alpha1.ConditionBlind, metav1.ConditionTrue, d.Reason, "replicas are held; not seen: " + missing}
+	case d.Reason == scaling.NoReadyReplica:
+		return verdict{v1alpha1.ConditionBlind, metav1.ConditionUnknown, d.Reason, "no replica is ready: nothing is known of demand"}
 	case missing != "":
 		return verdict{v1alpha1.ConditionBlind, metav1.ConditionFalse, scaling.PartialData, "not seen: " + missing}
 	}

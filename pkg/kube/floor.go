@@ -43,6 +43,9 @@ func (f *floor) actuate(ctx context.Context, a *v1alpha1.InferenceAutoscaler, v 
 	if err != nil {
 		return false, err
 	}
+	if unknowing[d.Reason] {
+		return false, nil
+	}
 	if v.read.replicas() == 0 {
 		return false, nil // to its autoscaler this is paused, or waiting for its own wake-up
 	}
@@ -56,6 +59,12 @@ func (f *floor) actuate(ctx context.Context, a *v1alpha1.InferenceAutoscaler, v 
 		return false, err
 	}
 	return f.set(ctx, m, of, mem, d.Replicas)
+}
+
+// unknowing are the reasons for which the present replicas are held for want of knowledge. That number is the other
+// autoscaler's, which has rules of its own for missing data; made its minimum, it could only grow.
+var unknowing = map[scaling.Reason]bool{
+	scaling.CapacityUnknown: true, scaling.NoFreshData: true, scaling.PartialData: true, scaling.NoReadyReplica: true, scaling.WarmingUp: true,
 }
 
 // subject returns the autoscaler whose minimum is to be raised, and its kind's client: the ScaledObject where there is

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
 func inFloor(a *v1alpha1.InferenceAutoscaler) { a.Spec.Mode = v1alpha1.ModeFloor }
@@ -49,6 +50,21 @@ func TestFloorFollowsTheDecisionBetweenOriginalAndMaximum(t *testing.T) {
 		w.seeHPA("web", nil)
 	}
 	w.wantReplicas(3)
+}
+
+// What is merely held is the number of the autoscaler that is in charge: made its floor, it could only ever grow.
+func TestWhatIsHeldForWantOfKnowledgeIsNoFloor(t *testing.T) {
+	for _, reason := range []scaling.Reason{
+		scaling.CapacityUnknown, scaling.NoFreshData, scaling.PartialData, scaling.NoReadyReplica, scaling.WarmingUp,
+	} {
+		w := floorWorld(t)
+		w.hpa("web", 2, 8)
+		w.wantReason(w.tick(vllm, t0, 4), "")
+		w.seeHPA("web", nil)
+		w.scales.set("ml/vllm", 7) // by the HPA, as is its right
+		w.wantReason(w.decide(vllm, t0.Add(time.Minute), 7, reason), "")
+		w.wantMinimum("web", 4, "2", "4")
+	}
 }
 
 func TestFloorWaitsUntilTheInformerSawItsWrite(t *testing.T) {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -49,6 +50,8 @@ type fakeScales struct {
 	onUpdate func(*autoscalingv1.Scale) error
 	updates  []int32
 	managers []string
+	// deaf makes reads hang until their context ends.
+	deaf bool
 }
 
 func (f *fakeScales) Scales(namespace string) scale.ScaleInterface {
@@ -60,7 +63,11 @@ type namespacedScales struct {
 	namespace string
 }
 
-func (f namespacedScales) Get(_ context.Context, r schema.GroupResource, name string, _ metav1.GetOptions) (*autoscalingv1.Scale, error) {
+func (f namespacedScales) Get(ctx context.Context, r schema.GroupResource, name string, _ metav1.GetOptions) (*autoscalingv1.Scale, error) {
+	if f.deaf {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, ok := f.all[f.namespace+"/"+name]
@@ -184,6 +191,10 @@ func (f *fakeAutoscalers) UpdateStatus(_ context.Context, a *v1alpha1.InferenceA
 
 // noReadings is a store that has seen nothing.
 type noReadings struct{}
+
+func (noReadings) Problem(store.PodID) (time.Time, error) {
+	return t0, errors.New("connection refused; check the metrics port")
+}
 
 func (noReadings) Latest(store.PodID) (*signals.Reading, bool) { return nil, false }
 
@@ -327,11 +338,17 @@ func (w *world) seeHPA(name string, change func(*autoscalingv2.HorizontalPodAuto
 // tick observes, and actuates a decision for so many replicas.
 func (w *world) tick(id controlloop.TargetID, now time.Time, replicas int32) error {
 	w.t.Helper()
+	return w.decide(id, now, replicas, scaling.DemandMet)
+}
+
+// decide observes, and actuates a decision for so many replicas for a reason.
+func (w *world) decide(id controlloop.TargetID, now time.Time, replicas int32, reason scaling.Reason) error {
+	w.t.Helper()
 	obs, err := w.Observer.Observe(context.Background(), id, now)
 	if err != nil {
 		w.t.Fatalf("Observe: %v", err)
 	}
-	d := scaling.Decision{Time: now, Current: obs.Desired, Replicas: replicas, Reason: scaling.DemandMet}
+	d := scaling.Decision{Time: now, Current: obs.Desired, Replicas: replicas, Reason: reason}
 	err = w.Actuator.Actuate(context.Background(), id, d)
 	w.Recorder.Record(context.Background(), id, d, err)
 	return err

@@ -10,6 +10,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/scrape"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 	"github.com/preheat-autoscaler/preheat/pkg/store"
 )
@@ -17,6 +18,8 @@ import (
 // Readings answers from memory with the newest good reading of a pod, whatever its age.
 type Readings interface {
 	Latest(id store.PodID) (*signals.Reading, bool)
+	// Problem returns the last failure to read a pod where no reading has come since, nil where there is none.
+	Problem(id store.PodID) (at time.Time, err error)
 }
 
 // Observer gathers what is known of a target: the scale subresource, read anew each time, and its pods with their
@@ -28,6 +31,10 @@ type Observer struct {
 	births   *births
 	readings Readings
 	views    *views
+	// locate returns where a pod's page is, or why that is not known.
+	locate func(*corev1.Pod, v1alpha1.MetricsSource) (scrape.Endpoint, error)
+	// timeout bounds what the API server may take to answer.
+	timeout time.Duration
 	// failed is told of each target that could not be observed.
 	failed func(controlloop.TargetID, time.Time, error)
 }
@@ -39,6 +46,8 @@ func (o *Observer) Observe(ctx context.Context, id controlloop.TargetID, now tim
 	if !ok {
 		return scaling.Observation{}, fmt.Errorf("observe %s: the InferenceAutoscaler is gone", id)
 	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
 	obs, err := o.observe(ctx, a, now)
 	if err != nil {
 		o.failed(id, now, err)
@@ -76,7 +85,19 @@ func (o *Observer) replica(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) sca
 	if reading, ok := o.readings.Latest(podID(pod)); ok {
 		r.Reading = reading
 	}
+	r.Problem = o.problem(a, pod)
 	return r
+}
+
+// problem says why there is no newer reading of a pod, empty where nothing is wrong.
+func (o *Observer) problem(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) string {
+	if _, err := o.locate(pod, a.Spec.Metrics); err != nil {
+		return err.Error()
+	}
+	if _, err := o.readings.Problem(podID(pod)); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // podID names a pod in the store.

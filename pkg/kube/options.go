@@ -12,6 +12,8 @@ type Options struct {
 	Namespace string
 	// FieldManager is the name under which everything is written.
 	FieldManager string
+	// Timeout bounds what one observation, or one write, waits for the API server.
+	Timeout time.Duration
 	// CoolOff is how long a number set by somebody else is respected before Preheat sets its own again. It doubles
 	// each time it happens again, up to MaxCoolOff.
 	CoolOff, MaxCoolOff time.Duration
@@ -44,6 +46,7 @@ type EnginePage struct {
 func DefaultOptions() Options {
 	return Options{
 		FieldManager:     "preheat",
+		Timeout:          10 * time.Second,
 		CoolOff:          5 * time.Minute,
 		MaxCoolOff:       time.Hour,
 		StatusPeriod:     30 * time.Second,
@@ -63,7 +66,7 @@ func (o Options) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"CoolOff", o.CoolOff}, {"MaxCoolOff", o.MaxCoolOff}, {"StatusPeriod", o.StatusPeriod}, {"EventPeriod", o.EventPeriod},
+		{"Timeout", o.Timeout}, {"CoolOff", o.CoolOff}, {"MaxCoolOff", o.MaxCoolOff}, {"StatusPeriod", o.StatusPeriod}, {"EventPeriod", o.EventPeriod},
 		{"SweepPeriod", o.SweepPeriod}, {"RediscoverPeriod", o.RediscoverPeriod},
 	} {
 		if d.value <= 0 {

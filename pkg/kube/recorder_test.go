@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -136,6 +138,8 @@ func TestConditions(t *testing.T) {
 			"Ready=True/ForecastDemand Blind=False/PartialData Conflict=False/SoleWriter Limited=False/WithinLimits", "not seen: pod a: timeout"},
 		"limited": {func(d *scaling.Decision) { d.Limited, d.Needed, d.Reason = true, 12, scaling.AtMaximum }, nil,
 			"Ready=True/AtMaximum Blind=False/FreshData Conflict=False/SoleWriter Limited=True/AtMaximum", "needs 12 replicas, 5 are allowed"},
+		"no replica is ready": {func(d *scaling.Decision) { d.Reason, d.Ready, d.DemandKnown = scaling.NoReadyReplica, 0, false }, nil,
+			"Ready=False/NoReadyReplica Blind=Unknown/NoReadyReplica Conflict=False/SoleWriter Limited=False/WithinLimits", "nothing is known of demand"},
 		"paused": {func(d *scaling.Decision) { d.Reason = scaling.Paused }, nil,
 			"Ready=False/Paused Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", ""},
 		"a rival": {func(*scaling.Decision) {}, &Fault{Reason: RivalAutoscaler, Message: "HorizontalPodAutoscaler ml/web"},
@@ -179,6 +183,34 @@ func TestTransitionTimeChangesWithTheStatusOnly(t *testing.T) {
 	w.record(decision(t0.Add(2*time.Minute)), &Fault{Reason: WriteFailed, Message: "x"})
 	if got := ready().LastTransitionTime; !got.Time.Equal(t0.Add(2 * time.Minute)) {
 		t.Errorf("transition at %v, want %v", got, t0.Add(2*time.Minute))
+	}
+}
+
+func TestAnAPIServerThatHangsIsGivenUpAndTold(t *testing.T) {
+	w := ownWorld(t)
+	w.scales.deaf = true
+	w.Observer.timeout = time.Millisecond
+	_, err := w.Observer.Observe(t.Context(), vllm, t0)
+	if !errors.Is(err, context.DeadlineExceeded) || ReasonOf(err) != ReadFailed || !strings.Contains(err.Error(), "tried again") {
+		t.Errorf("got %v", err)
+	}
+	if got := summary(w.status().Conditions); !strings.HasPrefix(got, "Ready=False/ReadFailed") {
+		t.Errorf("conditions %s", got)
+	}
+}
+
+func TestWhyAReplicaIsNotSeenIsToldWithIt(t *testing.T) {
+	w := ownWorld(t)
+	w.pod("refuses", nil)
+	w.pod("nowhere", func(p *corev1.Pod) { p.Annotations = map[string]string{"preheat.dev/metrics-port": "0"} })
+	obs, err := w.Observer.Observe(t.Context(), vllm, t0)
+	if err != nil || len(obs.Replicas) != 2 {
+		t.Fatalf("%+v, %v", obs, err)
+	}
+	for i, want := range []string{"0 is not from 1 to 65535", "connection refused; check the metrics port"} {
+		if r := obs.Replicas[i]; !strings.Contains(r.Problem, want) {
+			t.Errorf("problem of %s is %q, want %q", r.Name, r.Problem, want)
+		}
 	}
 }
 

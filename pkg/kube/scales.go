@@ -58,7 +58,7 @@ func (s *scales) write(ctx context.Context, r scaleRead, replicas int32) error {
 // kindFault explains why a kind could not be mapped to a resource.
 func kindFault(t scaleTarget, err error) error {
 	if !meta.IsNoMatchError(err) {
-		return &Fault{Reason: ReadFailed, Message: fmt.Sprintf("cannot ask the API server about kind %s", t.kind), Err: err}
+		return &Fault{Reason: ReadFailed, Message: fmt.Sprintf("cannot ask the API server about kind %s; it is tried again each tick, replicas stay", t.kind), Err: err}
 	}
 	return &Fault{
 		Reason:  TargetNotScalable,
@@ -77,7 +77,7 @@ func readFault(t scaleTarget, gvr schema.GroupVersionResource, err error) error 
 	case apierrors.IsForbidden(err):
 		return &Fault{Reason: ReadFailed, Message: fmt.Sprintf("not allowed to read the scale of %s; grant get on %s/scale to the service account", t, gvr.GroupResource()), Err: err}
 	}
-	return &Fault{Reason: ReadFailed, Message: fmt.Sprintf("cannot read the scale of %s", t), Err: err}
+	return &Fault{Reason: ReadFailed, Message: fmt.Sprintf("cannot read the scale of %s; it is tried again each tick, replicas stay", t), Err: err}
 }
 
 // isKindMissing tells a path that the API server does not serve, answered with a bare 404, from an object that does not

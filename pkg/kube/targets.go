@@ -20,8 +20,9 @@ type PlannerFunc func(*v1alpha1.InferenceAutoscaler) (*scaling.Planner, error)
 // Targets is the list of what is to be scaled, kept by an informer of InferenceAutoscalers. A planner is built anew only
 // where a spec changed. It is safe for concurrent use.
 type Targets struct {
-	informer cache.SharedIndexInformer
-	plan     PlannerFunc
+	// synced reports whether the informer's handler has been told of all that existed at the start.
+	synced cache.InformerSynced
+	plan   PlannerFunc
 	// gone is told of each target that was deleted.
 	gone []func(controlloop.TargetID)
 	// invalid is told of each target without a planner, each time the list is made.
@@ -43,12 +44,12 @@ type entry struct {
 // newTargets returns the list that an informer of InferenceAutoscalers keeps up to date.
 func newTargets(informer cache.SharedIndexInformer, plan PlannerFunc) (*Targets, error) {
 	t := &Targets{
-		informer: informer, plan: plan,
+		plan:    plan,
 		invalid: func(controlloop.TargetID, error) {},
 		all:     map[controlloop.TargetID]entry{},
 		by:      map[scaleTarget][]controlloop.TargetID{},
 	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { t.put(obj) },
 		UpdateFunc: func(_, obj any) { t.put(obj) },
 		DeleteFunc: t.drop,
@@ -56,6 +57,7 @@ func newTargets(informer cache.SharedIndexInformer, plan PlannerFunc) (*Targets,
 	if err != nil {
 		return nil, fmt.Errorf("watch InferenceAutoscalers: %w", err)
 	}
+	t.synced = handler.HasSynced
 	return t, nil
 }
 
@@ -152,7 +154,7 @@ func (t *Targets) List() []controlloop.Target {
 			t.invalid(id, &Fault{Reason: InvalidSpec, Message: "the spec cannot be planned with, nothing is scaled; correct it", Err: e.err})
 			continue
 		}
-		list = append(list, controlloop.Target{ID: id, Planner: e.planner})
+		list = append(list, controlloop.Target{ID: id, Subject: targetOf(e.autoscaler).key(), Planner: e.planner})
 	}
 	return list
 }
@@ -192,5 +194,6 @@ func (t *Targets) scaling(target scaleTarget) []*v1alpha1.InferenceAutoscaler {
 	return found
 }
 
-// HasSynced reports whether every InferenceAutoscaler that existed at the start has been seen.
-func (t *Targets) HasSynced() bool { return t.informer.HasSynced() }
+// HasSynced reports whether every InferenceAutoscaler that existed at the start is in the list. The informer has them
+// sooner: what is not in the list yet would look like one that is gone.
+func (t *Targets) HasSynced() bool { return t.synced() }

@@ -10,9 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
+	fcache "k8s.io/client-go/tools/cache/testing"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
 func TestTargetsAreListedInOrder(t *testing.T) {
@@ -126,4 +128,29 @@ func TestMadeAnewUnderItsOldNameStartsAnew(t *testing.T) {
 	w.autoscaler("vllm", func(a *v1alpha1.InferenceAutoscaler) { a.UID = "other" })
 	w.wantReason(w.tick(vllm, t0.Add(time.Second), 4), "")
 	w.wantReplicas(4)
+}
+
+func TestTargetsAreSyncedOnceTheListHasThemAll(t *testing.T) {
+	source := fcache.NewFakeControllerSource()
+	source.Add(&v1alpha1.InferenceAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "vllm", UID: "vllm"}})
+	informer := cache.NewSharedIndexInformer(lists(source), &v1alpha1.InferenceAutoscaler{}, 0, cache.Indexers{})
+	release := make(chan struct{})
+	targets, err := newTargets(informer, func(*v1alpha1.InferenceAutoscaler) (*scaling.Planner, error) {
+		<-release
+		return new(scaling.Planner), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go informer.RunWithContext(t.Context())
+	if !cache.WaitForCacheSync(t.Context().Done(), informer.HasSynced) {
+		t.Fatal("the informer does not sync")
+	}
+	if targets.HasSynced() {
+		t.Error("synced while a target is not in the list yet: its minimum would be given back")
+	}
+	close(release)
+	if !cache.WaitForCacheSync(t.Context().Done(), targets.HasSynced) || len(targets.List()) != 1 {
+		t.Error("the list does not sync")
+	}
 }
