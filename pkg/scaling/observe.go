@@ -20,6 +20,8 @@ type sight struct {
 	// rates are known. Unmeasured ones are seen, but have been read only once although they are not new.
 	arrivals             float64
 	measured, unmeasured int
+	// news is the number of replicas with a reading that was not there at the last tick.
+	news int
 	// waiting and running are the requests in the seen replicas.
 	waiting, running float64
 }
@@ -36,6 +38,9 @@ func (p *Planner) look(st *State, obs *Observation) sight {
 		now.Unschedulable = was.Unschedulable || r.Phase == Unschedulable
 		p.learnStart(st, r, &now)
 		p.read(st, r, &now)
+		if now.Reading != was.Reading {
+			s.news++
+		}
 		switch r.Phase {
 		case Ready:
 			s.add(r, now, obs.Time, p.config.Staleness)

@@ -321,9 +321,16 @@ func (t *tick) motive(wanted, reactive int32) Reason {
 	return DemandMet
 }
 
-// seen forbids scaling down while a ready replica is unseen.
+// seen forbids scaling down while a ready replica is unseen, and on what was known at the last tick already.
 func (t *tick) seen(wanted int32) int32 {
-	if wanted >= t.obs.Desired || len(t.sight.unseen) == 0 {
+	switch {
+	case wanted >= t.obs.Desired:
+		return wanted
+	case t.sight.news == 0:
+		t.decision.Reason = PartialData
+		t.step("doubt", t.obs.Desired, "nothing new was read since the last tick: nothing is scaled down")
+		return t.obs.Desired
+	case len(t.sight.unseen) == 0:
 		return wanted
 	}
 	t.decision.Reason = PartialData
