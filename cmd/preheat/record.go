@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"sync"
+	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
@@ -19,6 +20,21 @@ func (rs recorders) Record(ctx context.Context, id controlloop.TargetID, d scali
 	}
 }
 
+// watchedObserver tells of each target that could not be observed.
+type watchedObserver struct {
+	controlloop.Observer
+	failed func(controlloop.TargetID)
+}
+
+// Observe implements controlloop.Observer.
+func (o watchedObserver) Observe(ctx context.Context, id controlloop.TargetID, now time.Time) (scaling.Observation, error) {
+	obs, err := o.Observer.Observe(ctx, id, now)
+	if err != nil && !errors.Is(err, context.Canceled) { // cancelled: the process ends
+		o.failed(id)
+	}
+	return obs, err
+}
+
 // decisionRecorder keeps the newest decisions for the metrics API and logs one line for each change of number or reason.
 func (s *service) decisionRecorder() controlloop.Recorder {
 	return &decisionLog{log: s.log, decisions: s.decisions}
@@ -27,14 +43,13 @@ func (s *service) decisionRecorder() controlloop.Recorder {
 type decisionLog struct {
 	log       *slog.Logger
 	decisions *controlloop.Decisions
-	said      sync.Map // controlloop.TargetID → scaling.Reason
 }
 
 // Record implements controlloop.Recorder.
 func (l *decisionLog) Record(_ context.Context, id controlloop.TargetID, d scaling.Decision, actuated error) {
+	before, known := l.decisions.Latest(id)
 	l.decisions.Put(id, d)
-	before, _ := l.said.Swap(id, d.Reason)
-	if d.Replicas == d.Current && before == d.Reason {
+	if known && before.Replicas == d.Replicas && before.Reason == d.Reason {
 		return
 	}
 	attrs := []any{

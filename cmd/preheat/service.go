@@ -77,7 +77,7 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 			return nil, err
 		}
 	}
-	s.loop = controlloop.New(s.cluster.Observer, s.cluster.Actuator,
+	s.loop = controlloop.New(watchedObserver{s.cluster.Observer, s.metrics.Unobserved}, s.cluster.Actuator,
 		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder}, o.targetConcurrency)
 	if err := s.wireCertificate(ctx, config); err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 
 // isConflict tells the errors of actuation that mean another writer of the target.
 func isConflict(err error) bool {
-	r := kube.ReasonOf(err)
-	return r == kube.RivalAutoscaler || r == kube.ForeignWrite
+	var fault *kube.Fault
+	return errors.As(err, &fault) && fault.Conflict()
 }
 
 // everyone is the leader where there is no election.
@@ -212,13 +212,24 @@ func (s *service) wireServer() error {
 
 // run starts everything and returns when all of it has ended: on a fault of one part, or when ctx ends.
 func (s *service) run(ctx context.Context) error {
+	return together(ctx, s.server.Run, s.start) // the server serves on for the shutdown delay
+}
+
+// together runs a server and what start begins in the background, until ctx ends or one of them fails, which ends the
+// others: a server without a loop would be silently blind.
+func together(ctx context.Context, serve func(context.Context) error, start func(context.Context, func(func())) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.server.Run(ctx) }) // serves on for the shutdown delay
-	if err := s.cluster.Start(ctx); err != nil {
-		return errors.Join(err, group.Wait())
-	}
-	s.pulse.beat(time.Now())
 	background := func(f func()) { group.Go(func() error { f(); return nil }) }
+	group.Go(func() error { return serve(ctx) })
+	group.Go(func() error { return start(ctx, background) })
+	return group.Wait()
+}
+
+// start begins all that runs beside the server.
+func (s *service) start(ctx context.Context, background func(func())) error {
+	if err := s.cluster.Start(ctx); err != nil {
+		return err
+	}
 	background(func() { s.guard.Run(ctx, time.Minute) })
 	if s.rotator != nil {
 		background(func() { s.rotator.Run(ctx, time.Minute) })
@@ -227,7 +238,7 @@ func (s *service) run(ctx context.Context) error {
 		background(func() { s.lease.Run(ctx) })
 	}
 	background(func() { s.control(ctx) })
-	return group.Wait()
+	return nil
 }
 
 // control scrapes and decides, once the caches are filled.
@@ -237,6 +248,7 @@ func (s *service) control(ctx context.Context) {
 		return
 	}
 	s.log.Info("caches are filled, scraping and deciding begin")
+	s.pulse.beat(time.Now()) // not sooner: a restart fills no cache faster, and /readyz tells of those
 	scraping := make(chan struct{})
 	go func() {
 		defer close(scraping)
