@@ -163,7 +163,7 @@ func TestRunReportsAndLogsEachChangeOnce(t *testing.T) {
 			case <-ctx.Done():
 			}
 		},
-		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	done := make(chan struct{})
 	go func() { defer close(done); guard.Run(ctx, time.Millisecond) }()

@@ -64,8 +64,14 @@ func TestStabilizationOverTime(t *testing.T) {
 			{second(0), 9, 9, ""}, {second(1), 2, 2, ""}, {second(2), 3, 3, ""},
 		}},
 		"down goes only to the most that was wanted within the window": {Stabilization{Down: second(60)}, 10, []proposed{
-			{second(0), 10, 10, ""}, {second(15), 4, 10, down}, {second(30), 6, 10, down}, {second(60), 4, 10, down},
-			{second(61), 4, 6, down}, {second(76), 4, 6, down}, {second(90), 4, 6, down}, {second(91), 4, 4, ""},
+			{second(0), 10, 10, ""},
+			{second(15), 4, 10, down},
+			{second(30), 6, 10, down},
+			{second(60), 4, 10, down},
+			{second(61), 4, 6, down},
+			{second(76), 4, 6, down},
+			{second(90), 4, 6, down},
+			{second(91), 4, 4, ""},
 		}},
 		"a wish above the present number does not let it grow on the way down": {Stabilization{Down: second(60)}, 10, []proposed{
 			{second(0), 30, 30, ""}, {second(10), 5, 30, down},
@@ -280,7 +286,9 @@ func chain(rng *rand.Rand) ([]scaling.Constraint, Bounds) {
 	return []scaling.Constraint{
 		Tolerance{Up: rng.Float64() / 2, Down: rng.Float64() / 2},
 		Stabilization{Up: time.Duration(rng.IntN(60)) * time.Second, Down: time.Duration(rng.IntN(60)) * time.Second},
-		GPUs{}, Rate{Up: rules(rng), Down: rules(rng)}, b,
+		GPUs{},
+		Rate{Up: rules(rng), Down: rules(rng)},
+		b,
 	}, b
 }
 

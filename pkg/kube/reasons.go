@@ -64,8 +64,7 @@ func (f *Fault) Conflict() bool {
 
 // ReasonOf returns the reason of the Fault in an error's chain, empty where there is none.
 func ReasonOf(err error) scaling.Reason {
-	var f *Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Fault](err); ok {
 		return f.Reason
 	}
 	return ""

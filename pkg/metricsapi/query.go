@@ -87,6 +87,7 @@ func exactly(r labels.Requirement) (string, bool) {
 		if values := r.ValuesUnsorted(); len(values) == 1 {
 			return values[0], true
 		}
+	default: // several values, or all but some
 	}
 	return "", false
 }

@@ -46,7 +46,7 @@ func (h Histogram) Clone() Histogram {
 
 func (h *Histogram) bucket(v float64) int { return sort.SearchFloat64s(h.Bounds, v) }
 
-func (h *Histogram) observeDuration(d time.Duration, times uint64) { h.Observe(d.Seconds(), times) }
+func (h *Histogram) observeDuration(d time.Duration) { h.Observe(d.Seconds(), 1) }
 
 // Bucket bounds of vLLM's own histograms (V1 engine): seconds, or tokens.
 var (

@@ -92,8 +92,11 @@ func TestReplicaTimelines(t *testing.T) {
 			// step 31: decode + 99 prompt tokens = 10+1+9.9 -> 51.9;
 			// step: decode + 51 = 16.1 -> 68.0; then 2 decodes alone: 79.
 			want: []Event{
-				{at(20), 1, FirstToken, 1}, {at(51.9), 1, Progress, 2}, {at(68), 1, Finished, 1},
-				{at(68), 2, FirstToken, 1}, {at(79), 2, Finished, 1},
+				{at(20), 1, FirstToken, 1},
+				{at(51.9), 1, Progress, 2},
+				{at(68), 1, Finished, 1},
+				{at(68), 2, FirstToken, 1},
+				{at(79), 2, Finished, 1},
 			},
 		},
 		"the batch limit makes the second request wait for the first": {
@@ -103,8 +106,10 @@ func TestReplicaTimelines(t *testing.T) {
 				{1, Request{ID: 2, PromptTokens: 10, OutputTokens: 1}},
 			},
 			want: []Event{
-				{at(16), 1, FirstToken, 1}, {at(38), 1, Finished, 2},
-				{at(49), 2, FirstToken, 1}, {at(49), 2, Finished, 0},
+				{at(16), 1, FirstToken, 1},
+				{at(38), 1, Finished, 2},
+				{at(49), 2, FirstToken, 1},
+				{at(49), 2, Finished, 0},
 			},
 		},
 		"context and attention have their price": {
@@ -124,9 +129,12 @@ func TestReplicaTimelines(t *testing.T) {
 			// evicted; 1 decodes alone: 44.2, 55.2 (3 blocks). Then 2 computes
 			// 31+2 tokens again, 13.3 -> 68.5 with its third token, and 79.5.
 			want: []Event{
-				{at(21.2), 1, FirstToken, 1}, {at(21.2), 2, FirstToken, 1},
-				{at(44.2), 1, Progress, 2}, {at(55.2), 1, Finished, 1},
-				{at(68.5), 2, Progress, 2}, {at(79.5), 2, Finished, 1},
+				{at(21.2), 1, FirstToken, 1},
+				{at(21.2), 2, FirstToken, 1},
+				{at(44.2), 1, Progress, 2},
+				{at(55.2), 1, Finished, 1},
+				{at(68.5), 2, Progress, 2},
+				{at(79.5), 2, Finished, 1},
 			},
 		},
 	}

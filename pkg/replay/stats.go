@@ -46,8 +46,10 @@ func newStats(p Profile) Stats {
 }
 
 func (s Stats) clone() Stats {
-	for _, h := range []*Histogram{&s.TTFT, &s.ITL, &s.TPOT, &s.E2E, &s.Queue, &s.Prefill, &s.Decode, &s.Inference,
-		&s.PromptSize, &s.GenerationSize, &s.ComputedSize, &s.IterationTokens} {
+	for _, h := range []*Histogram{
+		&s.TTFT, &s.ITL, &s.TPOT, &s.E2E, &s.Queue, &s.Prefill, &s.Decode, &s.Inference,
+		&s.PromptSize, &s.GenerationSize, &s.ComputedSize, &s.IterationTokens,
+	} {
 		*h = h.Clone()
 	}
 	return s
@@ -57,11 +59,11 @@ func (s Stats) clone() Stats {
 func (s *Stats) finished(q *sequence, now instant) {
 	s.Finished++
 	decode := now.at.Sub(q.firstToken)
-	s.E2E.observeDuration(now.at.Sub(q.arrived), 1)
-	s.Queue.observeDuration(q.scheduled.Sub(q.queued), 1)
-	s.Prefill.observeDuration(q.firstToken.Sub(q.scheduled), 1)
-	s.Decode.observeDuration(decode, 1)
-	s.Inference.observeDuration(now.at.Sub(q.scheduled), 1)
+	s.E2E.observeDuration(now.at.Sub(q.arrived))
+	s.Queue.observeDuration(q.scheduled.Sub(q.queued))
+	s.Prefill.observeDuration(q.firstToken.Sub(q.scheduled))
+	s.Decode.observeDuration(decode)
+	s.Inference.observeDuration(now.at.Sub(q.scheduled))
 	perToken := 0.0
 	if q.OutputTokens > 1 {
 		perToken = decode.Seconds() / float64(q.OutputTokens-1)

@@ -123,7 +123,7 @@ func (r *Replica) prefilled(c chunk) {
 
 func (r *Replica) first(seq *sequence) {
 	seq.firstTok, seq.firstToken = true, r.now.at
-	r.stats.TTFT.observeDuration(r.now.at.Sub(seq.arrived), 1)
+	r.stats.TTFT.observeDuration(r.now.at.Sub(seq.arrived))
 	r.stats.PromptTokens += uint64(seq.PromptTokens)
 	r.stats.CachedTokens += uint64(seq.CachedTokens)
 	r.emit(seq, FirstToken, 1)
@@ -132,7 +132,7 @@ func (r *Replica) first(seq *sequence) {
 // recomputed books the token that ends the prefill after an eviction: its gap
 // to the previous token is the whole interruption.
 func (r *Replica) recomputed(seq *sequence) {
-	r.stats.ITL.observeDuration(r.now.at.Sub(seq.lastToken), 1)
+	r.stats.ITL.observeDuration(r.now.at.Sub(seq.lastToken))
 	interval := r.profile.StreamInterval
 	if interval > 0 && seq.before < seq.OutputTokens && seq.before-seq.reported >= interval {
 		r.emit(seq, Progress, seq.before)

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
@@ -104,9 +105,9 @@ func (d *Decision) Message() string {
 
 // explanation is the text of the last step that moved or kept the number, the one that decided.
 func (d *Decision) explanation() string {
-	for i := len(d.Steps) - 1; i >= 0; i-- {
-		if d.Steps[i].Replicas >= 0 {
-			return d.Steps[i].String()
+	for _, s := range slices.Backward(d.Steps) {
+		if s.Replicas >= 0 {
+			return s.String()
 		}
 	}
 	return string(d.Reason)

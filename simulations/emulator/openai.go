@@ -301,8 +301,7 @@ type problem struct {
 
 func writeError(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
-	var known apiError
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[apiError](err); ok {
 		status = known.status
 	}
 	var out problem

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -132,10 +133,8 @@ func appendFloat(b []byte, v float64) []byte {
 	}
 	start := len(b)
 	b = strconv.AppendFloat(b, v, 'f', -1, 64)
-	for _, c := range b[start:] {
-		if c == '.' {
-			return b
-		}
+	if bytes.IndexByte(b[start:], '.') >= 0 {
+		return b
 	}
 	return append(b, ".0"...)
 }

@@ -229,7 +229,7 @@ func (p *PodServer) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body := frozen
-	switch fault {
+	switch fault { //nolint:exhaustive // a stale page is the frozen one
 	case ErrorFault:
 		writeError(w, errors.New("injected fault"))
 		return

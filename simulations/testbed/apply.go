@@ -181,7 +181,7 @@ func (c *Cluster) AwaitAPIService(ctx context.Context, gv schema.GroupVersion) e
 		service, err := services.Get(ctx, gv.Version+"."+gv.Group, metav1.GetOptions{})
 		if err != nil {
 			last = err.Error()
-			return false, nil
+			return false, nil //nolint:nilerr // polled again; the last error is told at the end
 		}
 		var available bool
 		available, last = availability(service)

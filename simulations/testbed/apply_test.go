@@ -42,7 +42,8 @@ func TestAPIServicesManifestsNameServiceUserAndGroups(t *testing.T) {
 	s := APIServices{
 		Namespace: "ns", Service: "preheat", Port: 8443, User: "system:preheat",
 		GroupVersions: []schema.GroupVersion{
-			{Group: "custom.metrics.k8s.io", Version: "v1beta1"}, {Group: "custom.metrics.k8s.io", Version: "v1beta2"},
+			{Group: "custom.metrics.k8s.io", Version: "v1beta1"},
+			{Group: "custom.metrics.k8s.io", Version: "v1beta2"},
 			{Group: "external.metrics.k8s.io", Version: "v1beta1"},
 		},
 	}

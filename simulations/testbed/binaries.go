@@ -20,8 +20,10 @@ const (
 
 var (
 	controlPlaneBinaries = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl"}
-	nodeBinaries         = []string{"kubelet", "kube-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "runc",
-		"cni/ptp", "cni/loopback", "cni/host-local", "pause", "mkimg", "gpuplugin"}
+	nodeBinaries         = []string{
+		"kubelet", "kube-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "runc",
+		"cni/ptp", "cni/loopback", "cni/host-local", "pause", "mkimg", "gpuplugin",
+	}
 )
 
 // CanRun returns nil where Start has a chance, and otherwise ErrNotBuilt with what is missing.

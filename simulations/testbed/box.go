@@ -284,9 +284,11 @@ func (b *Box) start(ctx context.Context) error {
 
 func (b *Box) startNode() error {
 	return errors.Join(
-		b.startDaemon(Kubelet, append([]string{"--config=" + filepath.Join(b.RunDir, "kubelet.yaml"),
+		b.startDaemon(Kubelet, append([]string{
+			"--config=" + filepath.Join(b.RunDir, "kubelet.yaml"),
 			"--kubeconfig=" + b.plan.kubeconfig(Kubelet), "--hostname-override=" + b.NodeName, "--node-ip=" + nodeIP,
-			"--node-labels=" + NodeLabel + "=" + RealNode}, b.options.KubeletArgs...)...),
+			"--node-labels=" + NodeLabel + "=" + RealNode,
+		}, b.options.KubeletArgs...)...),
 		b.startDaemon(GPUPlugin, "-n", strconv.Itoa(b.options.GPUs)),
 		b.startDaemon(KubeProxy, "--config="+filepath.Join(b.RunDir, "kube-proxy.yaml")),
 	)
@@ -404,8 +406,10 @@ func (b *Box) ctr(ctx context.Context, stdin io.Reader, args ...string) error {
 	if err != nil {
 		return err
 	}
-	enter := []string{"--target=" + strconv.Itoa(init.cmd.Process.Pid), "--net", "--mount", "--pid", "--",
-		filepath.Join(b.nodeBinDir, "ctr"), "--address=" + containerdSocket}
+	enter := []string{
+		"--target=" + strconv.Itoa(init.cmd.Process.Pid), "--net", "--mount", "--pid", "--",
+		filepath.Join(b.nodeBinDir, "ctr"), "--address=" + containerdSocket,
+	}
 	cmd := exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
 	cmd.Stdin = stdin
 	if out, err := cmd.CombinedOutput(); err != nil {

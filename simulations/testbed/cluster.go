@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -338,7 +339,7 @@ func (c *Cluster) ClientKubeconfig(user string, groups ...string) (string, error
 // ServingCert issues a server's certificate and returns the paths of certificate and key. The first name is also the
 // certificate's common name and the files' name.
 func (c *Cluster) ServingCert(dnsNames []string, ips []net.IP) (certFile, keyFile string, err error) {
-	name := "server"
+	var name string
 	switch {
 	case len(dnsNames) > 0:
 		name = dnsNames[0]
@@ -364,8 +365,8 @@ func (c *Cluster) Stop() error {
 
 	errs := killAll(processes)
 	c.nursery.close()
-	for i := len(c.cleanup) - 1; i >= 0; i-- {
-		errs = append(errs, c.cleanup[i]())
+	for _, cleanup := range slices.Backward(c.cleanup) {
+		errs = append(errs, cleanup())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop cluster: %w", err)

@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -50,7 +49,7 @@ func (o Options) withDefaults() Options {
 		o.StartTimeout = DefaultStartTimeout
 	}
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
 }

@@ -94,6 +94,7 @@ func certificate(t testing.TB) (*servingcert.Provider, []byte) {
 
 type bundle []byte
 
+// Publish keeps the CA.
 func (b *bundle) Publish(_ context.Context, ca []byte) error {
 	*b = ca
 	return nil
