@@ -7,6 +7,8 @@ TOOLS := $(PREHEAT_CACHE)/tools-$(shell sha256sum .tools/go.sum | cut -c1-12)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 60s
+# Packages with end-to-end tests; one at a time, since they measure times on one machine.
+E2E := $(sort $(dir $(shell grep -rl --include '*_test.go' '^//go:build e2e' ./pkg ./deploy ./simulations)))
 RACE := $(if $(shell command -v gcc || command -v cc),-race)
 # Packages with goroutines of their own: tested with the race detector.
 CONCURRENT := ./pkg/controlloop/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
@@ -51,7 +53,7 @@ cluster: ## Build the control plane's binaries (8 minutes cold on 2 cores, cache
 .PHONY: e2e
 e2e: build ## Run the end-to-end tests on a real control plane; on a real node too where root allows it.
 	simulations/cluster/build.sh all >/dev/null
-	go test -tags e2e -count 1 -timeout 40m -v ./simulations/... 2>&1
+	go test -tags e2e -count 1 -p 1 -timeout 30m -v $(E2E) 2>&1
 
 .PHONY: demo
 demo: build cluster ## Scale the same trace three ways on a real control plane, side by side.

@@ -34,6 +34,7 @@ func TestService(t *testing.T) {
 	t.Run("a ramp is met by replicas ordered ahead", s.meetsRamp)
 	t.Run("stale and garbage pages scale nothing down", s.holdsWhenBlind)
 	t.Run("a rival HPA stops our writes", s.yieldsToRival)
+	t.Run("the minimum of an HPA is raised and given back", s.raisesFloor)
 	t.Run("a restart loses no replica", s.survivesRestart)
 	t.Run("a follower takes over from a killed leader", s.failsOver)
 }
@@ -306,4 +307,41 @@ func holderOf(l coordinationv1.Lease) (string, bool) {
 		return "", false
 	}
 	return *l.Spec.HolderIdentity, true
+}
+
+// raisesFloor has an HPA that would keep one replica, and an InferenceAutoscaler that knows better.
+func (s *suite) raisesFloor(t *testing.T) {
+	s.deploy(t, "floor", 1)
+	must(t, s.cluster.Apply(t.Context(), []byte(`
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: vllm, namespace: floor}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: vllm}
+  minReplicas: 1
+  maxReplicas: 6
+  metrics: [{type: Pods, pods: {metric: {name: inference_requests_running}, target: {type: AverageValue, averageValue: "500"}}}]
+`)))
+	s.autoscale(t, "floor", "Floor", 3, 6, slow)
+	minimum := func(ctx context.Context) int {
+		h, err := s.kube.AutoscalingV2().HorizontalPodAutoscalers("floor").Get(ctx, "vllm", metav1.GetOptions{})
+		if err != nil || h.Spec.MinReplicas == nil {
+			return -1
+		}
+		return int(*h.Spec.MinReplicas)
+	}
+	eventually(t, 30*time.Second, func(ctx context.Context) string {
+		if n := minimum(ctx); n != 3 {
+			return fmt.Sprintf("the HPA's minimum is %d, want 3", n)
+		}
+		return ""
+	})
+	s.awaitReplicas(t, "floor", 3) // by the HPA controller
+	must(t, s.preheat.InNamespace("floor").Delete(t.Context(), "vllm", metav1.DeleteOptions{}))
+	eventually(t, 30*time.Second, func(ctx context.Context) string {
+		if n := minimum(ctx); n != 1 {
+			return fmt.Sprintf("the HPA's minimum is %d after the InferenceAutoscaler is gone, want its own 1 back", n)
+		}
+		return ""
+	})
 }
