@@ -67,7 +67,7 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	}
 	config.QPS, config.Burst = o.qps, int(2*o.qps)
 	s.metrics, err = telemetry.New(telemetry.Options{
-		Registerer: legacyregistry.Registerer(), IsConflict: isConflict,
+		Registerer: legacyregistry.Registerer(), IsConflict: isConflict, IsLeader: s.leads,
 	})
 	if err != nil {
 		return nil, err
@@ -84,6 +84,9 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	}
 	return s, s.wireServer()
 }
+
+// leads reports whether this process may write.
+func (s *service) leads() bool { return s.lease == nil || s.lease.IsLeader() }
 
 // isConflict tells the errors of actuation that mean another writer of the target.
 func isConflict(err error) bool {

@@ -23,6 +23,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// IsConflict tells the errors of actuation that mean another writer of the target; nil means that none does.
 	IsConflict func(error) bool
+	// IsLeader reports whether this process may write; nil leaves that out.
+	IsLeader func() bool
 }
 
 // Metrics are the service's own metrics. They are safe for concurrent use. Metrics is a controlloop.Recorder.
@@ -113,13 +115,28 @@ func New(opts Options) (*Metrics, error) {
 	if m.isConflict == nil {
 		m.isConflict = func(error) bool { return false }
 	}
-	return m, m.register(opts.Registerer)
+	return m, m.register(opts.Registerer, opts.IsLeader)
 }
 
-func (m *Metrics) register(registerer prometheus.Registerer) error {
+// leader is the gauge that asks who writes: where no process does, none can say so in a status.
+func leader(isLeader func() bool) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "preheat_leader", Help: "1 where this process writes; 0 everywhere means that nothing is carried out.",
+	}, func() float64 {
+		if isLeader() {
+			return 1
+		}
+		return 0
+	})
+}
+
+func (m *Metrics) register(registerer prometheus.Registerer, isLeader func() bool) error {
 	collectors := []prometheus.Collector{m.decisions, m.actuateErrors, m.observeErrors, m.tick, m.late, m.apiservices, m.certificate}
 	for _, vec := range m.gauges {
 		collectors = append(collectors, vec)
+	}
+	if isLeader != nil {
+		collectors = append(collectors, leader(isLeader))
 	}
 	for _, c := range collectors {
 		if err := registerer.Register(c); err != nil {

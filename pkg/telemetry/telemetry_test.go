@@ -149,6 +149,23 @@ preheat_serving_certificate_expiry_timestamp_seconds 1234
 	}
 }
 
+func TestWhoWritesIsTold(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	leads := false
+	if _, err := New(Options{Registerer: registry, IsLeader: func() bool { return leads }}); err != nil {
+		t.Fatal(err)
+	}
+	for _, leads = range []bool{false, true} {
+		want := "# HELP preheat_leader 1 where this process writes; 0 everywhere means that nothing is carried out.\n# TYPE preheat_leader gauge\npreheat_leader 0\n"
+		if leads {
+			want = strings.Replace(want, "preheat_leader 0", "preheat_leader 1", 1)
+		}
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "preheat_leader"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestNamesFollowTheConventions(t *testing.T) {
 	m, registry := newMetrics(t)
 	m.Record(t.Context(), llama, full(), errRival)
