@@ -278,6 +278,29 @@ func TestConcurrencyIsBoundedAndASlowPodStopsNoOther(t *testing.T) {
 	}
 }
 
+func TestPodsThatTimeOutLeaveSlotsToTheOthers(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	dead := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	var began, answered atomic.Int64
+	good := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		answered.Store(int64(time.Since(time.Unix(0, began.Load()))))
+		_, _ = io.WriteString(w, goodPage)
+	})
+	r := newRig(t, Options{Concurrency: 4, Timeout: timeout})
+	var all []Endpoint
+	for i := range 12 {
+		all = append(all, Endpoint{Pod: podID(i), URL: dead})
+	}
+	r.source.set(append(all, Endpoint{Pod: podID(12), URL: good})...)
+	for range 2 { // the first round finds out who is dead
+		began.Store(time.Now().UnixNano())
+		r.Tick(t.Context(), start)
+	}
+	if took := time.Duration(answered.Load()); took > timeout/2 {
+		t.Errorf("a pod that answers was asked %v after the round began, behind those that do not", took)
+	}
+}
+
 func TestAPodIsNotScrapedTwiceAtOnce(t *testing.T) {
 	arrived, leave := make(chan struct{}, 8), make(chan struct{})
 	r := newRig(t, Options{Timeout: 5 * time.Second})

@@ -62,6 +62,7 @@ type Scraper struct {
 	log      *slog.Logger
 	clock    func() time.Time
 	slots    chan struct{} // one element per fetch that runs
+	doubtful chan struct{} // one element per fetch of a pod that failed last time; it may wait for its timeout
 
 	mu   sync.Mutex
 	pods map[store.PodID]*podState
@@ -85,6 +86,7 @@ func New(o Options, source Source, into *store.Store, profiles *exposition.Profi
 	if clock == nil {
 		clock = time.Now
 	}
+	concurrency := cmp.Or(o.Concurrency, defaultConcurrency)
 	return &Scraper{
 		source:   source,
 		store:    into,
@@ -93,7 +95,8 @@ func New(o Options, source Source, into *store.Store, profiles *exposition.Profi
 		metrics:  m,
 		log:      log,
 		clock:    clock,
-		slots:    make(chan struct{}, cmp.Or(o.Concurrency, defaultConcurrency)),
+		slots:    make(chan struct{}, concurrency),
+		doubtful: make(chan struct{}, max(1, concurrency/2)),
 		pods:     map[store.PodID]*podState{},
 	}, nil
 }
@@ -182,7 +185,8 @@ func (s *Scraper) refresh() []Endpoint {
 	return endpoints
 }
 
-// start begins to scrape the endpoints, but for pods that are being scraped, and does not wait for the end.
+// start begins to scrape the endpoints, but for pods that are being scraped, and does not wait for the end. Pods that
+// failed last time share half of the slots: where a zone is cut off, its pods must not keep the others waiting.
 func (s *Scraper) start(ctx context.Context, running *sync.WaitGroup, endpoints []Endpoint) {
 	for _, e := range endpoints {
 		state, free := s.claim(e.Pod)
@@ -192,13 +196,22 @@ func (s *Scraper) start(ctx context.Context, running *sync.WaitGroup, endpoints 
 		}
 		running.Go(func() {
 			defer s.release(state)
-			select {
-			case s.slots <- struct{}{}:
-				defer func() { <-s.slots }()
-				s.scrape(ctx, e, state)
-			case <-ctx.Done():
+			if state.failing {
+				within(ctx, s.doubtful, func() { within(ctx, s.slots, func() { s.scrape(ctx, e, state) }) })
+				return
 			}
+			within(ctx, s.slots, func() { s.scrape(ctx, e, state) })
 		})
+	}
+}
+
+// within does something as soon as there is a slot, and not at all where ctx ends first.
+func within(ctx context.Context, slots chan struct{}, do func()) {
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+		do()
+	case <-ctx.Done():
 	}
 }
 
