@@ -94,7 +94,7 @@ func (p plan) controllerManagerArgs() []string {
 		"--use-service-account-credentials=true",
 		// On a busy machine kwok renews its nodes' leases late, and kwok never makes a pod ready again that a lost node
 		// made unready. A test about lost nodes sets its own.
-		"--node-monitor-grace-period=10m")
+		"--node-monitor-grace-period=5m")
 	args = append(args, durationFlag("horizontal-pod-autoscaler-sync-period", p.options.HPASync)...)
 	args = append(args, durationFlag("horizontal-pod-autoscaler-downscale-stabilization", p.options.HPADownscaleStabilization)...)
 	args = append(args, p.options.qpsFlags()...)
@@ -121,6 +121,7 @@ func (p plan) kwokArgs() []string {
 	args := []string{
 		"--kubeconfig=" + p.kubeconfig(Kwok), "--config=" + p.stages, "--cidr=" + p.podCIDR,
 		"--server-address=127.0.0.1:" + port, "--node-port=" + port, "--node-ip=" + p.host,
+		"--node-lease-duration-seconds=40", // without it kwok renews no leases, and its nodes are lost after 50 s
 	}
 	if p.node {
 		return append(args, "--manage-all-nodes=false", "--manage-nodes-with-label-selector="+NodeLabel+"="+KwokNode)
