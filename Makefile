@@ -12,7 +12,7 @@ E2E := $(sort $(dir $(shell grep -rl --include '*_test.go' '^//go:build e2e' ./p
 RACE := $(if $(shell command -v gcc || command -v cc),-race)
 # Packages with goroutines of their own: tested with the race detector.
 CONCURRENT := ./pkg/controlloop/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
-	./pkg/apiservice/... ./pkg/telemetry/... ./simulations/emulator/... ./simulations/loadgen/...
+	./pkg/apiservice/... ./pkg/telemetry/... ./simulations/emulator/... ./simulations/loadgen/... ./simulations/demo/...
 
 .PHONY: help
 help: ## List the targets.
