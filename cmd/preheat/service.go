@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -46,6 +47,7 @@ type service struct {
 	metrics   *telemetry.Metrics
 	loop      *controlloop.Loop
 	pulse     *pulse
+	warm      atomic.Bool // once engines have been scraped and decided on
 	guard     *apiservice.Guard
 	rotator   *servingcert.Rotator // nil where the certificate is not ours to make
 	server    *metricsapi.Server
@@ -200,7 +202,7 @@ func (s *service) wireServer() error {
 	}
 	parts := metricsapi.Parts{
 		Custom: provider,
-		Ready:  []healthz.HealthChecker{healthz.NamedCheck("caches", s.synced)},
+		Ready:  []healthz.HealthChecker{healthz.NamedCheck("caches", s.synced), healthz.NamedCheck("first-decision", s.warmed)},
 		Live:   []healthz.HealthChecker{healthz.NamedCheck("control-loop", s.pulse.check)},
 	}
 	if s.options.externalMetrics {
@@ -251,7 +253,8 @@ func (s *service) control(ctx context.Context) {
 		return
 	}
 	s.log.Info("caches are filled, scraping and deciding begin")
-	s.pulse.beat(time.Now()) // not sooner: a restart fills no cache faster, and /readyz tells of those
+	targets := s.targets()
+	s.explore(ctx, targets())
 	scraping := make(chan struct{})
 	go func() {
 		defer close(scraping)
@@ -259,8 +262,39 @@ func (s *service) control(ctx context.Context) {
 			s.log.Error("scraping ended", "error", err)
 		}
 	}()
-	s.loop.Run(ctx, s.options.interval, s.targets(), s.ticked)
+	if s.warmUp(ctx) {
+		s.loop.Run(ctx, s.options.interval, targets, s.decided)
+	}
 	<-scraping
+}
+
+// explore is a first tick, blind, by which the pods of each target become known. Scraping can begin with it only.
+func (s *service) explore(ctx context.Context, targets []controlloop.Target) {
+	began := time.Now()
+	err := s.loop.Tick(ctx, began, targets)
+	s.ticked(began, began, time.Now(), len(targets), err)
+}
+
+// warmUp waits until each pod has been scraped twice, which rates need: the next tick need not wait for a whole interval
+// and is not blind. It reports false where ctx ended before.
+func (s *service) warmUp(ctx context.Context) bool {
+	if len(s.cluster.Endpoints.Endpoints()) == 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(min(2*s.options.scrapeInterval, s.options.interval))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// decided notes the end of a tick that could see.
+func (s *service) decided(due, began, ended time.Time, targets int, err error) {
+	s.ticked(due, began, ended, targets, err)
+	s.warm.Store(true)
 }
 
 // targets returns a function that lists what is to be scaled and has what is gone forgotten.
@@ -296,6 +330,15 @@ func (s *service) ticked(due, began, ended time.Time, targets int, err error) {
 func (s *service) synced(_ *http.Request) error {
 	if !s.cluster.HasSynced() {
 		return errors.New("the caches of InferenceAutoscalers, pods and HorizontalPodAutoscalers are not filled yet; see that the CRD is applied and the role is bound")
+	}
+	return nil
+}
+
+// warmed fails until there has been a first decision on readings: a replica that knows nothing yet must not take reads
+// from one that does, as it would in a rolling update.
+func (s *service) warmed(_ *http.Request) error {
+	if !s.warm.Load() {
+		return errors.New("engines have not been scraped and decided on yet; this takes one interval at most once the caches are filled")
 	}
 	return nil
 }

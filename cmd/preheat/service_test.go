@@ -1,41 +1,31 @@
 package main
 
 import (
-	"context"
-	"errors"
+	"log/slog"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/preheat-autoscaler/preheat/pkg/telemetry"
 )
 
-func TestTheServerStopsWhereTheRestCannotBegin(t *testing.T) {
-	errNoDiscovery := errors.New("no discovery")
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		began := time.Now()
-		err := together(ctx,
-			func(ctx context.Context) error { <-ctx.Done(); return nil },
-			func(context.Context, func(func())) error { return errNoDiscovery })
-		if !errors.Is(err, errNoDiscovery) || time.Since(began) > time.Minute {
-			t.Errorf("ended after %v with %v: a server without a loop is silently blind", time.Since(began), err)
-		}
-	})
-}
-
-func TestTogetherWaitsForAllParts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		ended := false
-		err := together(ctx,
-			func(ctx context.Context) error { <-ctx.Done(); return nil },
-			func(ctx context.Context, background func(func())) error {
-				background(func() { <-ctx.Done(); time.Sleep(10 * time.Second); ended = true })
-				return nil
-			})
-		if err != nil || !ended {
-			t.Errorf("ended %v, %v", ended, err)
-		}
-	})
+func TestReadyAfterTheFirstDecisionThatCouldSee(t *testing.T) {
+	metrics, err := telemetry.New(telemetry.Options{Registerer: prometheus.NewRegistry(), IsConflict: isConflict})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{log: slog.New(slog.DiscardHandler), metrics: metrics, pulse: &pulse{interval: time.Second}}
+	if s.warmed(nil) == nil {
+		t.Error("ready at the start")
+	}
+	now := time.Now()
+	s.ticked(now, now, now, 1, nil)
+	if s.warmed(nil) == nil {
+		t.Error("ready after the tick that only finds out which pods there are")
+	}
+	s.decided(now, now, now, 1, nil)
+	if err := s.warmed(nil); err != nil {
+		t.Errorf("not ready after a decision on readings: %v", err)
+	}
 }
