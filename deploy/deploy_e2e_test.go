@@ -94,9 +94,9 @@ func (d deployment) rights(t *testing.T) {
 	const ours = "--namespace=preheat-system"
 	must := [][]string{
 		{"watch", "inferenceautoscalers.preheat.dev", "-A"},
-		{"patch", "inferenceautoscalers.preheat.dev/any", "--subresource=status", "-n", "default"},
+		{"update", "inferenceautoscalers.preheat.dev/any", "--subresource=status", "-n", "default"},
 		{"watch", "pods", "-A"},
-		{"patch", "deployments.apps", "--subresource=scale", "-n", "default"},
+		{"update", "deployments.apps", "--subresource=scale", "-n", "default"},
 		{"update", "statefulsets.apps", "--subresource=scale", "-n", "default"},
 		{"patch", "horizontalpodautoscalers.autoscaling", "-n", "default"},
 		{"create", "events", "-n", "default"},
