@@ -329,8 +329,10 @@ func (n *realNode) rightsFit(t *testing.T) {
 		t.Fatalf("only %d rights were used: the log tells nothing: %v", len(used), used)
 	}
 	for _, right := range n.granted(t) {
-		if !used[right] {
-			t.Logf("not used here: %s", right)
+		verb, resource, _ := strings.Cut(right, " ")
+		streamed := verb == "list" && used["watch "+resource] // listed where the API server does not stream lists
+		if !used[right] && !streamed && reserved[right] == "" {
+			t.Errorf("the right to %s is not used, and no reason is known for it", right)
 		}
 	}
 	logs := n.kubectl(t, "-n", serviceNamespace, "logs", "-l", "app.kubernetes.io/name=preheat", "--tail=-1")
@@ -339,6 +341,20 @@ func (n *realNode) rightsFit(t *testing.T) {
 			t.Errorf("the service complains: %s", line)
 		}
 	}
+}
+
+// reserved are the rights that this test does not come to use.
+var reserved = map[string]string{
+	"get inferenceautoscalers.preheat.dev":       "to write a status again after a conflict",
+	"get deployments.apps":                       "to name who else writes replicas",
+	"get statefulsets.apps":                      "to name who else writes replicas",
+	"update statefulsets/scale.apps":             "a target here is a Deployment",
+	"patch horizontalpodautoscalers.autoscaling": "mode Floor",
+	"list scaledobjects.keda.sh":                 "KEDA is not here",
+	"watch scaledobjects.keda.sh":                "KEDA is not here",
+	"patch scaledobjects.keda.sh":                "KEDA is not here",
+	"patch events":                               "to count an event that comes again",
+	"update secrets":                             "to rotate the certificate, after 60 days",
 }
 
 // granted lists the rights of the service's own roles.

@@ -6,20 +6,33 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
 // vigilPeriod is the time between two looks.
 const vigilPeriod = 200 * time.Millisecond
 
-// vigil reads metrics through the aggregator every 200 ms, and watches that neither an APIService becomes unavailable nor
-// the target loses a replica.
+// shownFailures is how many of a vigil's failures are printed.
+const shownFailures = 10
+
+// readTimeout bounds the read of one metric; slow is not down.
+const readTimeout = 5 * time.Second
+
+// vigil reads metrics every 200 ms, and watches that neither an APIService becomes unavailable nor the target loses a
+// replica. It reads through the aggregator, which keeps its connection to one replica, and behind the Service over a new
+// connection each time, as a kube-apiserver does that has just started or knows the endpoints.
 type vigil struct {
 	node   *realNode
+	direct *http.Client
+	host   string // the Service's
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
@@ -44,6 +57,7 @@ func (n *realNode) keepVigil(t *testing.T) *vigil {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	v := &vigil{node: n, cancel: cancel}
+	v.direct, v.host = n.behindService(t)
 	v.done.Go(func() { every(ctx, v.look) })
 	v.done.Go(func() { every(ctx, v.lookAtObjects(n.replicas(ctx, engines))) })
 	t.Cleanup(v.end)
@@ -74,7 +88,10 @@ func (v *vigil) look(ctx context.Context, at time.Time) {
 	var problem error
 	for _, uri := range watchedMetrics {
 		if err := v.node.readMetric(ctx, uri); err != nil {
-			problem = err
+			problem = fmt.Errorf("through the aggregator: %w", err)
+		}
+		if err := v.readDirectly(ctx, uri); err != nil {
+			problem = fmt.Errorf("behind the Service: %w", err)
 		}
 	}
 	if ctx.Err() != nil {
@@ -91,21 +108,58 @@ func (v *vigil) look(ctx context.Context, at time.Time) {
 
 // readMetric says what is wrong unless there is exactly one value.
 func (n *realNode) readMetric(ctx context.Context, uri string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	raw, err := n.kube.Discovery().RESTClient().Get().RequestURI(uri).Do(ctx).Raw()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %.300s", uri, err, raw)
 	}
+	return oneValue(uri, raw)
+}
+
+func (v *vigil) readDirectly(ctx context.Context, uri string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, v.host+uri, nil)
+	if err != nil {
+		return err
+	}
+	response, err := v.direct.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", uri, err)
+	}
+	return oneValue(uri, raw)
+}
+
+func oneValue(uri string, raw []byte) error {
 	var list struct {
 		Items []struct {
 			Value string `json:"value"`
 		} `json:"items"`
 	}
 	if err := json.Unmarshal(raw, &list); err != nil || len(list.Items) != 1 || list.Items[0].Value == "" {
-		return fmt.Errorf("%s: one value is wanted, read %s (%v)", uri, raw, err)
+		return fmt.Errorf("%s: one value is wanted, read %.300s (%v)", uri, raw, err)
 	}
 	return nil
+}
+
+// behindService returns a client that connects to the Service anew for each request, as the administrator, and the
+// Service's address. It trusts the bundle of an APIService alone.
+func (n *realNode) behindService(t *testing.T) (c *http.Client, host string) {
+	t.Helper()
+	api, err := n.apiService(t.Context(), "v1beta2.custom.metrics.k8s.io")
+	must(t, err)
+	service, err := n.kube.CoreV1().Services(serviceNamespace).Get(t.Context(), "preheat", metav1.GetOptions{})
+	must(t, err)
+	config := n.box.Config()
+	config.CAFile, config.CAData, config.ServerName = "", api.Spec.CABundle, "preheat.preheat-system.svc"
+	trust, err := rest.TLSConfigFor(config)
+	must(t, err)
+	transport := &http.Transport{DialContext: n.box.Dial, DisableKeepAlives: true, TLSClientConfig: trust}
+	return &http.Client{Transport: transport, Timeout: readTimeout}, "https://" + service.Spec.ClusterIP
 }
 
 // lookAtObjects remembers the APIServices that are unavailable and every replica less than before.
@@ -155,7 +209,7 @@ func (v *vigil) report(t *testing.T, bound time.Duration) {
 	v.end()
 	t.Logf("%d looks, %d failed: %v without metrics (bound %v); slowest look %v; %d replicas",
 		v.polls, len(v.failures), v.down.Round(time.Millisecond), bound, v.slowest.Round(time.Millisecond), v.replicas)
-	for _, f := range v.failures {
+	for _, f := range v.failures[:min(len(v.failures), shownFailures)] {
 		t.Log(f)
 	}
 	if v.down > bound {
