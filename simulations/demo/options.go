@@ -62,7 +62,7 @@ func Default() Options {
 	return Options{
 		Compress: 10, Scale: 0.5, Duration: 7*time.Minute - allowance, Seed: 1,
 		Profile: "llama-3.1-70b-h100x4", LoadTime: 5 * time.Minute,
-		Min: 1, Max: 12, Initial: 4,
+		Min: 1, Max: 12, Initial: 6,
 		Policies: policyNames(), Out: "out/demo", Service: "bin/preheat",
 	}
 }
