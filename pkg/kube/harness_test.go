@@ -50,8 +50,9 @@ type fakeScales struct {
 	onUpdate func(*autoscalingv1.Scale) error
 	updates  []int32
 	managers []string
-	// deaf makes reads hang until their context ends.
-	deaf bool
+	// deaf makes reads hang until their context ends; onRead, where set, is called before one.
+	deaf   bool
+	onRead func()
 }
 
 func (f *fakeScales) Scales(namespace string) scale.ScaleInterface {
@@ -67,6 +68,9 @@ func (f namespacedScales) Get(ctx context.Context, r schema.GroupResource, name 
 	if f.deaf {
 		<-ctx.Done()
 		return nil, ctx.Err()
+	}
+	if f.onRead != nil {
+		f.onRead()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

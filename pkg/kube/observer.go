@@ -75,8 +75,16 @@ func (o *Observer) observe(ctx context.Context, a *v1alpha1.InferenceAutoscaler,
 		obs.Replicas = append(obs.Replicas, o.replica(a, pod))
 	}
 	seen.existing = int32(len(obs.Replicas))
-	o.views.put(idOf(a), seen)
+	o.keep(idOf(a), seen)
 	return obs, nil
+}
+
+// keep remembers what was seen, unless the target was deleted meanwhile: nobody would forget it then.
+func (o *Observer) keep(id controlloop.TargetID, seen view) {
+	o.views.put(id, seen)
+	if _, ok := o.targets.Autoscaler(id); !ok {
+		o.views.forget(id)
+	}
 }
 
 // replica returns a pod as the planner sees it, with its newest reading.

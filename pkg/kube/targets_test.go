@@ -114,6 +114,18 @@ func TestAnotherScaleTargetStartsAnew(t *testing.T) {
 	}
 }
 
+func TestATargetDeletedWhileItIsObservedLeavesNoClaimOnPods(t *testing.T) {
+	w := ownWorld(t)
+	w.pod("a", nil)
+	w.scales.onRead = func() { w.Targets.drop(w.autoscalers.all[vllm]) }
+	if _, err := w.Observer.Observe(t.Context(), vllm, t0); err != nil {
+		t.Fatal(err)
+	}
+	if views := w.Observer.views; len(views.last) != 0 || len(views.claim) != 0 {
+		t.Errorf("%d views and %d claims of a target that is gone: its pods look shared for ever", len(views.last), len(views.claim))
+	}
+}
+
 func TestObservingAGoneTargetFails(t *testing.T) {
 	w := newWorld(t)
 	if _, err := w.Observer.Observe(t.Context(), controlloop.TargetID{Namespace: "ml", Name: "gone"}, t0); err == nil {
