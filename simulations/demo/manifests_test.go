@@ -136,8 +136,8 @@ func TestDeploymentsAreEqual(t *testing.T) {
 			t.Fatal(err)
 		}
 		gpus := d.Spec.Template.Spec.Containers[0].Resources.Limits[corev1.ResourceName("nvidia.com/gpu")]
-		if *d.Spec.Replicas != 4 || gpus.Value() != 4 || d.Namespace != p.Name {
-			t.Errorf("got %d replicas of %s GPUs in %s, want 4 of 4 in %s", *d.Spec.Replicas, gpus.String(), d.Namespace, p.Name)
+		if *d.Spec.Replicas != 6 || gpus.Value() != 4 || d.Namespace != p.Name {
+			t.Errorf("got %d replicas of %s GPUs in %s, want 6 of 4 in %s", *d.Spec.Replicas, gpus.String(), d.Namespace, p.Name)
 		}
 		if text = strings.Replace(text, "namespace: "+p.Name, "namespace: POLICY", 1); first == "" {
 			first = text
