@@ -60,10 +60,12 @@ func Connect(config *rest.Config, namespace string) (Clients, error) {
 // autoscalerClient narrows the client of InferenceAutoscalers to what is needed here.
 type autoscalerClient struct{ all *client.Client }
 
+// Get implements Autoscalers.
 func (c autoscalerClient) Get(ctx context.Context, namespace, name string) (*v1alpha1.InferenceAutoscaler, error) {
 	return c.all.InNamespace(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
+// UpdateStatus implements Autoscalers.
 func (c autoscalerClient) UpdateStatus(ctx context.Context, a *v1alpha1.InferenceAutoscaler) error {
 	_, err := c.all.InNamespace(a.Namespace).UpdateStatus(ctx, a, metav1.UpdateOptions{})
 	return err
