@@ -96,6 +96,25 @@ func TestAReplicaThatIsReadyInTheFutureIsNotNewForEver(t *testing.T) {
 	}
 }
 
+func TestATickBetweenTwoScrapesDelaysAScaleDownAndDoesNotForbidIt(t *testing.T) {
+	l := newLine(t, config(), 4)
+	l.ticks(30, 15)
+	for i := range 100 {
+		between := i%10 == 9
+		for _, p := range l.pods {
+			p.frozen = between
+		}
+		d := l.tick(2)
+		switch {
+		case between && d.Replicas < 4:
+			t.Fatalf("scaled down on nothing new: %s", explain(d))
+		case d.Replicas < 4:
+			return
+		}
+	}
+	t.Fatalf("4 replicas for 2 requests/s after 100 ticks, since one tick in ten saw nothing new: %s", explain(l.last))
+}
+
 func TestWhatAnUnreadyReplicaHoldsIsDemandToo(t *testing.T) {
 	l := newLine(t, config(), 8)
 	l.ticks(30, 33)

@@ -284,7 +284,7 @@ func (t *tick) conclude(needed, reactive float64) {
 	d.Reason = t.motive(wanted, ceil(reactive))
 	wanted = t.seen(wanted)
 	t.propose(wanted)
-	t.constrain(needed, t.watched(wanted))
+	t.constrain(needed, t.watched(t.renewed(wanted)))
 }
 
 // constrain takes a number of replicas through the constraints and makes it the decision.
@@ -321,21 +321,25 @@ func (t *tick) motive(wanted, reactive int32) Reason {
 	return DemandMet
 }
 
-// seen forbids scaling down while a ready replica is unseen, and on what was known at the last tick already.
+// seen forbids scaling down while a ready replica is unseen.
 func (t *tick) seen(wanted int32) int32 {
-	switch {
-	case wanted >= t.obs.Desired:
-		return wanted
-	case t.sight.news == 0:
-		t.decision.Reason = PartialData
-		t.step("doubt", t.obs.Desired, "nothing new was read since the last tick: nothing is scaled down")
-		return t.obs.Desired
-	case len(t.sight.unseen) == 0:
+	if wanted >= t.obs.Desired || len(t.sight.unseen) == 0 {
 		return wanted
 	}
 	t.decision.Reason = PartialData
 	t.step("doubt", t.obs.Desired, "%d of %d ready replicas are not seen (%s): nothing is scaled down",
 		len(t.sight.unseen), t.sight.ready, first(t.sight.unseen, 3))
+	return t.obs.Desired
+}
+
+// renewed forbids scaling down on what was known at the last tick already. It comes after the proposal: a tick between
+// two scrapes delays a scale-down until the next one, where a proposal to stay would do so for a whole window.
+func (t *tick) renewed(wanted int32) int32 {
+	if wanted >= t.obs.Desired || t.sight.news > 0 {
+		return wanted
+	}
+	t.decision.Reason = PartialData
+	t.step("doubt", t.obs.Desired, "nothing new was read since the last tick: nothing is scaled down")
 	return t.obs.Desired
 }
 
