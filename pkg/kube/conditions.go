@@ -77,8 +77,10 @@ func limitedAfter(d scaling.Decision) verdict {
 	if !d.Limited {
 		return verdict{v1alpha1.ConditionLimited, metav1.ConditionFalse, WithinLimits, "the demand gets the replicas that it needs"}
 	}
-	return verdict{v1alpha1.ConditionLimited, metav1.ConditionTrue, d.Reason,
-		fmt.Sprintf("the demand needs %d replicas, %d are allowed", d.Needed, d.Replicas)}
+	return verdict{
+		v1alpha1.ConditionLimited, metav1.ConditionTrue, d.Reason,
+		fmt.Sprintf("the demand needs %d replicas, %d are allowed", d.Needed, d.Replicas),
+	}
 }
 
 // faultOf returns the fault in an error, nil where the target merely moved or nothing is wrong.

@@ -66,8 +66,13 @@ func (o Options) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"Timeout", o.Timeout}, {"CoolOff", o.CoolOff}, {"MaxCoolOff", o.MaxCoolOff}, {"StatusPeriod", o.StatusPeriod}, {"EventPeriod", o.EventPeriod},
-		{"SweepPeriod", o.SweepPeriod}, {"RediscoverPeriod", o.RediscoverPeriod},
+		{"Timeout", o.Timeout},
+		{"CoolOff", o.CoolOff},
+		{"MaxCoolOff", o.MaxCoolOff},
+		{"StatusPeriod", o.StatusPeriod},
+		{"EventPeriod", o.EventPeriod},
+		{"SweepPeriod", o.SweepPeriod},
+		{"RediscoverPeriod", o.RediscoverPeriod},
 	} {
 		if d.value <= 0 {
 			errs = append(errs, fmt.Errorf("kube options: %s is %v, must be above 0", d.name, d.value))

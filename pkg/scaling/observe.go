@@ -46,6 +46,7 @@ func (p *Planner) look(st *State, obs *Observation) sight {
 			s.add(r, now, obs.Time, p.config.Staleness)
 		case Starting:
 			s.addUnready(now, obs.Time, p.config.Staleness)
+		case Unschedulable, Draining: // hold nothing, or what they hold leaves with them
 		}
 		kept[r.ID] = now
 	}
