@@ -140,8 +140,11 @@ func oneValue(uri string, raw []byte) error {
 			Value string `json:"value"`
 		} `json:"items"`
 	}
-	if err := json.Unmarshal(raw, &list); err != nil || len(list.Items) != 1 || list.Items[0].Value == "" {
-		return fmt.Errorf("%s: one value is wanted, read %.300s (%v)", uri, raw, err)
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return fmt.Errorf("%s: read %.300q: %w", uri, raw, err)
+	}
+	if len(list.Items) != 1 || list.Items[0].Value == "" {
+		return fmt.Errorf("%s: one value is wanted, read %.300s", uri, raw)
 	}
 	return nil
 }
