@@ -60,7 +60,9 @@ func (s *State) step(end time.Time, y float64, c Config) {
 	s.remember(end, y)
 	s.Steps++
 	if len(s.Pending) >= s.Horizon {
-		s.score(s.smoothedLast(), s.Pending[0], c)
+		if s.Steps > 2*s.Horizon { // what was forecast in the first horizon, while a new service filled, was no forecast
+			s.score(s.smoothedLast(), s.Pending[0], c)
+		}
 		s.Pending = append(s.Pending[:0], s.Pending[1:]...)
 	}
 	s.Pending = append(s.Pending, s.predict(end, c))

@@ -109,7 +109,7 @@ func (s *State) upper(r *Record, point, scale, most float64, c Config) float64 {
 // horizon tells something new: a service that was switched on two horizons ago has seen its start and little else.
 func (s *State) experience() float64 {
 	const half = 4 // horizons after which errors and prejudice weigh the same
-	horizons := math.Max(0, float64(s.Steps)/float64(s.Horizon)-1)
+	horizons := math.Max(0, float64(s.Steps)/float64(s.Horizon)-2)
 	return horizons / (horizons + half)
 }
 
