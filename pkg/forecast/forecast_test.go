@@ -509,7 +509,7 @@ func TestNothingIsForecastBeforeTheFirstDemand(t *testing.T) {
 		now = now.Add(2 * time.Second)
 		f = s.Advance(now, 28, 30*time.Second, c)
 	}
-	if f.Upper > 28*1.1 {
+	if f.Upper > 28*prejudice {
 		t.Errorf("two minutes into a constant demand of 28 the upper quantile is %.1f", f.Upper)
 	}
 }

@@ -17,7 +17,7 @@ func TestDemandIsMet(t *testing.T) {
 	if l.last.Blind || !l.last.DemandKnown || math.Abs(l.last.Demand-10) > 0.01 {
 		t.Fatalf("10 requests/s arrive: %s", explain(l.last))
 	}
-	l.ticks(30, 10) // 2 busy, 2.06+0.42 with headroom
+	l.ticks(60, 10) // 2 busy, 2.06+0.42 with headroom, and less and less room for what is not known yet
 	l.want(3, scaling.DemandFell)
 	l.scale(3)
 	l.ticks(4, 10)
@@ -394,7 +394,7 @@ func TestStageThatDecidedIsTheMessage(t *testing.T) {
 	l.ticks(30, 15)
 	l.scale(6)
 	l.tick(15)
-	if m := l.last.Message(); !strings.Contains(m, "6 -> 4 replicas (4 ready, 2 starting): forecast: ") {
+	if m := l.last.Message(); !strings.Contains(m, "6 -> 5 replicas (4 ready, 2 starting): forecast: ") {
 		t.Errorf("got %q", m)
 	}
 	if (scaling.Step{Stage: "rate", Text: "4 allowed"}).String() != "rate: 4 allowed" {
@@ -422,5 +422,41 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	}
 	if _, err := scaling.NewPlanner(scaling.Default()); err != nil {
 		t.Errorf("the default is refused: %v", err)
+	}
+}
+
+// SGLang's counter of requests comes into being with the first request that ends.
+func TestAnIdleEngineWithoutACounterOfRequestsIsSeen(t *testing.T) {
+	idle := func(at time.Time) *signals.Reading {
+		r := &signals.Reading{Time: at}
+		r.Set(signals.RequestsWaiting, 0)
+		r.Set(signals.RequestsRunning, 0)
+		return r
+	}
+	busy := func(at time.Time, running float64) *signals.Reading {
+		r := idle(at)
+		r.Set(signals.RequestsRunning, running)
+		return r
+	}
+	p, err := scaling.NewPlanner(scaling.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	var st scaling.State
+	plan := func(r *signals.Reading) scaling.Decision {
+		obs := scaling.Observation{Time: r.Time, Desired: 1, Replicas: []scaling.Replica{{
+			ID: "a", Name: "a", Phase: scaling.Ready, Created: at.Add(-time.Hour), ReadyAt: at.Add(-time.Hour), Reading: r,
+		}}}
+		var d scaling.Decision
+		st, d = p.Plan(st, obs)
+		return d
+	}
+	plan(idle(at))
+	if d := plan(idle(at.Add(15 * time.Second))); d.Blind || len(d.Unseen) > 0 || !d.DemandKnown || d.Demand != 0 {
+		t.Errorf("idle without the counter: %+v", d)
+	}
+	if d := plan(busy(at.Add(30*time.Second), 3)); !d.Blind || !strings.Contains(d.Unseen[0], "inference_requests_total") {
+		t.Errorf("busy without the counter: blind %v, unseen %q", d.Blind, d.Unseen)
 	}
 }
