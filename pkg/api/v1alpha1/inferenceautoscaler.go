@@ -19,12 +19,12 @@ import (
 // +kubebuilder:printcolumn:name="Want",type=integer,JSONPath=`.status.recommendedReplicas`,description="Replicas that the last decision asks for"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why: of the last decision, or of what stands in its way"
 // +kubebuilder:printcolumn:name="Blind",type=string,JSONPath=`.status.conditions[?(@.type=="Blind")].status`,description="True when there is no fresh data and replicas are held"
+// +kubebuilder:printcolumn:name="Conflict",type=string,JSONPath=`.status.conditions[?(@.type=="Conflict")].status`,description="True when something else also scales the target"
 // +kubebuilder:printcolumn:name="Lead",type=string,JSONPath=`.status.leadTime.p90`,description="Time from ordering a replica until it serves, 90th percentile"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Max",type=integer,priority=1,JSONPath=`.spec.maxReplicas`,description="Most replicas allowed"
 // +kubebuilder:printcolumn:name="Demand",type=string,priority=1,JSONPath=`.status.demand.requestsPerSecond`,description="Offered requests per second now"
 // +kubebuilder:printcolumn:name="Forecast",type=string,priority=1,JSONPath=`.status.forecast.requestsPerSecond`,description="Offered requests per second one lead time from now"
-// +kubebuilder:printcolumn:name="Conflict",type=string,JSONPath=`.status.conditions[?(@.type=="Conflict")].status`,description="True when something else also scales the target"
 // +kubebuilder:printcolumn:name="Why",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,description="The state in words"
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must have at most 63 characters, because it is also used as a label value; choose a shorter name"
 type InferenceAutoscaler struct {
