@@ -411,3 +411,28 @@ func ExampleSummarize() {
 	fmt.Println(s.Attainment, s.Errors, err)
 	// Output: 0.5 1 <nil>
 }
+
+func TestAnEndpointThatJoinsOthersIsNotFlooded(t *testing.T) {
+	router := NewRouter()
+	router.SetEndpoints([]string{"a", "b"})
+	picks := func(n int) map[string]int {
+		got := map[string]int{}
+		for range n {
+			e, err := router.acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[e.address]++
+		}
+		return got
+	}
+	picks(40)
+	router.SetEndpoints([]string{"a", "b", "c"})
+	if got := picks(30); got["c"] < 5 || got["c"] > 15 {
+		t.Errorf("of 30 requests right after c joined it got %d, want about its third", got["c"])
+	}
+	router.endpoints[2].joined = router.endpoints[2].joined.Add(-slowStart)
+	if got := picks(15); got["c"] != 15 {
+		t.Errorf("of 15 requests after the slow start c, which has the fewest, got %d", got["c"])
+	}
+}

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -16,6 +17,11 @@ var ErrNoEndpoint = errors.New("no endpoint")
 // would draw all traffic.
 const suspicion = time.Second
 
+// slowStart is how long an endpoint that joins others is spared. Having nothing outstanding it would draw every
+// request until it had caught up, some seconds of prompts at once; gateways have a slow start against that (Envoy's
+// slow_start_config).
+const slowStart = 10 * time.Second
+
 // Router picks an endpoint for each request. It is safe for concurrent use.
 type Router struct {
 	mu        sync.Mutex
@@ -30,6 +36,15 @@ type endpoint struct {
 	outstanding  int
 	last         uint64 // turn of its last pick, so that equals take turns
 	suspectUntil time.Time
+	// joined is when it joined others, and head the mean number of requests that they had outstanding then.
+	joined time.Time
+	head   float64
+}
+
+// load is what an endpoint is picked by: its outstanding requests, and in its first seconds a falling share of what the
+// others had when it joined them.
+func (e *endpoint) load(now time.Time) float64 {
+	return float64(e.outstanding) + e.head*max(0, 1-now.Sub(e.joined).Seconds()/slowStart.Seconds())
 }
 
 // NewRouter makes a router without endpoints.
@@ -41,15 +56,25 @@ func (r *Router) SetEndpoints(addresses []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.endpoints = slices.DeleteFunc(r.endpoints, func(e *endpoint) bool { return !slices.Contains(addresses, e.address) })
+	now, head := time.Now(), r.meanOutstanding()
 	for _, a := range addresses {
 		if !slices.ContainsFunc(r.endpoints, func(e *endpoint) bool { return e.address == a }) {
-			r.endpoints = append(r.endpoints, &endpoint{address: a})
+			r.endpoints = append(r.endpoints, &endpoint{address: a, joined: now, head: head})
 		}
 	}
 	if len(r.endpoints) > 0 {
 		close(r.changed)
 		r.changed = make(chan struct{})
 	}
+}
+
+// meanOutstanding is the mean of all endpoints, zero where there is none; the caller holds the lock.
+func (r *Router) meanOutstanding() float64 {
+	var sum int
+	for _, e := range r.endpoints {
+		sum += e.outstanding
+	}
+	return float64(sum) / float64(max(1, len(r.endpoints)))
 }
 
 // RouterStats is what a gateway would publish.
@@ -106,8 +131,8 @@ func (e *endpoint) compare(other *endpoint, now time.Time) int {
 		return 1
 	case suspect != otherSuspect:
 		return -1
-	case e.outstanding != other.outstanding:
-		return e.outstanding - other.outstanding
+	case e.load(now) != other.load(now):
+		return cmp.Compare(e.load(now), other.load(now))
 	case e.last < other.last:
 		return -1
 	}
