@@ -34,10 +34,12 @@ func TestMetricsURL(t *testing.T) {
 		"a port named metrics is better": {pod: ports(corev1.ContainerPort{Name: "http", ContainerPort: 1}, corev1.ContainerPort{Name: "metrics", ContainerPort: 2}), want: "http://10.0.0.1:2/metrics"},
 		"the spec before annotations and names": {
 			pod:    annotate("preheat.dev/metrics-port", "1", "preheat.dev/metrics-path", "/b", "preheat.dev/metrics-scheme", "http"),
-			source: v1alpha1.MetricsSource{Port: new(intstr.FromInt32(9)), Path: "/a", Scheme: v1alpha1.SchemeHTTPS}, want: "https://10.0.0.1:9/a"},
+			source: v1alpha1.MetricsSource{Port: new(intstr.FromInt32(9)), Path: "/a", Scheme: v1alpha1.SchemeHTTPS}, want: "https://10.0.0.1:9/a",
+		},
 		"our annotations before the customary ones": {
 			pod:  annotate("preheat.dev/metrics-port", "1", "prometheus.io/port", "2", "preheat.dev/metrics-path", "/a", "prometheus.io/path", "/b", "preheat.dev/metrics-scheme", "https", "prometheus.io/scheme", "http"),
-			want: "https://10.0.0.1:1/a"},
+			want: "https://10.0.0.1:1/a",
+		},
 		"the customary annotations":                       {pod: annotate("prometheus.io/port", "2", "prometheus.io/path", "/b"), want: "http://10.0.0.1:2/b"},
 		"a port by name, in the spec":                     {pod: none, source: v1alpha1.MetricsSource{Port: new(intstr.FromString("http"))}, want: "http://10.0.0.1:8000/metrics"},
 		"a port by name, in an annotation":                {pod: annotate("preheat.dev/metrics-port", "http"), want: "http://10.0.0.1:8000/metrics"},

@@ -19,17 +19,29 @@ func TestGuard(t *testing.T) {
 		"the first value is nobody's fault": {{0, 0, 3, false, false}, {minute, 0, 3, false, false}},
 		"our own value is ours":             {{0, 0, 3, false, false}, {minute, 5, 5, false, false}},
 		"a value set by hand is respected for the cool-off and no longer": {
-			{0, 0, 3, false, false}, {minute, 0, 7, true, true}, {5 * minute, 0, 7, false, true}, {6 * minute, 0, 7, false, false}},
+			{0, 0, 3, false, false}, {minute, 0, 7, true, true}, {5 * minute, 0, 7, false, true}, {6 * minute, 0, 7, false, false},
+		},
 		"putting our value back is foreign too": {
-			{0, 0, 3, false, false}, {minute, 5, 3, true, true}},
+			{0, 0, 3, false, false}, {minute, 5, 3, true, true},
+		},
 		"changing one's mind during the hold starts it anew, and not a longer one": {
-			{0, 0, 3, false, false}, {minute, 0, 7, true, true}, {3 * minute, 0, 8, true, true}, {7 * minute, 0, 8, false, true}, {8 * minute, 0, 8, false, false}},
+			{0, 0, 3, false, false}, {minute, 0, 7, true, true}, {3 * minute, 0, 8, true, true}, {7 * minute, 0, 8, false, true}, {8 * minute, 0, 8, false, false},
+		},
 		"doing it again after we took over doubles the hold": {
-			{0, 0, 3, false, false}, {minute, 0, 7, true, true}, {6 * minute, 0, 7, false, false},
-			{7 * minute, 4, 7, true, true}, {16 * minute, 0, 7, false, true}, {17 * minute, 0, 7, false, false}},
+			{0, 0, 3, false, false},
+			{minute, 0, 7, true, true},
+			{6 * minute, 0, 7, false, false},
+			{7 * minute, 4, 7, true, true},
+			{16 * minute, 0, 7, false, true},
+			{17 * minute, 0, 7, false, false},
+		},
 		"doing it again days later does not": {
-			{0, 0, 3, false, false}, {minute, 0, 7, true, true}, {6 * minute, 0, 7, false, false},
-			{48 * time.Hour, 4, 9, true, true}, {48*time.Hour + 5*minute, 0, 9, false, false}},
+			{0, 0, 3, false, false},
+			{minute, 0, 7, true, true},
+			{6 * minute, 0, 7, false, false},
+			{48 * time.Hour, 4, 9, true, true},
+			{48*time.Hour + 5*minute, 0, 9, false, false},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := guard{coolOff: coolOff, most: most}

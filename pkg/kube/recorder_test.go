@@ -31,9 +31,11 @@ func decision(at time.Time) scaling.Decision {
 		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "4.00 requests/s offered"}, {Stage: "forecast", Replicas: 5, Text: "9.00 requests/s ahead"}},
 		Demand: 4, DemandKnown: true, Waiting: 2, Running: 7,
 		Forecast: forecast.Forecast{At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Model: "autoregressive", Skill: 0.25, SkillKnown: true},
-		LeadTime: leadtime.Estimate{P50: 61234 * time.Millisecond, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 7,
+		LeadTime: leadtime.Estimate{
+			P50: 61234 * time.Millisecond, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 7,
 			Scheduling: leadtime.Phase{P50: time.Second, P90: 2 * time.Second}, Startup: leadtime.Phase{P50: 20 * time.Second, P90: 30 * time.Second},
-			Loading: leadtime.Phase{P50: 40 * time.Second, P90: 58 * time.Second}},
+			Loading: leadtime.Phase{P50: 40 * time.Second, P90: 58 * time.Second},
+		},
 		Capacity: capacity.Estimate{PerReplica: 2.5, Source: capacity.Declared, Text: "declared"},
 	}
 }
@@ -69,14 +71,18 @@ func TestStatusTellsTheDecision(t *testing.T) {
 				{Name: "schedule", P50: metav1.Duration{Duration: time.Second}, P90: metav1.Duration{Duration: 2 * time.Second}},
 				{Name: "start", P50: metav1.Duration{Duration: 20 * time.Second}, P90: metav1.Duration{Duration: 30 * time.Second}},
 				{Name: "load", P50: metav1.Duration{Duration: 40 * time.Second}, P90: metav1.Duration{Duration: 58 * time.Second}},
-			}},
+			},
+		},
 		Capacity: &v1alpha1.CapacityStatus{Source: v1alpha1.SourceDeclared, RequestsPerSecond: new(resource.MustParse("2500m")), Message: "declared"},
 		Demand:   &v1alpha1.DemandStatus{RequestsPerSecond: new(resource.MustParse("4")), Time: &at, WaitingRequests: new(int64(2)), RunningRequests: new(int64(7))},
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9")), Quantile: "97.5%",
-			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "autoregressive", SkillPercent: new(int32(25))},
-		LastDecision: &v1alpha1.DecisionStatus{Time: at, Replicas: 5, Reason: "ForecastDemand",
-			Steps: []string{"demand: 4.00 requests/s offered", "forecast: 9.00 requests/s ahead"}},
+			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "autoregressive", SkillPercent: new(int32(25)),
+		},
+		LastDecision: &v1alpha1.DecisionStatus{
+			Time: at, Replicas: 5, Reason: "ForecastDemand",
+			Steps: []string{"demand: 4.00 requests/s offered", "forecast: 9.00 requests/s ahead"},
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
@@ -129,27 +135,45 @@ func TestConditions(t *testing.T) {
 		want   string
 		says   string // in one of the messages
 	}{
-		"all is well": {func(*scaling.Decision) {}, nil,
-			"Ready=True/ForecastDemand Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "3 -> 5 replicas"},
+		"all is well": {
+			func(*scaling.Decision) {}, nil,
+			"Ready=True/ForecastDemand Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "3 -> 5 replicas",
+		},
 		"blind names what is missing": {func(d *scaling.Decision) {
 			d.Blind, d.Reason, d.Unseen = true, scaling.NoFreshData, []string{"pod a: vllm:num_requests_waiting"}
 		}, nil, "Ready=False/NoFreshData Blind=True/NoFreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "vllm:num_requests_waiting"},
-		"half blind": {func(d *scaling.Decision) { d.Unseen = []string{"pod a: timeout"} }, nil,
-			"Ready=True/ForecastDemand Blind=False/PartialData Conflict=False/SoleWriter Limited=False/WithinLimits", "not seen: pod a: timeout"},
-		"limited": {func(d *scaling.Decision) { d.Limited, d.Needed, d.Reason = true, 12, scaling.AtMaximum }, nil,
-			"Ready=True/AtMaximum Blind=False/FreshData Conflict=False/SoleWriter Limited=True/AtMaximum", "needs 12 replicas, 5 are allowed"},
-		"no replica is ready": {func(d *scaling.Decision) { d.Reason, d.Ready, d.DemandKnown = scaling.NoReadyReplica, 0, false }, nil,
-			"Ready=False/NoReadyReplica Blind=Unknown/NoReadyReplica Conflict=False/SoleWriter Limited=False/WithinLimits", "nothing is known of demand"},
-		"paused": {func(d *scaling.Decision) { d.Reason = scaling.Paused }, nil,
-			"Ready=False/Paused Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", ""},
-		"a rival": {func(*scaling.Decision) {}, &Fault{Reason: RivalAutoscaler, Message: "HorizontalPodAutoscaler ml/web"},
-			"Ready=False/RivalAutoscaler Blind=False/FreshData Conflict=True/RivalAutoscaler Limited=False/WithinLimits", "ml/web"},
-		"a failed write is no conflict": {func(*scaling.Decision) {}, fmt.Errorf("actuate: %w", &Fault{Reason: WriteFailed, Message: "not allowed"}),
-			"Ready=False/WriteFailed Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "not allowed"},
-		"an error without a reason": {func(*scaling.Decision) {}, errors.New("context deadline exceeded"),
-			"Ready=False/WriteFailed Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "context deadline exceeded"},
-		"a target that just moved is no fault": {func(*scaling.Decision) {}, fmt.Errorf("scale: %w", ErrMoved),
-			"Ready=True/ForecastDemand Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", ""},
+		"half blind": {
+			func(d *scaling.Decision) { d.Unseen = []string{"pod a: timeout"} }, nil,
+			"Ready=True/ForecastDemand Blind=False/PartialData Conflict=False/SoleWriter Limited=False/WithinLimits", "not seen: pod a: timeout",
+		},
+		"limited": {
+			func(d *scaling.Decision) { d.Limited, d.Needed, d.Reason = true, 12, scaling.AtMaximum }, nil,
+			"Ready=True/AtMaximum Blind=False/FreshData Conflict=False/SoleWriter Limited=True/AtMaximum", "needs 12 replicas, 5 are allowed",
+		},
+		"no replica is ready": {
+			func(d *scaling.Decision) { d.Reason, d.Ready, d.DemandKnown = scaling.NoReadyReplica, 0, false }, nil,
+			"Ready=False/NoReadyReplica Blind=Unknown/NoReadyReplica Conflict=False/SoleWriter Limited=False/WithinLimits", "nothing is known of demand",
+		},
+		"paused": {
+			func(d *scaling.Decision) { d.Reason = scaling.Paused }, nil,
+			"Ready=False/Paused Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "",
+		},
+		"a rival": {
+			func(*scaling.Decision) {}, &Fault{Reason: RivalAutoscaler, Message: "HorizontalPodAutoscaler ml/web"},
+			"Ready=False/RivalAutoscaler Blind=False/FreshData Conflict=True/RivalAutoscaler Limited=False/WithinLimits", "ml/web",
+		},
+		"a failed write is no conflict": {
+			func(*scaling.Decision) {}, fmt.Errorf("actuate: %w", &Fault{Reason: WriteFailed, Message: "not allowed"}),
+			"Ready=False/WriteFailed Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "not allowed",
+		},
+		"an error without a reason": {
+			func(*scaling.Decision) {}, errors.New("context deadline exceeded"),
+			"Ready=False/WriteFailed Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "context deadline exceeded",
+		},
+		"a target that just moved is no fault": {
+			func(*scaling.Decision) {}, fmt.Errorf("scale: %w", ErrMoved),
+			"Ready=True/ForecastDemand Blind=False/FreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := ownWorld(t)

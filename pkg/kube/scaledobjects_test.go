@@ -75,12 +75,18 @@ func TestMinimumPatches(t *testing.T) {
 		patch func() ([]byte, error)
 		want  string
 	}{
-		"raised further keeps the original": {func() ([]byte, error) { return raisePatch(m, "minReplicas", 6) },
-			`{"metadata":{"annotations":{"preheat.dev/floor-replicas":"6","preheat.dev/original-min-replicas":"2"},"resourceVersion":"7"},"spec":{"minReplicas":6}}`},
-		"given back": {func() ([]byte, error) { return restorePatch(m, "minReplicas") },
-			`{"metadata":{"annotations":{"preheat.dev/floor-replicas":null,"preheat.dev/original-min-replicas":null},"resourceVersion":"7"},"spec":{"minReplicas":2}}`},
-		"an absent field is remembered as such": {func() ([]byte, error) { return raisePatch(unset, "minReplicas", 6) },
-			`{"metadata":{"annotations":{"preheat.dev/floor-replicas":"6","preheat.dev/original-min-replicas":"unset"},"resourceVersion":"7"},"spec":{"minReplicas":6}}`},
+		"raised further keeps the original": {
+			func() ([]byte, error) { return raisePatch(m, "minReplicas", 6) },
+			`{"metadata":{"annotations":{"preheat.dev/floor-replicas":"6","preheat.dev/original-min-replicas":"2"},"resourceVersion":"7"},"spec":{"minReplicas":6}}`,
+		},
+		"given back": {
+			func() ([]byte, error) { return restorePatch(m, "minReplicas") },
+			`{"metadata":{"annotations":{"preheat.dev/floor-replicas":null,"preheat.dev/original-min-replicas":null},"resourceVersion":"7"},"spec":{"minReplicas":2}}`,
+		},
+		"an absent field is remembered as such": {
+			func() ([]byte, error) { return raisePatch(unset, "minReplicas", 6) },
+			`{"metadata":{"annotations":{"preheat.dev/floor-replicas":"6","preheat.dev/original-min-replicas":"unset"},"resourceVersion":"7"},"spec":{"minReplicas":6}}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := tt.patch()

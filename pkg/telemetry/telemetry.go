@@ -92,22 +92,29 @@ func New(opts Options) (*Metrics, error) {
 		isConflict: opts.IsConflict,
 		gauges:     make(map[gauge]*prometheus.GaugeVec, len(gaugeHelp)),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "preheat_decisions_total", Help: "Decisions, by reason."}, append(target, "reason")),
+			Name: "preheat_decisions_total", Help: "Decisions, by reason.",
+		}, append(target, "reason")),
 		actuateErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "preheat_actuate_errors_total", Help: "Decisions that could not be carried out."}, target),
+			Name: "preheat_actuate_errors_total", Help: "Decisions that could not be carried out.",
+		}, target),
 		observeErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "preheat_observe_errors_total", Help: "Ticks in which not even the replicas could be read, so that nothing was decided."}, target),
+			Name: "preheat_observe_errors_total", Help: "Ticks in which not even the replicas could be read, so that nothing was decided.",
+		}, target),
 		tick: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "preheat_tick_duration_seconds", Help: "Time that one tick over all targets took.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}),
 		late: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "preheat_tick_lateness_seconds", Help: "Time from when a tick was due until it began.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}),
 		apiservices: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "preheat_apiservice_holder", Help: "1 for the one that holds the APIService: Ours, Foreign, Absent or Unknown."},
+			Name: "preheat_apiservice_holder", Help: "1 for the one that holds the APIService: Ours, Foreign, Absent or Unknown.",
+		},
 			[]string{"apiservice", "holder"}),
 		certificate: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "preheat_serving_certificate_expiry_timestamp_seconds", Help: "When the serving certificate ends, in Unix time."}),
+			Name: "preheat_serving_certificate_expiry_timestamp_seconds", Help: "When the serving certificate ends, in Unix time.",
+		}),
 	}
 	for g, help := range gaugeHelp {
 		m.gauges[g] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: string(g), Help: help}, target)
