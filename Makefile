@@ -79,7 +79,8 @@ image: build ## Pack the service into a container image archive, bin/preheat.tar
 	cd simulations/cluster/mkimg && go build -o ../../../bin/mkimg .
 	bin/mkimg bin/preheat.tar preheat.dev/preheat:$(VERSION) /preheat=bin/preheat -- /preheat
 
-$(TOOLS)/%: .tools/go.sum
+# The directory carries the hash of go.sum, so that what is there is right.
+$(TOOLS)/%: | .tools/go.sum
 	@echo "building $* (once)" >&2
 	@mkdir -p $(TOOLS)
 	@go -C .tools build -o $@ $$(go -C .tools list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' tool | grep '/$*$$')
