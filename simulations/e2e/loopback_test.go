@@ -169,8 +169,9 @@ func (s *suite) meetsRamp(t *testing.T) {
 
 func (s *suite) holdsWhenBlind(t *testing.T) {
 	s.deploy(t, "blind", 3)
-	s.autoscale(t, "blind", "Own", 1, 6, "  behavior: {scaleDown: {stabilizationWindowSeconds: 5}}\n  capacity: {requestsPerSecond: \"1.2\"}\n")
-	s.drive(t, "blind", stream(50*time.Second, 2, 2, 500, 200))
+	s.autoscale(t, "blind", "Own", 1, 6, "  behavior: {scaleDown: {stabilizationWindowSeconds: 5}}\n  capacity: {requestsPerSecond: \"3.6\"}\n")
+	// enough that no replica is ever idle: a page frozen while nothing runs looks like an idle one's
+	s.drive(t, "blind", stream(50*time.Second, 6, 6, 500, 200))
 	s.awaitCondition(t, 20*time.Second, "blind", "Blind", "False")
 	before := s.replicas(t.Context(), "blind")
 	s.faultAll(t, "blind", emulator.StaleFault)

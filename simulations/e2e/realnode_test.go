@@ -290,6 +290,7 @@ func (n *realNode) awaitGone(t *testing.T, pods []corev1.Pod) {
 func (n *realNode) leaderIsKilled(t *testing.T) {
 	leader, want := n.holder(t.Context()), n.replicas(t.Context(), engines)+1
 	v := n.keepVigil(t)
+	n.kubectl(t, "-n", engines, "patch", "ia", "vllm", "--type=merge", "-p", `{"spec":{"maxReplicas":20}}`) // room for one more
 	n.kubectl(t, "-n", serviceNamespace, "delete", "pod", leader, "--grace-period=0", "--force")
 	killed := time.Now()
 	n.raiseMinimum(t, engines, want)
