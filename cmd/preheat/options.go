@@ -100,6 +100,7 @@ func (o *options) validate(args []string) error {
 	check(len(args) == 0, "unexpected argument %q: preheat takes flags only", args)
 	check(o.interval >= time.Second, "--interval %v: must be at least 1s", o.interval)
 	check(o.scrapeInterval >= 200*time.Millisecond, "--scrape-interval %v: must be at least 200ms", o.scrapeInterval)
+	check(o.scrapeInterval <= 10*time.Second, "--scrape-interval %v: must be at most 10s, a third of the staleness bound that a spec has by default", o.scrapeInterval)
 	check(o.scrapeInterval <= o.interval, "--scrape-interval %v: must not be longer than --interval %v, or decisions see nothing new", o.scrapeInterval, o.interval)
 	check(o.scrapeConcurrency > 0, "--scrape-concurrency %d: must be positive", o.scrapeConcurrency)
 	check(o.targetConcurrency > 0, "--target-concurrency %d: must be positive", o.targetConcurrency)

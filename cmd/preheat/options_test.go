@@ -13,6 +13,7 @@ func TestOptionsReportEveryFault(t *testing.T) {
 	}{
 		"the defaults are valid":               {nil, nil},
 		"intervals below the least":            {[]string{"--interval=1ms", "--scrape-interval=1ms"}, []string{"--interval 1ms", "--scrape-interval 1ms"}},
+		"scraping so seldom that all is stale": {[]string{"--interval=1m", "--scrape-interval=20s"}, []string{"--scrape-interval 20s", "10s"}},
 		"scraping less often than deciding":    {[]string{"--interval=2s", "--scrape-interval=5s"}, []string{"see nothing new"}},
 		"a log format that does not exist":     {[]string{"--log-format=xml"}, []string{`"xml"`, "text or json"}},
 		"an argument that is not a flag":       {[]string{"serve"}, []string{`"serve"`, "flags only"}},
