@@ -173,6 +173,7 @@ func (s *suite) holdsWhenBlind(t *testing.T) {
 	// enough that no replica is ever idle: a page frozen while nothing runs looks like an idle one's
 	s.drive(t, "blind", stream(50*time.Second, 6, 6, 500, 200))
 	s.awaitCondition(t, 20*time.Second, "blind", "Blind", "False")
+	eventually(t, 20*time.Second, func(context.Context) string { return s.idle("blind") })
 	before := s.replicas(t.Context(), "blind")
 	s.faultAll(t, "blind", emulator.StaleFault)
 	holding := func(ctx context.Context) string {
@@ -188,6 +189,17 @@ func (s *suite) holdsWhenBlind(t *testing.T) {
 	s.awaitCondition(t, 10*time.Second, "blind", "Blind", "True/NoFreshData", "inference_requests_running")
 	s.faultAll(t, "blind", emulator.NoFault)
 	s.awaitCondition(t, 20*time.Second, "blind", "Blind", "False")
+}
+
+// idle names a replica of a namespace that has hardly anything to do, empty where all are busy.
+func (s *suite) idle(namespace string) string {
+	for _, name := range s.fleet.Names() {
+		ns, pod, _ := strings.Cut(name, "/")
+		if p, ok := s.fleet.Pod(ns, pod); ok && ns == namespace && p.Inflight() < 3 {
+			return name + " is idle"
+		}
+	}
+	return ""
 }
 
 // faultAll sets a fault on every replica of a namespace.
