@@ -74,10 +74,15 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	if err != nil {
 		return nil, err
 	}
-	for _, wire := range []func(*rest.Config) error{s.wireCluster, s.wireScraper} {
-		if err := wire(config); err != nil {
-			return nil, err
-		}
+	profiles, err := exposition.Load()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.wireCluster(config, profiles); err != nil {
+		return nil, err
+	}
+	if err := s.wireScraper(profiles); err != nil {
+		return nil, err
 	}
 	s.loop = controlloop.New(watchedObserver{s.cluster.Observer, s.metrics.Unobserved}, s.cluster.Actuator,
 		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder}, o.targetConcurrency)
@@ -102,7 +107,7 @@ type everyone struct{}
 // IsLeader implements kube.Leader.
 func (everyone) IsLeader() bool { return true }
 
-func (s *service) wireCluster(config *rest.Config) error {
+func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles) error {
 	var err error
 	s.clients, err = kube.Connect(config, s.options.watchNamespace)
 	if err != nil {
@@ -115,10 +120,6 @@ func (s *service) wireCluster(config *rest.Config) error {
 			return err
 		}
 		leader = s.lease
-	}
-	profiles, err := exposition.Load()
-	if err != nil {
-		return err
 	}
 	o := kube.DefaultOptions()
 	o.Namespace = s.options.watchNamespace
@@ -136,11 +137,8 @@ func (s *service) wireCluster(config *rest.Config) error {
 	return err
 }
 
-func (s *service) wireScraper(*rest.Config) error {
-	profiles, err := exposition.Load()
-	if err != nil {
-		return err
-	}
+func (s *service) wireScraper(profiles *exposition.Profiles) error {
+	var err error
 	s.scraper, err = scrape.New(scrape.Options{
 		Concurrency: s.options.scrapeConcurrency,
 		TLS:         &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, // pods have no certificate that could be verified
