@@ -7,6 +7,8 @@ TOOLS := $(PREHEAT_CACHE)/tools-$(shell sha256sum .tools/go.sum | cut -c1-12)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 60s
+# A cache for each path: a shared one answers with findings of other checkouts, whose files may be gone.
+export GOLANGCI_LINT_CACHE := $(PREHEAT_CACHE)/lint-$(shell pwd | sha256sum | cut -c1-12)
 # Packages with end-to-end tests; one at a time, since they measure times on one machine.
 E2E := $(sort $(dir $(shell grep -rl --include '*_test.go' '^//go:build e2e' ./pkg ./deploy ./simulations)))
 RACE := $(if $(shell command -v gcc || command -v cc),-race)
@@ -66,6 +68,7 @@ run: build ## Run the service against the cluster of KUBECONFIG: engines are scr
 
 .PHONY: bench
 bench: ## Run the benchmarks, each beside what it is compared with.
+	@mkdir -p bin
 	go test -run '^$$' -bench . -benchtime 2s ./benchmarks/... | tee bin/bench.txt
 
 .PHONY: fuzz
