@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
 
@@ -20,7 +20,7 @@ const (
 
 // pool is one simulated replica under even arrivals of a chat-like mix, and what it reports.
 type pool struct {
-	engine    *replay.Replica
+	engine    *replica.Replica
 	rng       *rand.Rand
 	now, next time.Time
 	id        uint64
@@ -32,11 +32,11 @@ type pool struct {
 
 func newPool(t testing.TB, profile string) *pool {
 	t.Helper()
-	p, err := replay.ProfileNamed(profile)
+	p, err := replica.ProfileNamed(profile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := replay.NewReplica(p)
+	engine, err := replica.New(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func (p *pool) advance(t testing.TB, d time.Duration, rate float64) {
 	for !p.next.After(p.now) {
 		p.collect(p.engine.Advance(p.next))
 		p.id++
-		q := replay.Request{
+		q := replica.Request{
 			ID:           p.id,
 			PromptTokens: 50 + int(math.Min(4000, 1100*math.Exp(0.7*p.rng.NormFloat64()-0.25))),
 			OutputTokens: 5 + int(math.Min(1000, 205*math.Exp(0.8*p.rng.NormFloat64()-0.32))),
@@ -67,12 +67,12 @@ func (p *pool) advance(t testing.TB, d time.Duration, rate float64) {
 	p.collect(p.engine.Advance(p.now))
 }
 
-func (p *pool) collect(events []replay.Event) {
+func (p *pool) collect(events []replica.Event) {
 	for _, e := range events {
 		if _, ok := p.first[e.ID]; !ok {
 			p.first[e.ID] = e.Time
 		}
-		if e.Kind != replay.Finished {
+		if e.Kind != replica.Finished {
 			continue
 		}
 		p.all++
@@ -99,8 +99,8 @@ func sustains(t testing.TB, profile string) float64 {
 }
 
 // interval is what two sets of statistics teach.
-func interval(a, b replay.Stats, seconds float64) capacity.Interval {
-	diff := func(x, y replay.Histogram) *signals.Histogram {
+func interval(a, b replica.Stats, seconds float64) capacity.Interval {
+	diff := func(x, y replica.Histogram) *signals.Histogram {
 		h := &signals.Histogram{Bounds: y.Bounds, Sum: y.Sum - x.Sum}
 		var sum float64
 		for i := range y.Counts {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/preheat-autoscaler/preheat/pkg/constraint"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
@@ -34,9 +34,9 @@ func planner(t testing.TB, change func(*scaling.Config)) *scaling.Planner {
 	return p
 }
 
-func profile(t testing.TB) replay.Profile {
+func profile(t testing.TB) replica.Profile {
 	t.Helper()
-	p, err := replay.ProfileNamed("llama-3.1-70b-h100x4")
+	p, err := replica.ProfileNamed("llama-3.1-70b-h100x4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestConstantLoadDoesNotFlap(t *testing.T) {
 func TestATargetThatBeginsDrownedRecovers(t *testing.T) {
 	for _, name := range []string{"llama-3.1-70b-h100x4", "llama-3.1-8b-a100"} {
 		t.Run(name, func(t *testing.T) {
-			engine, err := replay.ProfileNamed(name)
+			engine, err := replica.ProfileNamed(name)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
@@ -18,7 +18,7 @@ import (
 // every tick. It is Observer, Actuator and Recorder.
 type world struct {
 	now        time.Time
-	profile    replay.Profile
+	profile    replica.Profile
 	load       func() time.Duration
 	desired    int32
 	replicas   []*simReplica
@@ -37,7 +37,7 @@ type simReplica struct {
 	created, ready time.Time
 	unschedulable  bool
 	draining       bool
-	engine         *replay.Replica
+	engine         *replica.Replica
 	reading        *signals.Reading
 }
 
@@ -52,7 +52,7 @@ type request struct {
 	done        bool
 }
 
-func newWorld(start time.Time, profile replay.Profile, load func() time.Duration, replicas int32) *world {
+func newWorld(start time.Time, profile replica.Profile, load func() time.Duration, replicas int32) *world {
 	w := &world{now: start, profile: profile, load: load, desired: replicas, byID: map[uint64]*request{}}
 	for range replicas {
 		w.add(start.Add(-time.Hour), load())
@@ -61,7 +61,7 @@ func newWorld(start time.Time, profile replay.Profile, load func() time.Duration
 }
 
 func (w *world) add(at time.Time, load time.Duration) {
-	engine, err := replay.NewReplica(w.profile)
+	engine, err := replica.New(w.profile)
 	if err != nil {
 		panic(err)
 	}
@@ -107,7 +107,7 @@ func (w *world) route(at time.Time) {
 		id := uint64(len(w.requests) + 1)
 		w.requests = append(w.requests, q)
 		w.byID[id] = q
-		if err := best.engine.Submit(at, replay.Request{ID: id, PromptTokens: q.prompt, OutputTokens: q.output}); err != nil {
+		if err := best.engine.Submit(at, replica.Request{ID: id, PromptTokens: q.prompt, OutputTokens: q.output}); err != nil {
 			panic(err)
 		}
 	}
@@ -120,7 +120,7 @@ func (w *world) run(until time.Time) {
 			if q.first.IsZero() {
 				q.first = e.Time
 			}
-			if e.Kind == replay.Finished {
+			if e.Kind == replica.Finished {
 				q.last, q.done = e.Time, true
 			}
 		}
@@ -151,7 +151,7 @@ func (w *world) Observe(_ context.Context, _ controlloop.TargetID, now time.Time
 	return obs, nil
 }
 
-func reading(now time.Time, s replay.Stats) *signals.Reading {
+func reading(now time.Time, s replica.Stats) *signals.Reading {
 	r := &signals.Reading{Time: now}
 	r.Set(signals.RequestsWaiting, float64(s.Waiting))
 	r.Set(signals.RequestsRunning, float64(s.Running))
@@ -165,7 +165,7 @@ func reading(now time.Time, s replay.Stats) *signals.Reading {
 	return r
 }
 
-func histogram(h replay.Histogram) *signals.Histogram {
+func histogram(h replica.Histogram) *signals.Histogram {
 	out := &signals.Histogram{Bounds: h.Bounds, Sum: h.Sum}
 	sum := 0.0
 	for _, c := range h.Counts {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/client"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 	"github.com/preheat-autoscaler/preheat/simulations/testbed"
 )
@@ -20,7 +20,7 @@ type demo struct {
 	console *console
 
 	times    times
-	profile  replay.Profile
+	profile  replica.Profile
 	source   string // of the requests
 	requests []trace.Request
 	lanes    []*lane
@@ -73,7 +73,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 // prepare checks what can be checked before anything is started.
 func (d *demo) prepare() error {
 	var err error
-	if d.profile, err = replay.ProfileNamed(d.options.Profile); err != nil {
+	if d.profile, err = replica.ProfileNamed(d.options.Profile); err != nil {
 		return err
 	}
 	d.times = d.options.compressed()

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/simulations/demo/ledger"
 	"github.com/preheat-autoscaler/preheat/simulations/demo/report"
 	"github.com/preheat-autoscaler/preheat/simulations/loadgen"
@@ -21,7 +21,7 @@ type lane struct {
 	diary  diary
 }
 
-func newLane(p policy, profile replay.Profile) (*lane, error) {
+func newLane(p policy, profile replica.Profile) (*lane, error) {
 	router := loadgen.NewRouter()
 	driver, err := loadgen.New(loadgen.Options{Router: router, Model: profile.Model, Timeout: time.Minute})
 	if err != nil {

@@ -13,14 +13,14 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/api/validation"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 // staged is a demo as it is when its manifests are made.
 func staged(t *testing.T) *demo {
 	t.Helper()
 	o := Default()
-	profile, err := replay.ProfileNamed(o.Profile)
+	profile, err := replica.ProfileNamed(o.Profile)
 	if err != nil {
 		t.Fatal(err)
 	}

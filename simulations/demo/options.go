@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/simulations/loadgen"
 )
 
@@ -73,7 +73,7 @@ func (o *Options) addFlags(flags *pflag.FlagSet) {
 	flags.Float64Var(&o.Scale, "scale", o.Scale, "send this share of the trace's requests; above 1 repeats some")
 	flags.DurationVar(&o.Duration, "duration", o.Duration, "send requests for at most this long")
 	flags.Int64Var(&o.Seed, "seed", o.Seed, "decides which requests are left out and how long replicas load")
-	flags.StringVar(&o.Profile, "profile", o.Profile, fmt.Sprintf("engine and GPUs to emulate, one of %v", replay.ProfileNames()))
+	flags.StringVar(&o.Profile, "profile", o.Profile, fmt.Sprintf("engine and GPUs to emulate, one of %v", replica.ProfileNames()))
 	flags.DurationVar(&o.LoadTime, "load-time", o.LoadTime, "median time that a replica loads, before compression")
 	flags.IntVar(&o.Min, "min", o.Min, "minimum of replicas of each policy")
 	flags.IntVar(&o.Max, "max", o.Max, "maximum of replicas of each policy")
@@ -103,7 +103,7 @@ func (o Options) Validate() error {
 	if o.Min < 1 || o.Max < o.Min || o.Max > 50 || o.Initial < o.Min || o.Initial > o.Max {
 		fault("--min %d, --initial %d, --max %d: need 1 <= min <= initial <= max <= 50", o.Min, o.Initial, o.Max)
 	}
-	if _, err := replay.ProfileNamed(o.Profile); err != nil {
+	if _, err := replica.ProfileNamed(o.Profile); err != nil {
 		fault("--profile: %w", err)
 	}
 	return errors.Join(append(faults, o.validatePolicies())...)

@@ -22,7 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/client"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/simulations/testbed"
 )
 
@@ -74,7 +74,7 @@ func (n *realNode) connect(t *testing.T, config *rest.Config) {
 	must(t, err)
 	n.preheat, err = client.New(config)
 	must(t, err)
-	p, err := replay.ProfileNamed(profile)
+	p, err := replica.ProfileNamed(profile)
 	must(t, err)
 	n.model = p.Model
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/deploy/crds"
 	"github.com/preheat-autoscaler/preheat/pkg/api/client"
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 	"github.com/preheat-autoscaler/preheat/simulations/emulator"
 	"github.com/preheat-autoscaler/preheat/simulations/loadgen"
@@ -97,7 +97,7 @@ func must(t *testing.T, err error) {
 
 func (s *suite) startFleet(t *testing.T) {
 	t.Helper()
-	p, err := replay.ProfileNamed(profile)
+	p, err := replica.ProfileNamed(profile)
 	must(t, err)
 	s.model = p.Model
 	s.fleet, err = emulator.NewFleet(emulator.FleetOptions{

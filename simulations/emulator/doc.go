@@ -1,6 +1,6 @@
 // Package emulator stands in for vLLM where there is no GPU: it serves the
 // OpenAI-compatible API and vLLM's own metric page, with the timing of a
-// continuous-batching engine (pkg/replay) run against the real clock.
+// continuous-batching engine (pkg/replica) run against the real clock.
 //
 // A PodServer is one replica. A Fleet gives every emulated Pod of a cluster its
 // PodServer, on the Pod's own IP, in one process: it plays kubelet and container
@@ -20,7 +20,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 // Request headers that spare a load test megabytes of prompt.
@@ -54,7 +54,7 @@ const (
 type Options struct {
 	// Profile is the speed and configuration of the replica. A zero
 	// StreamInterval becomes 8 tokens.
-	Profile replay.Profile
+	Profile replica.Profile
 	// ModelName is the served model; empty means Profile.Model.
 	ModelName string
 	// Version is the vLLM version to claim; empty means 0.26.0.

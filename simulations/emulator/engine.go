@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 // errRestarted ends the streams of an engine that was restarted or closed.
@@ -19,7 +19,7 @@ type engine struct {
 	wake    chan struct{} // capacity 1: there is something new to look at
 
 	mu      sync.Mutex
-	replica *replay.Replica
+	replica *replica.Replica
 	created time.Time // of the replica: the start of its counters
 	streams map[uint64]*stream
 	lastID  uint64
@@ -29,7 +29,7 @@ type engine struct {
 // totals are the counters that the replica does not know.
 type totals struct {
 	stopped, length, aborted uint64
-	maxTokens, parallel      replay.Histogram // params_max_tokens, params_n
+	maxTokens, parallel      replica.Histogram // params_max_tokens, params_n
 }
 
 func newEngine(o Options) (*engine, error) {
@@ -39,7 +39,7 @@ func newEngine(o Options) (*engine, error) {
 
 // restart replaces the replica by a fresh one; streams under way fail.
 func (e *engine) restart() error {
-	fresh, err := replay.NewReplica(e.options.Profile)
+	fresh, err := replica.New(e.options.Profile)
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (e *engine) restart() error {
 	}
 	e.replica, e.created = fresh, time.Now()
 	e.totals = totals{
-		maxTokens: replay.NewHistogram(replay.TokenBounds(e.options.Profile.MaxModelLen)),
-		parallel:  replay.NewHistogram(replay.TokenBounds(20)),
+		maxTokens: replica.NewHistogram(replica.TokenBounds(e.options.Profile.MaxModelLen)),
+		parallel:  replica.NewHistogram(replica.TokenBounds(20)),
 	}
 	e.nudge()
 	return nil
@@ -91,7 +91,7 @@ func (e *engine) advance(now time.Time) {
 		if !ok {
 			continue
 		}
-		done := event.Kind == replay.Finished
+		done := event.Kind == replica.Finished
 		if done {
 			delete(e.streams, event.ID)
 			e.finished(s)
@@ -118,7 +118,7 @@ func (e *engine) nudge() {
 }
 
 // submit starts a request; the stream receives its tokens.
-func (e *engine) submit(req replay.Request, s *stream) error {
+func (e *engine) submit(req replica.Request, s *stream) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lastID++
@@ -147,7 +147,7 @@ func (e *engine) cancel(s *stream) {
 
 // snapshot is everything the metric page needs, at one instant.
 type snapshot struct {
-	stats   replay.Stats
+	stats   replica.Stats
 	totals  totals
 	created time.Time
 }

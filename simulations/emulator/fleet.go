@@ -27,7 +27,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/retry"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 // FleetOptions configure a Fleet.
@@ -205,7 +205,7 @@ func (f *Fleet) start(ctx context.Context, pod *corev1.Pod) {
 func (f *Fleet) plan(pod *corev1.Pod) (Options, time.Duration, error) {
 	engine := f.options.Engine
 	if name := pod.Annotations[ProfileAnnotation]; name != "" {
-		profile, err := replay.ProfileNamed(name)
+		profile, err := replica.ProfileNamed(name)
 		if err != nil {
 			return engine, 0, err
 		}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 const (
@@ -24,7 +24,7 @@ type completion struct {
 	chat   bool
 	stream bool
 	usage  bool // a usage chunk at the end of the stream
-	req    replay.Request
+	req    replica.Request
 	max    int    // max_tokens
 	reason string // how it will finish
 }
@@ -127,7 +127,7 @@ func (p *PodServer) complete(w http.ResponseWriter, r *http.Request, chat bool) 
 	}
 	s := newStream(c.max, c.reason)
 	if err := p.engine.submit(c.req, s); err != nil {
-		if errors.Is(err, replay.ErrTooLong) || errors.Is(err, replay.ErrBadRequest) {
+		if errors.Is(err, replica.ErrTooLong) || errors.Is(err, replica.ErrBadRequest) {
 			err = badRequest("%v", err)
 		}
 		writeError(w, err)

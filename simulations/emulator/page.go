@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 // sample is one line of a family: its labels without braces, and its value.
@@ -70,14 +70,14 @@ func (p *page) createdOf(name, help string, labels ...string) {
 	}
 }
 
-func (p *page) histogram(name, help string, h replay.Histogram) {
+func (p *page) histogram(name, help string, h replica.Histogram) {
 	p.family(name, "histogram", help)
 	p.buckets(name, p.before+",", ","+p.after, h)
 	p.createdOf(name, help, p.before+","+p.after)
 }
 
 // buckets writes a histogram whose other labels sort around le.
-func (p *page) buckets(name, before, after string, h replay.Histogram) {
+func (p *page) buckets(name, before, after string, h replica.Histogram) {
 	var below uint64
 	for i, n := range h.Counts {
 		below += n
@@ -239,7 +239,7 @@ func (p *page) latencies(snap snapshot) {
 	p.histogram("vllm:request_prefill_kv_computed_tokens", "Prompt tokens computed and not found in a cache, per request.", s.ComputedSize)
 }
 
-func (p *page) cacheConfig(profile replay.Profile) {
+func (p *page) cacheConfig(profile replica.Profile) {
 	blocks := profile.KVTokens / profile.BlockSize
 	tokens := blocks * profile.BlockSize
 	labels := fmt.Sprintf(`block_size="%d",cache_dtype="auto",enable_prefix_caching="True",engine="0",gpu_memory_utilization="0.9",`+

@@ -18,14 +18,14 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 const testModel = "test/model"
 
 // swift is a profile for tests: a token every 2 ms.
-func swift() replay.Profile {
-	return replay.Profile{
+func swift() replica.Profile {
+	return replica.Profile{
 		Name: "swift", Model: testModel, GPUs: 1,
 		StepBase: 2, PrefillPerToken: 0.001, APIOverhead: 1,
 		KVTokens: 16000, BlockSize: 16, MaxNumSeqs: 8, MaxNumBatchedTokens: 2048, MaxModelLen: 8192, StreamInterval: 4,
@@ -33,7 +33,7 @@ func swift() replay.Profile {
 }
 
 // startPod serves a replica on loopback until the test ends.
-func startPod(t *testing.T, profile replay.Profile) (*PodServer, string) {
+func startPod(t *testing.T, profile replica.Profile) (*PodServer, string) {
 	t.Helper()
 	pod, err := New(Options{Profile: profile})
 	if err != nil {
@@ -56,7 +56,7 @@ func startPod(t *testing.T, profile replay.Profile) (*PodServer, string) {
 	return pod, "http://" + listener.Addr().String()
 }
 
-func loadedPod(t *testing.T, profile replay.Profile) (*PodServer, string) {
+func loadedPod(t *testing.T, profile replica.Profile) (*PodServer, string) {
 	t.Helper()
 	pod, url := startPod(t, profile)
 	pod.MarkLoaded()

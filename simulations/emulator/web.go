@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 )
 
 // webStats are the counters of the HTTP layer. /metrics, /health and /version
@@ -18,7 +18,7 @@ type webStats struct {
 	mu       sync.Mutex
 	requests map[webKey]uint64
 	paths    map[string]*pathStats
-	latency  replay.Histogram // of all paths
+	latency  replica.Histogram // of all paths
 }
 
 // webKey is one series of http_requests_total.
@@ -27,7 +27,7 @@ type webKey struct{ handler, method, status string }
 type pathStats struct {
 	method                      string
 	requestBytes, responseBytes float64
-	latency                     replay.Histogram
+	latency                     replica.Histogram
 }
 
 var (
@@ -44,7 +44,7 @@ func newWebStats() *webStats {
 func (s *webStats) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests, s.paths, s.latency = map[webKey]uint64{}, map[string]*pathStats{}, replay.NewHistogram(webBounds)
+	s.requests, s.paths, s.latency = map[webKey]uint64{}, map[string]*pathStats{}, replica.NewHistogram(webBounds)
 }
 
 // measured counts the requests of one path.
@@ -63,7 +63,7 @@ func (s *webStats) observe(path string, r *http.Request, w *countingWriter, took
 	s.requests[webKey{path, r.Method, fmt.Sprintf("%dxx", w.status/100)}]++
 	stats, ok := s.paths[path]
 	if !ok {
-		stats = &pathStats{method: r.Method, latency: replay.NewHistogram(pathBounds)}
+		stats = &pathStats{method: r.Method, latency: replica.NewHistogram(pathBounds)}
 		s.paths[path] = stats
 	}
 	stats.requestBytes += float64(max(0, r.ContentLength))

@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 	"github.com/preheat-autoscaler/preheat/simulations/emulator"
 )
@@ -26,7 +26,7 @@ import (
 // startReplica serves an emulated engine, loaded, on loopback.
 func startReplica(t *testing.T) (*emulator.PodServer, string) {
 	t.Helper()
-	pod, err := emulator.New(emulator.Options{Profile: replay.Profile{
+	pod, err := emulator.New(emulator.Options{Profile: replica.Profile{
 		Name: "swift", Model: "test/model", GPUs: 1,
 		StepBase: 2, PrefillPerToken: 0.01, APIOverhead: 1,
 		KVTokens: 160000, BlockSize: 16, MaxNumSeqs: 64, MaxNumBatchedTokens: 4096, MaxModelLen: 8192,

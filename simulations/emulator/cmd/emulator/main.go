@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/simulations/emulator"
 )
 
@@ -38,7 +38,7 @@ type flags struct {
 
 func parse() flags {
 	var f flags
-	flag.StringVar(&f.profile, "profile", "llama-3.1-8b-h100", "serving profile: "+strings.Join(replay.ProfileNames(), ", "))
+	flag.StringVar(&f.profile, "profile", "llama-3.1-8b-h100", "serving profile: "+strings.Join(replica.ProfileNames(), ", "))
 	flag.StringVar(&f.model, "model", "", "served model name (default: the profile's)")
 	flag.IntVar(&f.streamInterval, "stream-interval", emulator.DefaultStreamInterval, "tokens per streamed chunk")
 	flag.IntVar(&f.maxSeqs, "max-num-seqs", 0, "sequences in the batch (default: the profile's)")
@@ -66,7 +66,7 @@ func main() {
 }
 
 func run(ctx context.Context, f flags, log *slog.Logger) error {
-	profile, err := replay.ProfileNamed(f.profile)
+	profile, err := replica.ProfileNamed(f.profile)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package replay
+package replica
 
 // begin puts together the next step and starts it.
 func (r *Replica) begin() {

@@ -1,4 +1,4 @@
-package replay
+package replica
 
 // Stats is what a replica reports about itself at one instant: gauges, and
 // counters and histograms since it was made.

@@ -1,4 +1,4 @@
-package replay
+package replica
 
 import (
 	"errors"
@@ -117,8 +117,8 @@ type chunk struct {
 	tokens int
 }
 
-// NewReplica makes an idle replica.
-func NewReplica(p Profile) (*Replica, error) {
+// New makes an idle replica.
+func New(p Profile) (*Replica, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("profile %q: %w", p.Name, err)
 	}

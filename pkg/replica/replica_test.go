@@ -1,4 +1,4 @@
-package replay
+package replica
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func plain() Profile {
 
 func newReplica(t *testing.T, p Profile) *Replica {
 	t.Helper()
-	r, err := NewReplica(p)
+	r, err := New(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,7 +425,7 @@ func BenchmarkReplica(b *testing.B) {
 			p.StreamInterval = interval
 			for b.Loop() {
 				rng := rand.New(rand.NewSource(1))
-				r, err := NewReplica(p)
+				r, err := New(p)
 				if err != nil {
 					b.Fatal(err)
 				}
