@@ -14,4 +14,18 @@ type Request struct {
 	At time.Duration
 	// PromptTokens and OutputTokens are at least one.
 	PromptTokens, OutputTokens int
+	// Blocks are the hashes of the prompt's leading blocks of BlockTokens tokens
+	// each, in order; requests that begin alike have the same ones. Nil where the
+	// trace does not tell.
+	Blocks []uint64
+}
+
+// BlockTokens is the number of tokens in one of a Request's Blocks, as in the
+// Mooncake traces.
+const BlockTokens = 512
+
+// Stream yields requests in order of time, the first at or after zero. Next returns io.EOF after the last one and keeps
+// returning it. A Stream is used by one goroutine.
+type Stream interface {
+	Next() (Request, error)
 }

@@ -24,28 +24,28 @@ func TestReadFormats(t *testing.T) {
 	}{
 		"Azure with a fraction and no zone": {
 			"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n",
-			[]Request{{0, 374, 44}, {4314579 * time.Microsecond, 396, 109}},
+			[]Request{{0, 374, 44, nil}, {4314579 * time.Microsecond, 396, 109, nil}},
 		},
 		"Azure with a zone, a fraction missing, out of order": {
 			"TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-12 00:00:01+00:00,7,8\n2024-05-12 00:00:00.500000+00:00,5,6\n",
-			[]Request{{0, 5, 6}, {500 * time.Millisecond, 7, 8}},
+			[]Request{{0, 5, 6, nil}, {500 * time.Millisecond, 7, 8, nil}},
 		},
 		"Mooncake, where zero output counts as one token": {
 			`{"timestamp": 3000, "input_length": 10, "output_length": 0, "hash_ids": [0, 1]}` + "\n\n" +
 				`{"timestamp": 6000, "input_length": 20, "output_length": 3, "hash_ids": [0]}`,
-			[]Request{{0, 10, 1}, {3 * s, 20, 3}},
+			[]Request{{0, 10, 1, nil}, {3 * s, 20, 3, nil}},
 		},
 		"Vidur": {
 			"arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,374,44\n4.25,396,109\n",
-			[]Request{{0, 374, 44}, {4250 * time.Millisecond, 396, 109}},
+			[]Request{{0, 374, 44, nil}, {4250 * time.Millisecond, 396, 109, nil}},
 		},
 		"BurstGPT of six columns, failures left out": {
 			"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,52,3,55,Conversation log\n6,GPT-4,5,0,5,API log\n7,GPT-4,56,30,86,API log\n",
-			[]Request{{0, 52, 3}, {2 * s, 56, 30}},
+			[]Request{{0, 52, 3, nil}, {2 * s, 56, 30, nil}},
 		},
 		"BurstGPT of eight columns": {
 			"Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,a,1.5,ChatGPT,52,3,55,Conversation log\n",
-			[]Request{{0, 52, 3}},
+			[]Request{{0, 52, 3, nil}},
 		},
 	}
 	for name, tc := range tests {

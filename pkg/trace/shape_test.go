@@ -11,15 +11,15 @@ import (
 )
 
 func TestApplyWindowAndCompression(t *testing.T) {
-	in := []Request{{0, 1, 1}, {10 * s, 2, 2}, {20 * s, 3, 3}, {30 * s, 4, 4}}
+	in := []Request{{0, 1, 1, nil}, {10 * s, 2, 2, nil}, {20 * s, 3, 3, nil}, {30 * s, 4, 4, nil}}
 	tests := map[string]struct {
 		options Options
 		want    []Request
 	}{
 		"nothing changes by default":         {Options{}, in},
-		"a window starts at zero":            {Options{From: 10 * s, For: 20 * s}, []Request{{0, 2, 2}, {10 * s, 3, 3}}},
-		"compression divides times":          {Options{Compress: 10}, []Request{{0, 1, 1}, {s, 2, 2}, {2 * s, 3, 3}, {3 * s, 4, 4}}},
-		"the window is in the trace's times": {Options{From: 30 * s, Compress: 5}, []Request{{0, 4, 4}}},
+		"a window starts at zero":            {Options{From: 10 * s, For: 20 * s}, []Request{{0, 2, 2, nil}, {10 * s, 3, 3, nil}}},
+		"compression divides times":          {Options{Compress: 10}, []Request{{0, 1, 1, nil}, {s, 2, 2, nil}, {2 * s, 3, 3, nil}, {3 * s, 4, 4, nil}}},
+		"the window is in the trace's times": {Options{From: 30 * s, Compress: 5}, []Request{{0, 4, 4, nil}}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
