@@ -47,6 +47,16 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
+func TestTheStartsOfAWrongClockTeachNothing(t *testing.T) {
+	s := learned(30 * time.Second)
+	for _, x := range []Start{{Loading: -time.Second}, {Startup: -time.Second}, {Loading: 61 * time.Minute}, {Startup: 24 * time.Hour}} {
+		s.Learn(x)
+	}
+	if diff := cmp.Diff(learned(30*time.Second), s); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTimeWithoutAGPUIsLeftOut(t *testing.T) {
 	var s State
 	for range 5 {

@@ -16,6 +16,9 @@ const (
 	// priorWeight is how many observed starts the prior is worth. Half a start lets the first observation dominate
 	// (30 s seen against a prior of 300 s gives 65 s, three of them 42 s) without believing it blindly.
 	priorWeight = 0.5
+	// longestStart is more than any real start takes: 13 to 26 minutes were reported for the worst chains of new node,
+	// image and weights. Beyond it the node's clock is wrong.
+	longestStart = time.Hour
 )
 
 // Start is one observed start, from creation to first readiness.
@@ -32,9 +35,10 @@ type State struct {
 	Starts []Start
 }
 
-// Learn takes one observed start; one with a negative startup or loading time (clock skew) is passed over.
+// Learn takes one observed start; one with a negative or impossibly long startup or loading time (a node's clock is
+// wrong) is passed over.
 func (s *State) Learn(x Start) {
-	if x.Startup < 0 || x.Loading < 0 {
+	if x.Startup < 0 || x.Loading < 0 || x.Startup > longestStart || x.Loading > longestStart {
 		return
 	}
 	if len(s.Starts) >= maxSamples {
