@@ -1,0 +1,84 @@
+// Package score says what a replayed run was worth: what it cost, which share of its requests met the objectives, how
+// steady it was; it sets runs beside each other and beside the oracle, and writes the files that a replay leaves.
+//
+// It must not simulate, decide or read a clock, and it keeps nothing that grows with the number of requests. What is
+// unknown is absent from every output: a figure never reads 0 for want of data, and no NaN is written.
+//
+// # Conventions
+//
+// A replica holds its GPUs from its creation until it is removed, starting and draining included; one that is
+// unschedulable holds none. GPU-seconds are the integral of (starting+ready+draining)·GPUs per replica over the run,
+// which ends when the last request or the trace has ended, whichever is later. They are exactly what the rows of
+// timeline.csv add up to. They are split into running (ready with a request inside), idle (ready without), loading
+// (starting), draining and warm; warm is zero as long as there are no warm pools.
+//
+// A request meets its objectives when it completed, its first token came within the TTFT objective and its mean time
+// per token after the first is within the TPOT objective. Attainment is the share of these among all that arrived:
+// timed-out, rejected and lost requests are misses. Goodput counts those that met both, and their output tokens, per
+// second of the run.
+//
+// Quantiles are by nearest rank, from buckets that are at most 0.4 % off; TTFT over requests that had a first token,
+// TPOT over completed ones of at least two tokens, E2E over completed ones.
+//
+// Flapping is the total variation of the replicas desired less the net change: zero where they only ever rose or only
+// ever fell, 2 for one replica added and taken away again.
+//
+// # timeline.csv
+//
+// One row for each change of a target's replicas, which holds until the policy's next row; the last one bears the time
+// of the end.
+//
+//	policy         name of the policy
+//	t_s            seconds since the start of the trace, exact to the nanosecond
+//	desired        replicas asked for
+//	starting       replicas with GPUs that are not ready yet
+//	ready          replicas that serve
+//	draining       replicas that finish what they hold
+//	unschedulable  replicas without GPUs
+//
+// # requests.csv
+//
+// One row for each request, in the order in which they ended. Times are rounded up to the microsecond, so that what is
+// within an objective in the file is so in the score. A field is empty where there is no such thing.
+//
+//	policy         name of the policy
+//	id             number of the request in order of arrival, from 1
+//	arrival_s      seconds since the start of the trace
+//	input_tokens   length of the prompt
+//	output_tokens  tokens asked for
+//	ttft_s         arrival to first token; empty where none came
+//	tpot_s         mean time per token after the first; empty where it did not complete or has one token only
+//	e2e_s          arrival to its end, whatever that was
+//	replica        ordinal of the replica that served it; empty where none did
+//	outcome        completed, timed-out, rejected or lost
+//
+// # decisions.jsonl
+//
+// One JSON object for each decision, keys in this order, absent where unknown:
+//
+//	policy, t_s               name of the policy, seconds since the start of the trace
+//	current, replicas         replicas asked for before and from now on
+//	ready, starting, unschedulable  what the policy saw
+//	reason                    the one word of pkg/scaling's closed set
+//	demand                    offered requests per second
+//	waiting, running          requests in the replicas seen
+//	queued, in_flight         requests held by the gateway and inside replicas, in truth
+//	forecast                  {point, upper, quantile, horizon_s, model, withdrawn}, requests per second
+//	lead_time                 {p50_s, p90_s, source, samples}
+//	capacity                  {requests_per_s, concurrency, source, text}, of one replica
+//	needed                    replicas that demand needs
+//	limited, blind            true, or absent
+//	unseen                    what was sought and not found
+//	steps                     what each stage did, in order, as "stage: text"
+//
+// With several seeds or lead times these three files hold the runs of the first seed and the first lead time;
+// summary.json holds all.
+//
+// # summary.json
+//
+// The fields of Summary, with version 1: version, command, settings, trace, slo, seeds, lead_times_s and policies, an
+// object from a policy's name to its results: one for each lead time, with each figure's mean over the seeds and its
+// 95 % interval (absent with one seed), the same for the ratio to the oracle of the same seed and lead time (absent
+// without an oracle), and each run's Score. Figures has the names. Keys of objects are in alphabetical order where they
+// are names, in the order of the Go structs otherwise. New fields may be added; a change of meaning changes version.
+package score
