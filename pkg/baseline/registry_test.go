@@ -1,0 +1,80 @@
+package baseline
+
+import (
+	"strings"
+	"testing"
+)
+
+// setup is what the tests of every policy start from.
+func setup() Setup {
+	return Setup{Min: 1, Max: 10, Load: Load{PeakReplicas: 6, MeanReplicas: 3}}
+}
+
+func TestEveryPolicyCanBeMadeAndTunedAlike(t *testing.T) {
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			p, err := New(name, setup())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if path := p.Path(); path.Interval <= 0 || path.Scrape <= 0 || path.Lag < 0 {
+				t.Errorf("path %+v: interval and scrape must be positive", path)
+			}
+			combinations := 1
+			for _, k := range Knobs(name) {
+				combinations *= len(k.Grid)
+			}
+			if n := len(Knobs(name)); n < 1 || n > 2 || combinations != Budget {
+				t.Errorf("%d knobs with %d combinations, want one or two with %d", n, combinations, Budget)
+			}
+		})
+	}
+}
+
+func TestEveryKnobIsTakenAndBounded(t *testing.T) {
+	for _, name := range Names() {
+		for _, k := range AllKnobs(name) {
+			values := append([]float64{k.Default, k.Low, k.High}, k.Grid...)
+			for _, x := range values {
+				s := setup()
+				s.Settings = map[string]float64{k.Name: x}
+				if _, err := New(name, s); err != nil {
+					t.Errorf("%s: %s = %v: %v", name, k.Name, x, err)
+				}
+			}
+			s := setup()
+			s.Settings = map[string]float64{k.Name: k.High + 1}
+			if _, err := New(name, s); err == nil || !strings.Contains(err.Error(), k.Name) {
+				t.Errorf("%s: %s = %v: got %v, want an error that names the setting", name, k.Name, k.High+1, err)
+			}
+		}
+	}
+}
+
+func TestMistakesAreNamedWithTheirRemedy(t *testing.T) {
+	tests := map[string]struct {
+		name  string
+		setup Setup
+		want  []string
+	}{
+		"an unknown policy":        {"hpa", Setup{}, []string{`"hpa"`, "hpa-queue"}},
+		"an unknown setting":       {"hpa-queue", Setup{Settings: map[string]float64{"taget": 1}}, []string{`"taget"`, "target, down-window"}},
+		"a minimum above the max":  {"hpa-queue", Setup{Min: 3, Max: 2}, []string{"3 to 2"}},
+		"nothing known of a load":  {"static-peak", Setup{}, []string{"replicas", "peak"}},
+		"an objective below zero":  {"hpa-queue", Setup{SLO: SLO{TTFT: -1}}, []string{"must not be negative"}},
+		"a setting outside limits": {"hpa-queue", Setup{Settings: map[string]float64{"target": 0}}, []string{"target is 0", "0.01"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(tt.name, tt.setup)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%q does not say %q", err, w)
+				}
+			}
+		})
+	}
+}
