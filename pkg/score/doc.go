@@ -80,5 +80,6 @@
 // object from a policy's name to its results: one for each lead time, with each figure's mean over the seeds and its
 // 95 % interval (absent with one seed), the same for the ratio to the oracle of the same seed and lead time (absent
 // without an oracle), and each run's Score. Figures has the names. Keys of objects are in alphabetical order where they
-// are names, in the order of the Go structs otherwise. New fields may be added; a change of meaning changes version.
+// are names, in the order of the Go structs otherwise. A comparison that was ended before its time has incomplete: true
+// and the names of the runs that are missing in unfinished. New fields may be added; a change of meaning changes version.
 package score

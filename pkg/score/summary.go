@@ -27,6 +27,9 @@ type Summary struct {
 	// Frontier and Sweep are absent where nobody asked for them.
 	Frontier []Point    `json:"frontier,omitempty"`
 	Sweep    []SweepRow `json:"lead_time_sweep,omitempty"`
+	// Incomplete is set where the comparison was ended before all its runs were; Unfinished names those.
+	Incomplete bool     `json:"incomplete,omitempty"`
+	Unfinished []string `json:"unfinished,omitempty"`
 }
 
 // Trace is what is known of the load. Means are absent where there are no requests.
