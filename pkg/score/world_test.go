@@ -45,7 +45,7 @@ func tell(seed uint64, requests int, sinks ...replay.Sink) replay.Total {
 	}
 	now += time.Duration(rng.Int64N(int64(time.Minute)))
 	count()
-	total.End = now
+	total.End, total.Idle = now, now/2
 	return total
 }
 
