@@ -11,8 +11,6 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
-func bound(x float64) *float64 { return &x }
-
 func TestMeansAndTheirIntervals(t *testing.T) {
 	for name, c := range map[string]struct {
 		in   []float64
@@ -21,9 +19,9 @@ func TestMeansAndTheirIntervals(t *testing.T) {
 	}{
 		"none have no mean":           {nil, score.Interval{}, false},
 		"one seed has no interval":    {[]float64{4}, score.Interval{Mean: 4, Seeds: 1}, true},
-		"equal seeds have a narrow":   {[]float64{4, 4, 4}, score.Interval{Mean: 4, Low: bound(4), High: bound(4), Seeds: 3}, true},
-		"two seeds: 12.706·s/√2":      {[]float64{1, 3}, score.Interval{Mean: 2, Low: bound(2 - 12.7062), High: bound(2 + 12.7062), Seeds: 2}, true},
-		"five seeds: 2.776·s/√5 wide": {[]float64{1, 2, 3, 4, 5}, score.Interval{Mean: 3, Low: bound(1.03676), High: bound(4.96324), Seeds: 5}, true},
+		"equal seeds have a narrow":   {[]float64{4, 4, 4}, score.Interval{Mean: 4, Low: new(4.0), High: new(4.0), Seeds: 3}, true},
+		"two seeds: 12.706·s/√2":      {[]float64{1, 3}, score.Interval{Mean: 2, Low: new(2 - 12.7062), High: new(2 + 12.7062), Seeds: 2}, true},
+		"five seeds: 2.776·s/√5 wide": {[]float64{1, 2, 3, 4, 5}, score.Interval{Mean: 3, Low: new(1.03676), High: new(4.96324), Seeds: 5}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := score.Mean(c.in)
@@ -153,10 +151,10 @@ func TestASweepSaysWhereAPolicyFallsShort(t *testing.T) {
 	scores = append(scores, leads("recovers", 1, 1, 0.5)...)
 	scores = append(scores, leads("never", 0.5, 0.9, 0.8)...)
 	want := []score.SweepRow{
-		{Policy: "holds", Holds: bound(300)},
-		{Policy: "collapses", Holds: bound(120), Collapses: bound(300)},
-		{Policy: "recovers", Holds: bound(30), Collapses: bound(120)},
-		{Policy: "never", Collapses: bound(30)},
+		{Policy: "holds", Holds: new(300.0)},
+		{Policy: "collapses", Holds: new(120.0), Collapses: new(300.0)},
+		{Policy: "recovers", Holds: new(30.0), Collapses: new(120.0)},
+		{Policy: "never", Collapses: new(30.0)},
 	}
 	got := score.Sweep(score.Compare(scores, "oracle"), 0.99)
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(score.SweepRow{}, "At")); diff != "" {
