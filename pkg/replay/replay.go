@@ -24,7 +24,7 @@ type Target struct {
 	Load trace.Stream
 	// Policy decides on the replicas.
 	Policy baseline.Policy
-	// Initial replicas are ready at the start.
+	// Initial replicas are ready at the start, and have been for an hour.
 	Initial int32
 	// Min and Max bound what any policy may ask for, as the bounds of an HPA or InferenceAutoscaler do; Max zero is no
 	// bound.
@@ -125,7 +125,8 @@ const (
 	TimedOut
 	// Rejected requests found the gateway's queue full, or are longer than the model takes.
 	Rejected
-	// Lost requests were in a replica that crashed or was removed.
+	// Lost requests had begun to answer in a replica that crashed, or were in two that did: what has sent no token is
+	// tried once more.
 	Lost
 )
 
@@ -163,11 +164,17 @@ type Census struct {
 // Total is what a run says of a target at its end, beside what the sink was told.
 type Total struct {
 	Target string
-	// End is the time of the last request's end or of the trace's end, whichever is later.
+	// End is the time of the last request's end or of the last arrival of the whole run, whichever is later; it is the
+	// same for all targets.
 	End time.Duration
-	// Idle is the time that ready replicas held no request, summed over them.
+	// Held is the time that replicas held their GPUs, summed over them: the integral of the census without the
+	// unschedulable ones. Multiplied by the profile's GPUs it is the cost in GPU time.
+	Held time.Duration
+	// Idle is the part of it in which ready replicas held no request.
 	Idle time.Duration
-	// ColdStarts counts replicas that began to load, Crashes those that crashed.
+	// Requests counts those that ended.
+	Requests uint64
+	// ColdStarts counts the times that a replica began to load, after a crash too; Crashes the crashes.
 	ColdStarts, Crashes int
 }
 

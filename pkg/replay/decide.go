@@ -1,0 +1,81 @@
+package replay
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// decide asks the policy, and sends its answer on its way.
+func (s *service) decide() {
+	c := s.cluster
+	c.agenda.add(event{at: c.now + s.path.Interval, kind: decided, service: s})
+	d := s.Policy.Decide(s.observe())
+	s.bound(&d)
+	c.sink.Decided(s.Name, d, s.truth())
+	if d.Replicas == s.asked {
+		return
+	}
+	s.asked = d.Replicas
+	c.agenda.add(event{at: c.now + c.cfg.APILag, kind: ordered, service: s, value: d.Replicas})
+}
+
+// bound keeps a decision within the target's bounds.
+func (s *service) bound(d *scaling.Decision) {
+	allowed, reason := max(d.Replicas, s.Min), scaling.AtMinimum
+	if s.Max > 0 && d.Replicas > s.Max {
+		allowed, reason = s.Max, scaling.AtMaximum
+		d.Limited, d.Needed = true, max(d.Needed, d.Replicas)
+	}
+	if allowed == d.Replicas {
+		return
+	}
+	text := fmt.Sprintf("%d wanted, the target allows %d", d.Replicas, allowed)
+	d.Steps = append(slices.Clip(d.Steps), scaling.Step{Stage: "bounds", Replicas: allowed, Text: text})
+	d.Replicas, d.Reason = allowed, reason
+}
+
+// observe returns what the policy can see now.
+func (s *service) observe() baseline.Observation {
+	s.revealGateway()
+	s.seen = s.seen[:0]
+	for _, u := range s.units {
+		u.reveal()
+		s.seen = append(s.seen, u.look())
+	}
+	return baseline.Observation{
+		Observation: scaling.Observation{Time: s.cluster.at(s.cluster.now), Desired: s.desired, Replicas: s.seen},
+		Gateway:     s.visible,
+	}
+}
+
+// look returns a replica as pkg/kube shows a pod. A pod whose node has yet to come up is unschedulable to the API, as one
+// is for which there will be none; both hold back what goes by the API.
+func (u *unit) look() scaling.Replica {
+	r := scaling.Replica{
+		ID: u.name, Name: u.name, Phase: scaling.Starting,
+		Created: u.date(u.created), Scheduled: u.date(u.scheduled), Started: u.date(u.started), ReadyAt: u.date(u.readied),
+		Reading: u.visible, Problem: u.problem,
+	}
+	switch u.stage {
+	case waiting, node:
+		r.Phase = scaling.Unschedulable
+	case ready:
+		r.Phase = scaling.Ready
+	case draining, gone:
+		r.Phase = scaling.Draining
+	case pulling, loading, warming: // starting
+	}
+	return r
+}
+
+// date is a time as the API shows it: in whole seconds, zero where it has not come.
+func (u *unit) date(at time.Duration) time.Time {
+	if at == unset {
+		return time.Time{}
+	}
+	return u.service.cluster.at(at).Truncate(time.Second)
+}

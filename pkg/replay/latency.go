@@ -1,0 +1,63 @@
+package replay
+
+import (
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+// Bounds of the gateway's latency distributions, in seconds: those of vLLM's own histograms of the same quantities.
+var (
+	ttftBounds = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560}
+	tpotBounds = []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}
+	e2eBounds  = []float64{.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680}
+)
+
+// latencies is a distribution that is cheap to add to.
+type latencies struct {
+	bounds []float64
+	limits []time.Duration // bounds as durations
+	counts []uint64        // one more than bounds, not cumulative
+	sum    time.Duration
+}
+
+func newLatencies(bounds []float64) *latencies {
+	l := &latencies{bounds: bounds, counts: make([]uint64, len(bounds)+1)}
+	for _, b := range bounds {
+		l.limits = append(l.limits, time.Duration(b*float64(time.Second)))
+	}
+	return l
+}
+
+func (l *latencies) observe(d time.Duration) {
+	low, high := 0, len(l.limits)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		if l.limits[middle] < d {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	l.counts[low]++
+	l.sum += d
+}
+
+// snapshot returns the distribution as it is now; nil of nil, which nobody reads.
+func (l *latencies) snapshot() *signals.Histogram {
+	if l == nil {
+		return nil
+	}
+	return &signals.Histogram{Bounds: l.bounds, Counts: cumulative(l.counts), Sum: l.sum.Seconds()}
+}
+
+// cumulative returns the running sums of counts.
+func cumulative(counts []uint64) []float64 {
+	out := make([]float64, len(counts))
+	var below uint64
+	for i, n := range counts {
+		below += n
+		out[i] = float64(below)
+	}
+	return out
+}

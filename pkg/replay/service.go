@@ -1,0 +1,163 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+// service is one target in the run: its load, its gateway, its replicas and its policy.
+type service struct {
+	Target
+	cluster *cluster
+	index   int
+	path    baseline.Path
+
+	// next is the request that arrives next, at forever where there is none.
+	next                 trace.Request
+	lastArrival, lastEnd time.Duration
+
+	gateway
+	router
+
+	// units are the replicas that exist, by ordinal; made is the next ordinal.
+	units   []*unit
+	made    int32
+	desired int32 // asked for, as the API shows it
+	asked   int32 // the newest order, which may still be on its way
+	census  Census
+	changed bool // since the sink was last told
+	total   Total
+
+	losses *rand.Rand // of scrapes; nil where none are lost
+	seen   []scaling.Replica
+}
+
+func newService(c *cluster, index int, t Target) *service {
+	s := &service{
+		Target: t, cluster: c, index: index, path: t.Policy.Path(),
+		desired: t.Initial, asked: t.Initial,
+		census: Census{Target: t.Name, At: -1}, changed: true, total: Total{Target: t.Name},
+	}
+	if c.cfg.LostScrapes > 0 {
+		s.losses = c.dice(lossDraws, t.Name, -1)
+	}
+	if s.path.Scrape > 0 {
+		s.ttft, s.tpot, s.e2e = newLatencies(ttftBounds), newLatencies(tpotBounds), newLatencies(e2eBounds)
+	}
+	return s
+}
+
+// begin makes the initial replicas, and puts the first arrival and the periodic events on the agenda.
+func (s *service) begin() {
+	for range s.Initial {
+		s.found()
+	}
+	sync := s.cluster.dice(syncDraws, s.Name, -1)
+	s.cluster.agenda.add(event{at: within(sync, s.path.Interval), kind: decided, service: s})
+	if s.path.Scrape > 0 {
+		s.cluster.agenda.add(event{at: within(sync, s.path.Scrape), kind: gatewayScraped, service: s})
+	}
+	s.pull()
+}
+
+// pull takes the next request off the load.
+func (s *service) pull() {
+	last := s.next.At
+	next, err := s.Load.Next()
+	switch {
+	case errors.Is(err, io.EOF):
+		s.next = trace.Request{At: forever}
+		s.cluster.agenda.add(event{at: last + patience, kind: abandoned, service: s})
+		return
+	case err != nil:
+		s.cluster.fail(fmt.Errorf("target %q: read load after %d requests: %w", s.Name, s.arrived, err))
+		return
+	case next.At < last:
+		s.cluster.fail(fmt.Errorf("target %q: request %d at %v comes before %v: a load must be in order of time", s.Name, s.arrived+1, next.At, last))
+		return
+	case next.PromptTokens < 1 || next.OutputTokens < 1:
+		s.cluster.fail(fmt.Errorf("target %q: request %d has %d prompt and %d output tokens: each must be at least 1",
+			s.Name, s.arrived+1, next.PromptTokens, next.OutputTokens))
+		return
+	}
+	s.next = next
+}
+
+// fail stops the run; the first error counts.
+func (c *cluster) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// arrive lets in the requests that come now.
+func (s *service) arrive() {
+	for s.next.At <= s.cluster.now && s.cluster.err == nil {
+		s.lastArrival = s.next.At
+		s.admit(&s.next)
+		s.pull()
+	}
+}
+
+// took takes in what a replica did for a request.
+func (s *service) took(u *unit, e *replica.Event) {
+	at := e.Time.Sub(s.cluster.cfg.Start)
+	slot := uint32(e.ID)
+	switch e.Kind {
+	case replica.FirstToken:
+		s.answered(slot, at)
+	case replica.Finished:
+		s.leave(u, at)
+		s.close(slot, at, Completed)
+	case replica.Progress: // told where the profile asks for it; nobody here does
+	}
+}
+
+// leave takes a request off a replica.
+func (s *service) leave(u *unit, at time.Duration) {
+	u.inflight--
+	s.inflight--
+	if u.stage == ready {
+		s.lighten(u)
+		if u.inflight == 0 {
+			u.idleSince = at
+		}
+		return
+	}
+	if u.inflight == 0 && u.stage == draining {
+		s.cluster.exact--
+		s.cluster.drained = append(s.cluster.drained, u)
+	}
+}
+
+// count tells the sink of the replicas as they are.
+func (s *service) count() {
+	now := Census{Target: s.Name, At: s.cluster.now, Desired: s.desired}
+	for _, u := range s.units {
+		switch {
+		case u.stage == waiting:
+			now.Unschedulable++
+		case u.stage == ready:
+			now.Ready++
+		case u.stage == draining:
+			now.Draining++
+		default:
+			now.Starting++
+		}
+	}
+	same := now
+	same.At = s.census.At
+	if same == s.census {
+		return
+	}
+	s.census = now
+	s.cluster.sink.Counted(now)
+}
