@@ -1,55 +1,83 @@
 package replica
 
-import (
-	"container/heap"
-	"slices"
-)
+// due is the next event of a decoding sequence: at the end of that step.
+type due struct {
+	step int64
+	id   uint64
+	seq  *sequence
+}
 
-// dueQueue orders decoding sequences by the step of their next event, and
-// within a step by request ID, so that results do not depend on heap history.
-type dueQueue []*sequence
+// before orders events by step, and within a step by request ID, so that
+// results do not depend on the heap's history.
+func (d due) before(e due) bool {
+	return d.step < e.step || (d.step == e.step && d.id < e.id)
+}
 
-func (d *dueQueue) add(seq *sequence)  { heap.Push(d, seq) }
-func (d *dueQueue) drop(seq *sequence) { heap.Remove(d, seq.index) }
-func (d *dueQueue) fix(seq *sequence)  { heap.Fix(d, seq.index) }
+// dueQueue is a binary heap of the decoding sequences, the next event on top.
+type dueQueue []due
 
-// Len, Less, Swap, Push and Pop are heap.Interface.
-func (d dueQueue) Len() int { return len(d) }
+func (q *dueQueue) push(d due) {
+	*q = append(*q, d)
+	q.up(len(*q)-1, d)
+}
 
-func (d dueQueue) Less(i, j int) bool {
-	if d[i].due != d[j].due {
-		return d[i].due < d[j].due
+// pop takes the top off.
+func (q *dueQueue) pop() {
+	last := len(*q) - 1
+	d := (*q)[last]
+	(*q)[last] = due{}
+	*q = (*q)[:last]
+	if last > 0 {
+		q.down(0, d)
 	}
-	return d[i].ID < d[j].ID
 }
 
-func (d dueQueue) Swap(i, j int) {
-	d[i], d[j] = d[j], d[i]
-	d[i].index, d[j].index = i, j
-}
+// replace puts d in the place of the top.
+func (q *dueQueue) replace(d due) { q.down(0, d) }
 
-// Push appends x; heap.Push calls it.
-func (d *dueQueue) Push(x any) {
-	seq := x.(*sequence)
-	seq.index = len(*d)
-	*d = append(*d, seq)
-}
-
-// Pop removes the last element; heap.Pop calls it.
-func (d *dueQueue) Pop() any {
-	last := len(*d) - 1
-	seq := (*d)[last]
-	seq.index = -1
-	*d = (*d)[:last]
-	return seq
-}
-
-// remove takes seq out of list, keeping order, and says whether it was there.
-func remove(list *[]*sequence, seq *sequence) bool {
-	i := slices.Index(*list, seq)
-	if i < 0 {
-		return false
+// drop removes seq wherever it is; that is rare, so it is searched.
+func (q *dueQueue) drop(seq *sequence) {
+	i := 0
+	for (*q)[i].seq != seq {
+		i++
 	}
-	*list = slices.Delete(*list, i, i+1)
-	return true
+	last := len(*q) - 1
+	d := (*q)[last]
+	(*q)[last] = due{}
+	*q = (*q)[:last]
+	if i == last {
+		return
+	}
+	q.down(i, d)
+	q.up(i, (*q)[i])
+}
+
+// up moves d from place i towards the top.
+func (q *dueQueue) up(i int, d due) {
+	heap := *q
+	for i > 0 && d.before(heap[(i-1)/2]) {
+		heap[i] = heap[(i-1)/2]
+		i = (i - 1) / 2
+	}
+	heap[i] = d
+}
+
+// down moves d from place i away from the top.
+func (q *dueQueue) down(i int, d due) {
+	heap := *q
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			break
+		}
+		if child+1 < len(heap) && heap[child+1].before(heap[child]) {
+			child++
+		}
+		if !heap[child].before(d) {
+			break
+		}
+		heap[i] = heap[child]
+		i = child
+	}
+	heap[i] = d
 }

@@ -3,7 +3,6 @@ package replica
 import (
 	"slices"
 	"sort"
-	"time"
 )
 
 // Histogram counts observations in buckets, as a Prometheus classic histogram
@@ -45,8 +44,6 @@ func (h Histogram) Clone() Histogram {
 }
 
 func (h *Histogram) bucket(v float64) int { return sort.SearchFloat64s(h.Bounds, v) }
-
-func (h *Histogram) observeDuration(d time.Duration) { h.Observe(d.Seconds(), 1) }
 
 // Bucket bounds of vLLM's own histograms (V1 engine): seconds, or tokens.
 var (

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"time"
 )
 
 // Profile says how fast one replica of a model is on given GPUs, and how its
@@ -18,8 +17,9 @@ import (
 //
 //	StepBase + StepPerSequence·B + StepPerContextToken·C
 //	  + PrefillPerToken·Σn + PrefillPerTokenPair·Σ n·(ctx + n/2)
+//	  + ExpertStep·(1 - (1-ExpertShare)^(B+Σn))
 //
-// milliseconds. Worked example (llama-3.1-70b-h100x4): 28 sequences of 671
+// milliseconds, the last line for mixtures of experts only. Worked example (llama-3.1-70b-h100x4): 28 sequences of 671
 // tokens decode in 17.04 + 28·0.0044 + 18788·0.0000476 = 18.1 ms.
 type Profile struct {
 	// Name is the key of the profile, for example "llama-3.1-8b-h100".
@@ -44,6 +44,11 @@ type Profile struct {
 	// PrefillPerTokenPair is the attention cost of one (token, earlier token)
 	// pair of a prompt, in milliseconds.
 	PrefillPerTokenPair float64
+	// ExpertStep is the cost of reading every expert of a mixture of experts in
+	// one step, in milliseconds, zero for a dense model; ExpertShare is the
+	// share of a layer's experts that one token is routed to, so that n tokens
+	// touch 1 - (1-ExpertShare)^n of them.
+	ExpertStep, ExpertShare float64
 	// APIOverhead is the time in milliseconds between a request's arrival at
 	// the server and its arrival in the engine's queue (HTTP, tokenisation),
 	// and back. It is part of TTFT and E2E but not of the queue time.
@@ -82,6 +87,8 @@ func (p Profile) Validate() error {
 	notNegative("StepPerContextToken", p.StepPerContextToken)
 	notNegative("PrefillPerToken", p.PrefillPerToken)
 	notNegative("PrefillPerTokenPair", p.PrefillPerTokenPair)
+	notNegative("ExpertStep", p.ExpertStep)
+	notNegative("ExpertShare", p.ExpertShare)
 	notNegative("APIOverhead", p.APIOverhead)
 	positive("GPUs", float64(p.GPUs))
 	positive("BlockSize", float64(p.BlockSize))
@@ -205,55 +212,4 @@ func ProfileNamed(name string) (Profile, error) {
 		return Profile{}, fmt.Errorf("no serving profile %q; known are %v", name, ProfileNames())
 	}
 	return p, nil
-}
-
-// picoseconds is a duration fine enough to add up the cost of single KV tokens
-// (tens of picoseconds to hundreds of nanoseconds) without rounding drift, so
-// that skipping over n steps gives exactly what n single steps give.
-type picoseconds int64
-
-const perNanosecond picoseconds = 1000
-
-func fromMillis(ms float64) picoseconds { return picoseconds(math.Round(ms * 1e9)) }
-
-// cost is Profile's step-time formula in integers.
-type cost struct {
-	base, perSequence, perContext, perPrefill, perPair picoseconds
-}
-
-func newCost(p Profile) cost {
-	return cost{
-		base:        fromMillis(p.StepBase),
-		perSequence: fromMillis(p.StepPerSequence),
-		perContext:  fromMillis(p.StepPerContextToken),
-		perPrefill:  fromMillis(p.PrefillPerToken),
-		perPair:     fromMillis(p.PrefillPerTokenPair),
-	}
-}
-
-// decode is the time of a step with the given decoding sequences and context.
-func (c cost) decode(sequences int, context int64) picoseconds {
-	return c.base + c.perSequence*picoseconds(sequences) + c.perContext*picoseconds(context)
-}
-
-// prefill is what a chunk of n tokens after ctx computed ones adds to a step.
-func (c cost) prefill(n, ctx int) picoseconds {
-	pairs := picoseconds(n) * picoseconds(2*ctx+n) / 2
-	return c.perPrefill*picoseconds(n) + c.perPair*pairs
-}
-
-// instant is a point in time with picosecond resolution.
-type instant struct {
-	at   time.Time
-	rest picoseconds // below one nanosecond
-}
-
-func (t instant) add(d picoseconds) instant {
-	d += t.rest
-	return instant{at: t.at.Add(time.Duration(d / perNanosecond)), rest: d % perNanosecond}
-}
-
-// after says whether t is later than the whole-nanosecond time u.
-func (t instant) after(u time.Time) bool {
-	return t.at.After(u) || (t.at.Equal(u) && t.rest > 0)
 }

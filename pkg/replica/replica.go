@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -23,8 +24,15 @@ type Request struct {
 	PromptTokens, OutputTokens int
 	// CachedTokens of the prompt are found in the prefix cache and need no
 	// prefill; they occupy KV blocks all the same. At least one prompt token is
-	// always computed.
+	// always computed. It is for callers who know the hit but not the prompt,
+	// and ignored where Blocks are given.
 	CachedTokens int
+	// Blocks are the hashes of the prompt's leading blocks of PrefixBlock
+	// tokens, in order: what two requests have in common, the second finds in
+	// the prefix cache if it is still there. A last block that the prompt does
+	// not fill does not count. The slice is kept until the request has ended
+	// and must not be changed.
+	Blocks []uint64
 }
 
 // EventKind says what an Event reports.
@@ -57,78 +65,104 @@ type Event struct {
 //
 // Decoding sequences all gain one token a step, so nothing is kept per token:
 // a step costs the same for 2 sequences as for 200, and a run of steps in which
-// nothing can be seen from outside is skipped in one go, exactly.
+// nothing can be seen from outside is passed in one stride, exactly.
 //
 // A Replica is not safe for concurrent use. Time never runs backwards: a call
 // with an earlier time than the latest one is taken at the latest one.
 type Replica struct {
-	profile Profile
-	cost    cost
+	profile  Profile
+	cost     cost
+	overhead time.Duration // APIOverhead
+	stride   int64         // steps passed at once at most
+	capacity int           // of the KV cache, in blocks
 
-	clock time.Time // latest time told by a caller
-	now   instant   // step boundary reached
-	step  int64     // steps begun
-	open  bool      // the step numbered step is in flight
-	took  picoseconds
-	end   instant // of the step in flight
+	origin  time.Time // time of the first call, from which durations count
+	started bool
+	clock   time.Duration // latest time told by a caller
+	now     instant       // step boundary reached; while idle or in a stride it lags behind clock
+	step    int64         // steps begun
+	open    bool          // the step numbered step is in flight
+	took    picoseconds
+	end     instant       // of the step in flight
+	soonest time.Duration // nothing can be seen before
 
-	known    map[uint64]*sequence
-	arriving []*sequence // on their way to the queue, in order of arrival
-	waiting  []*sequence // queue, head first
-	running  []*sequence // batch, in order of admission
-	chunks   []chunk     // prompt parts in flight
+	known    index
+	free     *sequence // ended ones, to be used again
+	arriving list      // on their way to the queue, in order of arrival
+	waiting  list      // queue, head first
+	running  list      // batch, in order of admission
+	partial  *sequence // the only one, and the newest, whose prompt is computed in part
+	chunks   []chunk   // prompt parts in flight
 
-	decoding int      // sequences of running that produce a token each step
-	context  int64    // KV tokens of the decoding sequences, with the step in flight
-	due      dueQueue // decoding sequences by the step of their next event
-	crossing []int    // decoding sequences by (step mod block size) in which they take a new block
-	blocks   int      // KV blocks in use
+	decoding int   // sequences of running that produce a token each step
+	context  int64 // KV tokens of the decoding sequences, with the step in flight
+	due      dueQueue
+	kv       ledger
+	cache    prefixCache
 
-	stats  Stats
+	stats  meters
 	events []Event
 }
+
+// phase is where a sequence is.
+type phase uint8
+
+const (
+	onItsWay phase = iota
+	queued
+	prefilling
+	decoding
+)
 
 // sequence is one request inside the replica.
 type sequence struct {
 	Request
-	arrived   time.Time
-	queued    time.Time
-	scheduled time.Time // first time in the batch
-	firstTok  bool
-	firstToken,
-	lastToken time.Time // lastToken is set on eviction only
-	gone bool
+	next, prev *sequence // in the list of its phase
+	phase      phase
+	scheduled  bool // has been in the batch
+	begun      bool // has its first token
 
-	// While prefilling: target tokens need KV before the next token comes out,
-	// computed of them have it, in held blocks.
+	arrived, queuedAt, scheduledAt, firstToken time.Duration
+	lastToken                                  time.Duration // set on eviction only
+
+	// target tokens need KV before the next token comes out; while prefilling,
+	// computed of them have it, in held blocks that are its own.
 	target, computed, held int
+	shared                 int // leading Blocks that it refers to in the prefix cache
 
-	decoding bool
 	joined   int64 // step whose end made it a decoding sequence
 	before   int   // tokens produced up to and with that step
 	reported int   // tokens told by events
-	due      int64
-	index    int // in dueQueue
+	offset   int   // see ledger
 }
 
-// chunk is a part of a prompt computed in the step in flight.
+// chunk is a part of a prompt computed in the step in flight; seq is nil if it
+// was cancelled meanwhile.
 type chunk struct {
 	seq    *sequence
 	tokens int
 }
+
+const never = time.Duration(math.MaxInt64)
 
 // New makes an idle replica.
 func New(p Profile) (*Replica, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("profile %q: %w", p.Name, err)
 	}
-	return &Replica{
+	r := &Replica{
 		profile:  p,
 		cost:     newCost(p),
-		known:    map[uint64]*sequence{},
-		crossing: make([]int, p.BlockSize),
-		stats:    newStats(p),
-	}, nil
+		overhead: time.Duration(p.APIOverhead * float64(time.Millisecond)),
+		capacity: p.KVTokens / p.BlockSize,
+		soonest:  never,
+		known:    newIndex(),
+		kv:       newLedger(p.BlockSize),
+		cache:    newPrefixCache(p.BlockSize),
+		stats:    newMeters(p),
+	}
+	r.stride = r.cost.longestStride(p)
+	return r, nil
 }
 
 // Profile returns what the replica was made with.
@@ -136,36 +170,61 @@ func (r *Replica) Profile() Profile { return r.profile }
 
 // Submit hands in a request that arrives at now.
 func (r *Replica) Submit(now time.Time, req Request) error {
+	r.tick(now)
+	if r.soonest <= r.clock {
+		r.run()
+	}
+	if r.overhead == 0 {
+		r.catchUp() // a step that begins at now does without the request
+	}
 	if err := r.check(req); err != nil {
 		return err
 	}
-	r.run(now)
-	req.CachedTokens = max(0, min(req.CachedTokens, req.PromptTokens-1))
-	seq := &sequence{
-		Request: req,
-		arrived: r.clock,
-		queued:  r.clock.Add(time.Duration(r.profile.APIOverhead * float64(time.Millisecond))),
-		target:  req.PromptTokens,
-		index:   -1,
-	}
-	r.known[req.ID] = seq
-	r.arriving = append(r.arriving, seq)
+	seq := r.take(req)
+	r.known.put(seq)
+	r.arriving.pushBack(seq)
+	r.soonest = min(r.soonest, seq.queuedAt)
 	return nil
+}
+
+// take makes a sequence of a request, of the memory of an ended one if there is
+// any.
+func (r *Replica) take(req Request) *sequence {
+	seq := r.free
+	if seq == nil {
+		seq = new(sequence)
+	} else {
+		r.free = seq.next
+	}
+	req.CachedTokens = max(0, min(req.CachedTokens, req.PromptTokens-1))
+	req.Blocks = r.cache.usable(req)
+	if req.Blocks != nil {
+		req.CachedTokens = 0
+	}
+	*seq = sequence{Request: req, arrived: r.clock, queuedAt: r.clock + r.overhead, target: req.PromptTokens}
+	return seq
+}
+
+// forget ends a sequence that is in no list any more.
+func (r *Replica) forget(seq *sequence) {
+	r.known.drop(seq.ID)
+	seq.Blocks = nil
+	seq.next, r.free = r.free, seq
 }
 
 func (r *Replica) check(req Request) error {
 	if req.PromptTokens < 1 || req.OutputTokens < 1 {
 		return fmt.Errorf("%w: %d prompt and %d output tokens, each must be at least 1", ErrBadRequest, req.PromptTokens, req.OutputTokens)
 	}
-	if _, exists := r.known[req.ID]; exists {
+	if r.known.lookup(req.ID) != nil {
 		return fmt.Errorf("%w: id %d is in use", ErrBadRequest, req.ID)
 	}
 	total := req.PromptTokens + req.OutputTokens
 	if total > r.profile.MaxModelLen {
 		return fmt.Errorf("%w: %d prompt + %d output tokens, the model takes %d", ErrTooLong, req.PromptTokens, req.OutputTokens, r.profile.MaxModelLen)
 	}
-	if r.blocksFor(total) > r.capacity() {
-		return fmt.Errorf("%w: %d prompt + %d output tokens, the KV cache holds %d", ErrTooLong, req.PromptTokens, req.OutputTokens, r.capacity()*r.profile.BlockSize)
+	if total > r.capacity*r.profile.BlockSize {
+		return fmt.Errorf("%w: %d prompt + %d output tokens, the KV cache holds %d", ErrTooLong, req.PromptTokens, req.OutputTokens, r.capacity*r.profile.BlockSize)
 	}
 	return nil
 }
@@ -173,71 +232,93 @@ func (r *Replica) check(req Request) error {
 // Cancel drops a request; its KV blocks are free at once, while the step in
 // flight keeps its length. It says whether the request was still there.
 func (r *Replica) Cancel(id uint64) bool {
-	seq, ok := r.known[id]
-	if !ok {
+	r.catchUp()
+	seq := r.known.lookup(id)
+	if seq == nil {
 		return false
 	}
-	delete(r.known, id)
-	seq.gone = true
-	r.stats.Cancelled++
-	switch {
-	case remove(&r.arriving, seq), remove(&r.waiting, seq):
-	case remove(&r.running, seq):
-		r.release(seq)
+	r.stats.cancelled++
+	switch seq.phase {
+	case onItsWay:
+		r.arriving.remove(seq)
+	case queued:
+		r.waiting.remove(seq)
+	case prefilling, decoding:
+		r.running.remove(seq)
+		r.abandon(seq)
 	}
+	r.forget(seq)
+	r.foresee()
 	return true
+}
+
+// foresee sets the time before which nothing can be seen after something has
+// been taken away.
+func (r *Replica) foresee() {
+	switch {
+	case r.open:
+		r.soonest = r.end.ceil()
+	case r.arriving.head != nil:
+		r.soonest = r.arriving.head.queuedAt
+	default:
+		r.soonest = never
+	}
 }
 
 // Advance lets time pass up to and including until, and returns what happened
 // since the previous call, in order of time. The slice is the caller's.
-func (r *Replica) Advance(until time.Time) []Event {
-	r.run(until)
-	out := r.events
-	r.events = nil
-	return out
+func (r *Replica) Advance(until time.Time) []Event { return r.AdvanceTo(until, nil) }
+
+// AdvanceTo is Advance that appends the events to dst, which it returns: with
+// room in dst it allocates nothing. It costs next to nothing while there is
+// nothing to see.
+func (r *Replica) AdvanceTo(until time.Time, dst []Event) []Event {
+	r.tick(until)
+	if len(r.events) > 0 {
+		dst = append(dst, r.events...)
+		r.events = r.events[:0]
+	}
+	if r.soonest > r.clock {
+		return dst
+	}
+	own := r.events
+	r.events = dst
+	r.run()
+	dst, r.events = r.events, own
+	return dst
 }
 
 // NextEvent is a lower bound on the time of the next event if nothing more is
 // submitted or cancelled, and the zero time if there will be none. A caller who sleeps until
 // then, advances and asks again misses nothing.
 func (r *Replica) NextEvent() time.Time {
-	switch {
-	case len(r.events) > 0:
+	if len(r.events) > 0 {
 		return r.events[0].Time
-	case !r.open && len(r.arriving) > 0:
-		return r.arriving[0].queued
-	case !r.open:
+	}
+	if r.soonest == never {
 		return time.Time{}
 	}
-	next := ceil(r.end)
-	if !r.quiet() || len(r.due) == 0 {
-		return next
-	}
-	steps := r.due[0].due - r.step
-	if r.blocks+r.newBlocks(steps) > r.capacity() {
-		return next // an eviction on the way would make the others faster
-	}
-	seen := ceil(r.end.add(r.span(steps)))
-	if len(r.arriving) == 0 {
-		return seen
-	}
-	if queued := r.arriving[0].queued; queued.After(next) {
-		next = queued
-	}
-	if next.After(seen) {
-		return seen
-	}
-	return next
-}
-
-// Stats returns the replica's view of itself at the time of the last Advance
-// or Submit.
-func (r *Replica) Stats() Stats {
-	out := r.stats.clone()
-	out.Running, out.Waiting = len(r.running), len(r.waiting)
-	out.KVUsage = float64(r.blocks) / float64(r.capacity())
-	return out
+	return r.origin.Add(r.soonest)
 }
 
 // Inflight is the number of requests submitted and not finished or cancelled.
-func (r *Replica) Inflight() int { return len(r.known) }
+func (r *Replica) Inflight() int { return r.known.taken }
+
+// Cached is the number of leading blocks, of those that a request's Blocks would
+// name, that the prefix cache holds now.
+func (r *Replica) Cached(blocks []uint64) int {
+	if len(blocks) == 0 {
+		return 0
+	}
+	r.catchUp()
+	n, _ := r.cache.match(blocks)
+	return n
+}
+
+// tick takes note of the time.
+func (r *Replica) tick(now time.Time) {
+	if !r.started {
+		r.origin, r.started = now, true
+	}
+	r.clock = max(r.clock, now.Sub(r.origin))
+}

@@ -243,53 +243,141 @@ func busy(rng *rand.Rand) Profile {
 	return p
 }
 
+// conversations is a load of growing prompts that begin alike, with the hashes
+// of their blocks.
+func conversations(rng *rand.Rand, n int) (times []time.Time, reqs []Request) {
+	now := epoch
+	for i := range n {
+		now = now.Add(time.Duration(rng.ExpFloat64() * float64(250*time.Millisecond)))
+		talk, prompt := rng.Intn(6), 1+rng.Intn(3000)
+		q := Request{ID: uint64(i), PromptTokens: prompt, OutputTokens: 1 + rng.Intn(200)}
+		for b := range 1 + prompt/PrefixBlock {
+			q.Blocks = append(q.Blocks, uint64(100*talk+b))
+		}
+		times, reqs = append(times, now), append(reqs, q)
+	}
+	return times, reqs
+}
+
+// spacious is busy with room for the prompts of conversations.
+func spacious(rng *rand.Rand) Profile {
+	p := busy(rng)
+	p.KVTokens, p.MaxNumBatchedTokens, p.MaxModelLen = 3500+rng.Intn(12000), 64+rng.Intn(1500), 4000
+	p.PrefillPerToken /= 4
+	return p
+}
+
+func mixture(rng *rand.Rand) Profile {
+	p := busy(rng)
+	p.ExpertStep, p.ExpertShare = 10*rng.Float64(), 0.01+0.2*rng.Float64()
+	return p
+}
+
 func TestReplicaAgreesWithItsTwin(t *testing.T) {
+	type load func(*rand.Rand, int) ([]time.Time, []Request)
+	tests := map[string]struct {
+		profile func(*rand.Rand) Profile
+		load    load
+	}{
+		"overrun at times, with evictions":      {busy, workload},
+		"a mixture of experts":                  {mixture, workload},
+		"prompts that begin alike, with hashes": {spacious, conversations},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			for seed := range int64(40) {
+				rng := rand.New(rand.NewSource(seed))
+				p := tc.profile(rng)
+				times, reqs := tc.load(rng, 120)
+				compareWithTwin(t, rng, p, times, reqs)
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+		})
+	}
+}
+
+func compareWithTwin(t *testing.T, rng *rand.Rand, p Profile, times []time.Time, reqs []Request) {
+	t.Helper()
+	r, twin := newReplica(t, p), newTwin(p)
+	var got []Event
+	for i := range reqs {
+		// Advance in uneven bites and look now and then: the result must not
+		// depend on it.
+		got = append(got, r.Advance(times[i].Add(-time.Duration(rng.Intn(50))*time.Millisecond))...)
+		switch rng.Intn(6) {
+		case 0:
+			r.Stats()
+		case 1:
+			r.Cached(reqs[i].Blocks)
+		case 2:
+			got = r.AdvanceTo(times[i], got)
+		}
+		submit(t, r, times[i], reqs[i])
+		twin.submit(times[i], reqs[i])
+	}
+	got = r.AdvanceTo(times[len(times)-1].Add(time.Hour), got)
+	if diff := cmp.Diff(twin.finish(), got); diff != "" {
+		t.Fatalf("events (-twin +replica):\n%s", diff)
+	}
+	type counts struct{ preemptions, steps, tokens, queries, hits uint64 }
+	s := r.Stats()
+	if diff := cmp.Diff(
+		counts{twin.preemptions, twin.steps, twin.tokens, uint64(twin.queries), uint64(twin.hits)},
+		counts{s.Preemptions, s.Steps, s.GenerationTokens, s.PrefixCacheQueries, s.PrefixCacheHits},
+		cmp.AllowUnexported(counts{}),
+	); diff != "" {
+		t.Errorf("counters (-twin +replica):\n%s", diff)
+	}
+	if s.ITL.Count() != twin.itl.Count() || math.Abs(s.ITL.Sum-twin.itl.Sum) > 1e-6 {
+		t.Errorf("ITL n=%d sum=%v, twin n=%d sum=%v", s.ITL.Count(), s.ITL.Sum, twin.itl.Count(), twin.itl.Sum)
+	}
+	if diff := cmp.Diff(twin.itl.Counts, s.ITL.Counts); diff != "" {
+		t.Errorf("ITL buckets (-twin +replica):\n%s", diff)
+	}
+	if s.KVUsage != 0 || r.kv.used(r.step) != 0 || r.cache.inUse != 0 {
+		t.Errorf("left behind: usage %v, ledger %d, cache %d", s.KVUsage, r.kv.used(r.step), r.cache.inUse)
+	}
+}
+
+// What the comparison with the twin is meant to cover must occur in it.
+func TestTwinRunsIncludeEvictionsHitsAndLosses(t *testing.T) {
+	var evictions, hits, evictionsWithHashes uint64
+	lost := 0
 	for seed := range int64(40) {
 		rng := rand.New(rand.NewSource(seed))
-		p := busy(rng)
 		times, reqs := workload(rng, 120)
-		r, twin := newReplica(t, p), newTwin(p)
-		var got []Event
-		for i := range reqs {
-			// Advance in uneven bites: the result must not depend on them.
-			got = append(got, r.Advance(times[i].Add(-time.Duration(rng.Intn(50))*time.Millisecond))...)
-			submit(t, r, times[i], reqs[i])
-			twin.submit(times[i], reqs[i])
-		}
-		got = append(got, r.Advance(times[len(times)-1].Add(time.Hour))...)
-		if diff := cmp.Diff(twin.finish(), got); diff != "" {
-			t.Fatalf("seed %d (-twin +replica):\n%s", seed, diff)
-		}
+		r := newReplica(t, busy(rng))
+		serve(t, r, times, reqs)
+		evictions += r.Stats().Preemptions
+
+		times, reqs = conversations(rng, 120)
+		r = newReplica(t, spacious(rng))
+		serve(t, r, times, reqs)
 		s := r.Stats()
-		if s.Preemptions != twin.preemptions || s.Steps != twin.steps || s.GenerationTokens != twin.tokens {
-			t.Errorf("seed %d: preemptions %d steps %d tokens %d, twin %d %d %d",
-				seed, s.Preemptions, s.Steps, s.GenerationTokens, twin.preemptions, twin.steps, twin.tokens)
+		hits += s.PrefixCacheHits
+		evictionsWithHashes += s.Preemptions
+		for _, q := range reqs {
+			lost += q.PromptTokens/PrefixBlock - r.Cached(q.Blocks[:q.PromptTokens/PrefixBlock])
 		}
-		if s.ITL.Count() != twin.itl.Count() || math.Abs(s.ITL.Sum-twin.itl.Sum) > 1e-6 {
-			t.Errorf("seed %d: ITL n=%d sum=%v, twin n=%d sum=%v", seed, s.ITL.Count(), s.ITL.Sum, twin.itl.Count(), twin.itl.Sum)
-		}
-		if diff := cmp.Diff(twin.itl.Counts, s.ITL.Counts); diff != "" {
-			t.Errorf("seed %d: ITL buckets (-twin +replica):\n%s", seed, diff)
+	}
+	for what, n := range map[string]uint64{
+		"evictions": evictions, "prefix cache hits": hits / PrefixBlock,
+		"evictions of hashed prompts": evictionsWithHashes, "blocks lost from the prefix cache": uint64(lost),
+	} {
+		if n < 100 {
+			t.Errorf("only %d %s: the comparison with the twin no longer covers them", n, what)
 		}
 	}
 }
 
-func TestTwinRunsIncludeEvictions(t *testing.T) {
-	var evictions uint64
-	for seed := range int64(40) {
-		rng := rand.New(rand.NewSource(seed))
-		p := busy(rng)
-		times, reqs := workload(rng, 120)
-		r := newReplica(t, p)
-		for i := range reqs {
-			submit(t, r, times[i], reqs[i])
-		}
-		r.Advance(times[len(times)-1].Add(time.Hour))
-		evictions += r.Stats().Preemptions
+func serve(t *testing.T, r *Replica, times []time.Time, reqs []Request) {
+	t.Helper()
+	for i := range reqs {
+		submit(t, r, times[i], reqs[i])
 	}
-	if evictions < 100 {
-		t.Errorf("only %d evictions: the comparison with the twin no longer covers them", evictions)
-	}
+	r.Advance(times[len(times)-1].Add(time.Hour))
 }
 
 func TestReplicaConserves(t *testing.T) {

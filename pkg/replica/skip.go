@@ -1,61 +1,57 @@
 package replica
 
-import "time"
+import "math"
 
-// quiet says whether steps consist of nothing but decoding until the next
-// event or arrival: no prompt is being computed and the head of the queue, if
-// any, finds no room.
-func (r *Replica) quiet() bool {
-	if r.decoding != len(r.running) || r.decoding == 0 {
+// quiet is the number of steps from the present boundary on that consist of
+// nothing but decoding, and have one bucket of the ITL histogram; at its end an
+// event may be due. Zero says that the next step needs a closer look: it
+// computes prompts, or evicts.
+func (r *Replica) quiet() int64 {
+	if r.decoding == 0 || r.decoding != r.running.length || !r.stuck() {
+		return 0
+	}
+	n := min(r.due[0].step-r.step, r.stride)
+	n = r.fitting(n)
+	if n == 0 {
+		return 0
+	}
+	n = r.stats.alike(r.span(1), r.cost.perContext*picoseconds(r.decoding), n)
+	if r.waiting.head != nil || r.arriving.head == nil {
+		return n
+	}
+	if gap := r.now.until(r.arriving.head.queuedAt); gap < r.span(n) {
+		n = min(n, r.reach(gap))
+	}
+	return n
+}
+
+// stuck says whether the head of the queue, if any, finds no room, and will not
+// while nothing but decoding goes on.
+func (r *Replica) stuck() bool {
+	head := r.waiting.head
+	if head == nil || r.running.length >= r.profile.MaxNumSeqs {
+		return true
+	}
+	budget := r.profile.MaxNumBatchedTokens - r.decoding
+	if head.Blocks != nil && head.target > budget {
+		// Should the prefix cache lose blocks that it counts on, its first chunk
+		// would need less room.
 		return false
 	}
-	return len(r.waiting) == 0 || !r.admissible(r.waiting[0], r.profile.MaxNumBatchedTokens-r.decoding)
+	_, fits := r.admissible(head, budget)
+	return !fits
 }
 
-// span is the time of the next n decode-only steps.
-func (r *Replica) span(n int64) picoseconds {
-	first := r.cost.decode(r.decoding, r.context+int64(r.decoding))
-	growth := r.cost.perContext * picoseconds(r.decoding)
-	return picoseconds(n)*first + growth*picoseconds(n*(n-1)/2)
-}
-
-// skip passes over the steps in which nothing can be seen from outside.
-func (r *Replica) skip() {
-	if !r.quiet() {
-		return
+// fitting is how many of the next n decode-only steps the KV cache has room for.
+func (r *Replica) fitting(n int64) int64 {
+	room := r.capacity - r.cache.inUse
+	if r.kv.atMost(r.step+n) <= room {
+		return n
 	}
-	limit := r.clock
-	if len(r.arriving) > 0 && r.arriving[0].queued.Before(limit) {
-		limit = r.arriving[0].queued
-	}
-	n := r.skippable(limit)
-	if n == 0 {
-		return
-	}
-	r.observeDecodes(r.span(n), r.span(1), n)
-	r.now = r.now.add(r.span(n))
-	r.blocks += r.newBlocks(n)
-	r.step += n
-	r.context += n * int64(r.decoding)
-	r.stats.Steps += uint64(n)
-	r.stats.GenerationTokens += uint64(n) * uint64(r.decoding)
-	r.stats.IterationTokens.Observe(float64(r.decoding), uint64(n))
-}
-
-// skippable is the number of steps that end by limit, come before the next
-// event, fit the KV cache, and have one bucket of the ITL histogram.
-func (r *Replica) skippable(limit time.Time) int64 {
-	bucket := r.stats.ITL.bucket(seconds(r.span(1)))
-	fits := func(n int64) bool {
-		last := r.span(n) - r.span(n-1)
-		return !r.now.add(r.span(n)).after(limit) &&
-			r.blocks+r.newBlocks(n) <= r.capacity() &&
-			r.stats.ITL.bucket(seconds(last)) == bucket
-	}
-	low, high := int64(0), r.due[0].due-r.step-1
+	low, high := int64(0), n
 	for low < high {
 		middle := (low + high + 1) / 2
-		if fits(middle) {
+		if r.kv.used(r.step+middle) <= room {
 			low = middle
 		} else {
 			high = middle - 1
@@ -64,12 +60,42 @@ func (r *Replica) skippable(limit time.Time) int64 {
 	return low
 }
 
-// newBlocks is the number of KV blocks that decoding takes in the next n steps.
-func (r *Replica) newBlocks(n int64) int {
-	size := int64(r.profile.BlockSize)
-	total := int(n/size) * r.decoding
-	for i := int64(1); i <= n%size; i++ {
-		total += r.crossing[(r.step+i)%size]
+// span is the time of the next n decode-only steps.
+func (r *Replica) span(n int64) picoseconds {
+	first := r.cost.decode(r.decoding, r.context+int64(r.decoding)) + r.cost.touched(r.decoding)
+	growth := r.cost.perContext * picoseconds(r.decoding)
+	return picoseconds(n)*first + growth*picoseconds(n*(n-1)/2)
+}
+
+// reach is the smallest number of decode-only steps that together take at least
+// gap, which is positive. Steps grow by a constant, so n of them take
+// n·first + growth·n·(n-1)/2, a quadratic in n; whole numbers then settle what
+// the square root leaves open.
+func (r *Replica) reach(gap picoseconds) int64 {
+	first := float64(r.span(1))
+	growth := float64(r.cost.perContext) * float64(r.decoding)
+	b := first - growth/2
+	n := int64(math.Ceil(2 * float64(gap) / (b + math.Sqrt(b*b+2*growth*float64(gap)))))
+	n = max(n, 1)
+	for n > 1 && r.span(n-1) >= gap {
+		n--
 	}
-	return total
+	for r.span(n) < gap {
+		n++
+	}
+	return n
+}
+
+// pass goes over the next n decode-only steps, total long, and reports what is
+// due at their end.
+func (r *Replica) pass(n int64, total picoseconds) {
+	r.stats.decoded(r.span(1), total, n, r.decoding)
+	r.stats.stepped(r.decoding, n)
+	r.now = r.now.add(total)
+	r.step += n
+	r.context += n * int64(r.decoding)
+	r.trim()
+	for len(r.due) > 0 && r.due[0].step == r.step {
+		r.report(r.due[0].seq)
+	}
 }

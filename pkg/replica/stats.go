@@ -1,5 +1,7 @@
 package replica
 
+import "time"
+
 // Stats is what a replica reports about itself at one instant: gauges, and
 // counters and histograms since it was made.
 type Stats struct {
@@ -12,6 +14,9 @@ type Stats struct {
 	// CachedTokens those of them that a prefix cache supplied, and
 	// GenerationTokens the tokens produced.
 	PromptTokens, CachedTokens, GenerationTokens uint64
+	// PrefixCacheQueries counts the prompt tokens that were looked up in the
+	// prefix cache, once a request, and PrefixCacheHits those found.
+	PrefixCacheQueries, PrefixCacheHits uint64
 	// Finished, Cancelled and Preemptions count requests and evictions.
 	Finished, Cancelled, Preemptions uint64
 	// Steps counts completed engine steps.
@@ -34,42 +39,132 @@ type Stats struct {
 	IterationTokens Histogram
 }
 
-func newStats(p Profile) Stats {
-	tokens := TokenBounds(p.MaxModelLen)
-	return Stats{
-		TTFT: NewHistogram(ttftBounds), ITL: NewHistogram(itlBounds), TPOT: NewHistogram(itlBounds),
-		E2E: NewHistogram(latencyBounds), Queue: NewHistogram(latencyBounds),
-		Prefill: NewHistogram(latencyBounds), Decode: NewHistogram(latencyBounds), Inference: NewHistogram(latencyBounds),
-		PromptSize: NewHistogram(tokens), GenerationSize: NewHistogram(tokens), ComputedSize: NewHistogram(tokens),
-		IterationTokens: NewHistogram(iterationBounds),
+// Stats returns the replica's view of itself at the time of the latest call.
+func (r *Replica) Stats() Stats {
+	var out Stats
+	r.StatsInto(&out)
+	return out
+}
+
+// StatsInto is Stats that uses the memory of dst's histograms again.
+func (r *Replica) StatsInto(dst *Stats) {
+	r.catchUp()
+	dst.Running, dst.Waiting = r.running.length, r.waiting.length
+	dst.KVUsage = float64(r.kv.used(r.step)+r.cache.inUse) / float64(r.capacity)
+	r.stats.into(dst)
+}
+
+// meters are Stats being filled.
+type meters struct {
+	prompt, cached, generated       uint64
+	queries, hits                   uint64
+	ended, cancelled, preemptions   uint64
+	steps                           uint64
+	ttft, e2e, tpot                 tally // nanoseconds
+	itl                             tally // picoseconds
+	queue, prefill, decode, serving tally // nanoseconds
+	promptSize, outputSize          tally
+	computedSize, iteration         tally
+}
+
+func newMeters(p Profile) meters {
+	ttft, itl := newRuler(ttftBounds, 1e-9), newRuler(itlBounds, 1e-12)
+	tpot, latency := newRuler(itlBounds, 1e-9), newRuler(latencyBounds, 1e-9)
+	tokens, iteration := newRuler(TokenBounds(p.MaxModelLen), 1), newRuler(iterationBounds, 1)
+	return meters{
+		ttft: newTally(ttft), e2e: newTally(latency), tpot: newTally(tpot), itl: newTally(itl),
+		queue: newTally(latency), prefill: newTally(latency), decode: newTally(latency), serving: newTally(latency),
+		promptSize: newTally(tokens), outputSize: newTally(tokens), computedSize: newTally(tokens),
+		iteration: newTally(iteration),
 	}
 }
 
-func (s Stats) clone() Stats {
-	for _, h := range []*Histogram{
-		&s.TTFT, &s.ITL, &s.TPOT, &s.E2E, &s.Queue, &s.Prefill, &s.Decode, &s.Inference,
-		&s.PromptSize, &s.GenerationSize, &s.ComputedSize, &s.IterationTokens,
-	} {
-		*h = h.Clone()
+func (m *meters) into(s *Stats) {
+	s.PromptTokens, s.CachedTokens, s.GenerationTokens = m.prompt, m.cached, m.generated
+	s.PrefixCacheQueries, s.PrefixCacheHits = m.queries, m.hits
+	s.Finished, s.Cancelled, s.Preemptions, s.Steps = m.ended, m.cancelled, m.preemptions, m.steps
+	m.ttft.into(&s.TTFT)
+	m.itl.into(&s.ITL)
+	m.e2e.into(&s.E2E)
+	m.tpot.into(&s.TPOT)
+	m.queue.into(&s.Queue)
+	m.prefill.into(&s.Prefill)
+	m.decode.into(&s.Decode)
+	m.serving.into(&s.Inference)
+	m.promptSize.into(&s.PromptSize)
+	m.outputSize.into(&s.GenerationSize)
+	m.computedSize.into(&s.ComputedSize)
+	m.iteration.into(&s.IterationTokens)
+}
+
+// stepped records n completed steps of so many tokens each.
+func (m *meters) stepped(tokens int, n int64) {
+	m.steps += uint64(n)
+	m.iteration.counts[m.iteration.scale.bucket(int64(tokens))] += uint64(n)
+	m.iteration.sum += float64(tokens) * float64(n)
+}
+
+// decoded records n steps, the first so long and together total, in each of
+// which every one of the decoding sequences has waited one step for its token.
+func (m *meters) decoded(first, total picoseconds, n int64, decoding int) {
+	if decoding == 0 {
+		return
 	}
-	return s
+	m.generated += uint64(n) * uint64(decoding)
+	m.itl.counts[m.itl.scale.bucket(int64(first))] += uint64(n) * uint64(decoding)
+	m.itl.sum += seconds(total) * float64(decoding)
+}
+
+// alike is how many of n steps, of which each is longer than the one before by
+// growth, are in the same bucket of the ITL histogram as the first.
+func (m *meters) alike(first, growth picoseconds, n int64) int64 {
+	bound := picoseconds(m.itl.scale.bounds[m.itl.scale.bucket(int64(first))])
+	if first+growth*picoseconds(n-1) <= bound {
+		return n
+	}
+	return int64((bound-first)/growth) + 1
+}
+
+// looked records that the prompt has been looked up in the prefix cache.
+func (m *meters) looked(q *sequence) {
+	m.queries += uint64(q.PromptTokens)
+	m.hits += uint64(q.CachedTokens)
+}
+
+// first records a sequence's first token.
+func (m *meters) first(q *sequence) {
+	m.ttft.observe(int64(q.firstToken - q.arrived))
+	m.prompt += uint64(q.PromptTokens)
+	m.cached += uint64(q.CachedTokens)
+}
+
+// interrupted records the gap between two tokens around an eviction.
+func (m *meters) interrupted(gap time.Duration) {
+	m.itl.counts[m.itl.scale.bucket(int64(gap)*int64(perNanosecond))]++
+	m.itl.sum += gap.Seconds()
 }
 
 // finished records a request's phases when its last token is out.
-func (s *Stats) finished(q *sequence, now instant) {
-	s.Finished++
-	decode := now.at.Sub(q.firstToken)
-	s.E2E.observeDuration(now.at.Sub(q.arrived))
-	s.Queue.observeDuration(q.scheduled.Sub(q.queued))
-	s.Prefill.observeDuration(q.firstToken.Sub(q.scheduled))
-	s.Decode.observeDuration(decode)
-	s.Inference.observeDuration(now.at.Sub(q.scheduled))
-	perToken := 0.0
-	if q.OutputTokens > 1 {
-		perToken = decode.Seconds() / float64(q.OutputTokens-1)
+func (m *meters) finished(q *sequence, now time.Duration) {
+	m.ended++
+	decode := int64(now - q.firstToken)
+	m.e2e.observe(int64(now - q.arrived))
+	m.queue.observe(int64(q.scheduledAt - q.queuedAt))
+	m.prefill.observe(int64(q.firstToken - q.scheduledAt))
+	m.decode.observe(decode)
+	m.serving.observe(int64(now - q.scheduledAt))
+	m.perToken(decode, int64(q.OutputTokens-1))
+	m.promptSize.observe(int64(q.PromptTokens))
+	m.outputSize.observe(int64(q.OutputTokens))
+	m.computedSize.observe(int64(q.PromptTokens - q.CachedTokens))
+}
+
+// perToken records the mean of n gaps that took decode nanoseconds.
+func (m *meters) perToken(decode, n int64) {
+	if n == 0 {
+		m.tpot.observe(0)
+		return
 	}
-	s.TPOT.Observe(perToken, 1)
-	s.PromptSize.Observe(float64(q.PromptTokens), 1)
-	s.GenerationSize.Observe(float64(q.OutputTokens), 1)
-	s.ComputedSize.Observe(float64(q.PromptTokens-q.CachedTokens), 1)
+	m.tpot.counts[m.tpot.scale.bucket((decode+n-1)/n)]++
+	m.tpot.sum += float64(decode) / float64(n) * m.tpot.scale.unit
 }

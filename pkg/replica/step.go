@@ -1,37 +1,62 @@
 package replica
 
-import "time"
-
-// run is the main loop: it begins and completes steps until the one in flight
-// ends after until.
-func (r *Replica) run(until time.Time) {
-	if until.After(r.clock) {
-		r.clock = until
-	}
+// run completes every step that ends by the clock, except for those of a stride
+// that ends later: nothing can be seen before its end, so it waits until then.
+func (r *Replica) run() {
 	for {
-		if !r.open {
-			if !r.wake() {
+		if r.open {
+			if r.end.after(r.clock) {
+				r.soonest = r.end.ceil()
 				return
 			}
-			r.skip()
-			r.begin()
+			r.complete()
 		}
-		if r.end.after(r.clock) {
+		if !r.wake() {
 			return
 		}
-		r.complete()
+		n := r.quiet()
+		if n == 0 {
+			r.begin()
+			continue
+		}
+		total := r.span(n)
+		if end := r.now.add(total); end.after(r.clock) {
+			r.soonest = end.ceil()
+			return
+		}
+		r.pass(n, total)
 	}
+}
+
+// catchUp is run that does not wait for the end of a stride: afterwards the step
+// in flight is the one that the clock is in.
+func (r *Replica) catchUp() {
+	r.run()
+	if r.open || r.running.length == 0 {
+		return
+	}
+	if n := r.reach(r.now.until(r.clock)+1) - 1; n > 0 {
+		r.pass(n, r.span(n))
+	}
+	r.enqueue()
+	r.begin()
 }
 
 // wake moves an idle replica to its next arrival, and says whether there is
 // work at the present boundary.
 func (r *Replica) wake() bool {
-	if len(r.running) == 0 && len(r.waiting) == 0 {
-		if len(r.arriving) == 0 || r.arriving[0].queued.After(r.clock) {
+	if r.running.length == 0 && r.waiting.length == 0 {
+		first := r.arriving.head
+		if first == nil {
+			r.soonest = never
 			return false
 		}
-		if first := r.arriving[0].queued; first.After(r.now.at) {
-			r.now = instant{at: first}
+		if first.queuedAt > r.clock {
+			r.soonest = first.queuedAt
+			return false
+		}
+		if first.queuedAt > r.now.at {
+			r.now = instant{at: first.queuedAt}
 		}
 	}
 	r.enqueue()
@@ -40,12 +65,11 @@ func (r *Replica) wake() bool {
 
 // enqueue moves requests that have reached the engine into its queue.
 func (r *Replica) enqueue() {
-	n := 0
-	for n < len(r.arriving) && !r.arriving[n].queued.After(r.now.at) {
-		n++
+	for seq := r.arriving.head; seq != nil && seq.queuedAt <= r.now.at; seq = r.arriving.head {
+		r.arriving.remove(seq)
+		r.waiting.pushBack(seq)
+		seq.phase = queued
 	}
-	r.waiting = append(r.waiting, r.arriving[:n]...)
-	r.arriving = r.arriving[n:]
 }
 
 // complete ends the step in flight: every decoding sequence has one more
@@ -54,50 +78,39 @@ func (r *Replica) complete() {
 	r.open = false
 	r.now = r.end
 	tokens := r.decoding
-	r.observeDecodes(r.took, r.took, 1)
-	r.stats.Steps++
-	r.stats.GenerationTokens += uint64(r.decoding)
-	for len(r.due) > 0 && r.due[0].due == r.step {
-		r.report(r.due[0])
+	r.stats.decoded(r.took, r.took, 1, r.decoding)
+	for len(r.due) > 0 && r.due[0].step == r.step {
+		r.report(r.due[0].seq)
 	}
 	for _, c := range r.chunks {
-		if !c.seq.gone {
+		if c.seq != nil {
 			r.prefilled(c)
 		}
 		tokens += c.tokens
 	}
 	r.chunks = r.chunks[:0]
-	r.stats.IterationTokens.Observe(float64(tokens), 1)
+	r.stats.stepped(tokens, 1)
 }
 
-// observeDecodes records n steps, together total long, of which one is the
-// first: each decoding sequence has waited one step for its token.
-func (r *Replica) observeDecodes(total, first picoseconds, n int64) {
-	if r.decoding == 0 {
-		return
-	}
-	h := &r.stats.ITL
-	h.Counts[h.bucket(seconds(first))] += uint64(n) * uint64(r.decoding)
-	h.Sum += seconds(total) * float64(r.decoding)
-}
-
-// report tells about a decoding sequence that has reached its next event.
+// report tells about the decoding sequence that has reached its next event.
 func (r *Replica) report(seq *sequence) {
-	if r.produced(seq) == seq.OutputTokens {
+	produced := r.produced(seq)
+	if produced == seq.OutputTokens {
+		r.due.pop()
+		r.leave(seq)
 		r.finish(seq)
 		return
 	}
-	r.emit(seq, Progress, r.produced(seq))
-	seq.due = r.nextDue(seq)
-	r.due.fix(seq)
+	r.emit(seq, Progress, produced)
+	r.due.replace(due{r.nextDue(seq), seq.ID, seq})
 }
 
+// finish ends a sequence that holds nothing any more.
 func (r *Replica) finish(seq *sequence) {
 	r.emit(seq, Finished, seq.OutputTokens)
-	r.stats.finished(seq, r.now)
-	remove(&r.running, seq)
-	r.release(seq)
-	delete(r.known, seq.ID)
+	r.stats.finished(seq, r.now.at)
+	r.running.remove(seq)
+	r.forget(seq)
 }
 
 // prefilled books a chunk; the one that completes the prompt yields a token.
@@ -105,16 +118,18 @@ func (r *Replica) prefilled(c chunk) {
 	seq := c.seq
 	seq.computed += c.tokens
 	if seq.computed < seq.target {
+		r.partial = seq
 		return
 	}
 	seq.before++
-	r.stats.GenerationTokens++
-	if seq.firstTok {
+	r.stats.generated++
+	if seq.begun {
 		r.recomputed(seq)
 	} else {
 		r.first(seq)
 	}
 	if seq.before == seq.OutputTokens {
+		r.yield(seq)
 		r.finish(seq)
 		return
 	}
@@ -122,17 +137,15 @@ func (r *Replica) prefilled(c chunk) {
 }
 
 func (r *Replica) first(seq *sequence) {
-	seq.firstTok, seq.firstToken = true, r.now.at
-	r.stats.TTFT.observeDuration(r.now.at.Sub(seq.arrived))
-	r.stats.PromptTokens += uint64(seq.PromptTokens)
-	r.stats.CachedTokens += uint64(seq.CachedTokens)
+	seq.begun, seq.firstToken = true, r.now.at
+	r.stats.first(seq)
 	r.emit(seq, FirstToken, 1)
 }
 
 // recomputed books the token that ends the prefill after an eviction: its gap
 // to the previous token is the whole interruption.
 func (r *Replica) recomputed(seq *sequence) {
-	r.stats.ITL.observeDuration(r.now.at.Sub(seq.lastToken))
+	r.stats.interrupted(r.now.at - seq.lastToken)
 	interval := r.profile.StreamInterval
 	if interval > 0 && seq.before < seq.OutputTokens && seq.before-seq.reported >= interval {
 		r.emit(seq, Progress, seq.before)
@@ -141,12 +154,28 @@ func (r *Replica) recomputed(seq *sequence) {
 
 // join makes a sequence decode from the next step on.
 func (r *Replica) join(seq *sequence) {
-	seq.decoding, seq.joined = true, r.step
+	seq.phase, seq.joined = decoding, r.step
+	r.kv.own -= seq.held
+	seq.held = 0
+	seq.offset = r.kv.join(seq.target, r.step, r.cache.perBlock*seq.shared)
 	r.decoding++
 	r.context += int64(seq.target)
-	r.crossing[r.crossingOf(seq)]++
-	seq.due = r.nextDue(seq)
-	r.due.add(seq)
+	r.due.push(due{r.nextDue(seq), seq.ID, seq})
+}
+
+// leave undoes join, except for the queue of events.
+func (r *Replica) leave(seq *sequence) {
+	r.kv.leave(seq.offset, r.cache.perBlock*seq.shared)
+	r.decoding--
+	r.context -= int64(seq.target) + r.step - seq.joined
+	r.cache.release(seq)
+}
+
+// yield gives back what a sequence holds that is not decoding.
+func (r *Replica) yield(seq *sequence) {
+	r.kv.own -= seq.held
+	seq.held = 0
+	r.cache.release(seq)
 }
 
 // nextDue is the step at whose end the sequence has something to tell.
@@ -159,7 +188,7 @@ func (r *Replica) nextDue(seq *sequence) int64 {
 }
 
 func (r *Replica) emit(seq *sequence, kind EventKind, produced int) {
-	r.events = append(r.events, Event{Time: r.now.at, ID: seq.ID, Kind: kind, Tokens: produced - seq.reported})
+	r.events = append(r.events, Event{Time: r.origin.Add(r.now.at), ID: seq.ID, Kind: kind, Tokens: produced - seq.reported})
 	seq.reported = produced
 }
 
@@ -172,28 +201,6 @@ func (r *Replica) produced(seq *sequence) int {
 	return n
 }
 
-// kv is the number of KV tokens of a decoding sequence, with the step in flight.
-func (r *Replica) kv(seq *sequence) int { return seq.target + int(r.step-seq.joined) }
-
-// crossingOf is the residue of the steps in which a decoding sequence starts a
-// new block: those before which its KV tokens fill their blocks exactly.
-func (r *Replica) crossingOf(seq *sequence) int64 {
-	size := int64(r.profile.BlockSize)
-	return ((seq.joined+1-int64(seq.target))%size + size) % size
-}
-
-func (r *Replica) capacity() int { return r.profile.KVTokens / r.profile.BlockSize }
-
 func (r *Replica) blocksFor(tokens int) int {
 	return (tokens + r.profile.BlockSize - 1) / r.profile.BlockSize
-}
-
-func seconds(d picoseconds) float64 { return float64(d) / 1e12 }
-
-// ceil is the first whole nanosecond not before t.
-func ceil(t instant) time.Time {
-	if t.rest > 0 {
-		return t.at.Add(1)
-	}
-	return t.at
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -14,15 +15,18 @@ type twin struct {
 	steps       uint64
 	tokens      uint64
 	itl         Histogram
+	queries     int
+	hits        int
 }
 
 type twinRequest struct {
 	Request
-	queued             time.Time
+	queued             time.Duration // since the epoch
 	computed, produced int
 	reported           int
 	started, decoding  bool
-	blocks             int
+	blocks             int      // of its KV, shared ones too
+	shared             []uint64 // blocks of its prompt that are in the prefix cache
 	last               instant
 }
 
@@ -30,7 +34,7 @@ func newTwin(p Profile) *twin { return &twin{p: p, itl: NewHistogram(itlBounds)}
 
 func (w *twin) submit(now time.Time, q Request) {
 	w.requests = append(w.requests, &twinRequest{
-		Request: q, queued: now.Add(time.Duration(w.p.APIOverhead * float64(time.Millisecond))),
+		Request: q, queued: now.Sub(epoch) + time.Duration(w.p.APIOverhead*float64(time.Millisecond)),
 	})
 }
 
@@ -44,27 +48,60 @@ func (w *twin) finish() []Event {
 	pending := w.requests
 	now := instant{at: pending[0].queued}
 	capacity := w.p.KVTokens / w.p.BlockSize
-	free := func() int {
-		n := capacity
+	perPrefix := PrefixBlock / w.p.BlockSize
+	var idle []uint64 // in the prefix cache and used by nobody, the next to go first
+	referred := func() []uint64 {
+		var all []uint64
 		for _, q := range running {
-			n -= q.blocks
+			all = append(all, q.shared...)
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	free := func() int {
+		n := capacity - perPrefix*len(referred())
+		for _, q := range running {
+			n -= q.blocks - perPrefix*len(q.shared)
 		}
 		return n
+	}
+	trim := func() {
+		for len(idle) > 0 && perPrefix*len(idle) > free() {
+			idle = idle[1:]
+		}
+	}
+	// leave gives back the blocks of a request that is no longer running.
+	leave := func(q *twinRequest) {
+		for _, hash := range slices.Backward(q.shared) {
+			if !slices.Contains(referred(), hash) {
+				idle = append(idle, hash)
+			}
+		}
+		q.shared, q.blocks = nil, 0
+	}
+	// share makes q refer to the blocks of its prompt up to tokens.
+	share := func(q *twinRequest, tokens int) {
+		for len(q.shared) < min(len(q.Blocks), min(tokens, q.PromptTokens)/PrefixBlock) {
+			hash := q.Blocks[len(q.shared)]
+			idle = slices.DeleteFunc(idle, func(h uint64) bool { return h == hash })
+			q.shared = append(q.shared, hash)
+		}
 	}
 	blocks := func(tokens int) int { return (tokens + w.p.BlockSize - 1) / w.p.BlockSize }
 	evict := func() *twinRequest {
 		q := running[len(running)-1]
 		running = running[:len(running)-1]
-		q.blocks, q.computed, q.decoding = 0, 0, false
+		leave(q)
+		q.computed, q.decoding = 0, false
 		waiting = slices.Insert(waiting, 0, q)
 		w.preemptions++
 		return q
 	}
 	for len(running)+len(waiting)+len(pending) > 0 {
-		if len(running)+len(waiting) == 0 && now.at.Before(pending[0].queued) {
+		if len(running)+len(waiting) == 0 && now.at < pending[0].queued {
 			now = instant{at: pending[0].queued}
 		}
-		for len(pending) > 0 && !pending[0].queued.After(now.at) {
+		for len(pending) > 0 && pending[0].queued <= now.at {
 			waiting = append(waiting, pending[0])
 			pending = pending[1:]
 		}
@@ -107,27 +144,50 @@ func (w *twin) finish() []Event {
 				break
 			}
 			q.blocks = blocks(q.computed + n)
+			share(q, q.computed+n)
 			planned[q] = n
 			budget -= n
 		}
+		trim()
 		for !evicted && len(waiting) > 0 && len(running) < w.p.MaxNumSeqs && budget > 0 {
 			q := waiting[0]
-			if !q.started {
+			if !q.started && q.Blocks == nil {
 				q.computed = min(q.CachedTokens, q.PromptTokens-1)
 			}
+			shared, common := referred(), 0
+			if q.Blocks != nil {
+				hits := 0
+				for hits < len(q.Blocks) && (hits+1)*PrefixBlock < q.PromptTokens {
+					if slices.Contains(shared, q.Blocks[hits]) {
+						common++
+					} else if !slices.Contains(idle, q.Blocks[hits]) {
+						break
+					}
+					hits++
+				}
+				q.computed = hits * PrefixBlock
+			}
 			n := min(q.goal()-q.computed, budget)
-			if blocks(q.computed+n) > free() {
+			if blocks(q.computed+n)-perPrefix*common > free() {
 				break
+			}
+			if !q.started {
+				w.queries += q.PromptTokens
+				w.hits += q.computed
 			}
 			q.started = true
 			waiting = waiting[1:]
 			running = append(running, q)
 			q.blocks = blocks(q.computed + n)
+			share(q, q.computed+n)
 			planned[q] = n
 			budget -= n
+			trim()
 		}
 		took := fromMillis(w.p.StepBase)
+		tokens := 0
 		for _, q := range running {
+			tokens += planned[q]
 			switch n := planned[q]; {
 			case q.decoding:
 				took += fromMillis(w.p.StepPerSequence) + fromMillis(w.p.StepPerContextToken)*picoseconds(q.computed+1)
@@ -135,6 +195,9 @@ func (w *twin) finish() []Event {
 				took += fromMillis(w.p.PrefillPerToken) * picoseconds(n)
 				took += fromMillis(w.p.PrefillPerTokenPair) * (picoseconds(n) * picoseconds(2*q.computed+n) / 2)
 			}
+		}
+		if w.p.ExpertStep > 0 {
+			took += fromMillis(w.p.ExpertStep * (1 - math.Pow(1-w.p.ExpertShare, float64(min(tokens, expertTokens)))))
 		}
 		now = now.add(took)
 		w.steps++
@@ -160,11 +223,11 @@ func (w *twin) finish() []Event {
 			case i < len(decodes):
 				w.itl.Observe(seconds(took), 1)
 			case q.produced > 1:
-				w.itl.Observe(now.at.Sub(q.last.at).Seconds(), 1)
+				w.itl.Observe((now.at - q.last.at).Seconds(), 1)
 			}
 			q.last = now
 			report := func(kind EventKind) {
-				events = append(events, Event{Time: now.at, ID: q.ID, Kind: kind, Tokens: q.produced - q.reported})
+				events = append(events, Event{Time: epoch.Add(now.at), ID: q.ID, Kind: kind, Tokens: q.produced - q.reported})
 				q.reported = q.produced
 			}
 			pending := q.produced - q.reported
@@ -175,6 +238,7 @@ func (w *twin) finish() []Event {
 			case q.produced == q.OutputTokens:
 				report(Finished)
 				running = slices.DeleteFunc(running, func(o *twinRequest) bool { return o == q })
+				leave(q)
 			case q.produced > 1 && w.p.StreamInterval > 0 && pending >= w.p.StreamInterval:
 				report(Progress)
 			}

@@ -1,0 +1,80 @@
+package replica
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// tally is a Histogram being filled, in whole units (nanoseconds, picoseconds,
+// tokens), so that the bucket of a value is found without a search.
+type tally struct {
+	scale *ruler
+	// counts are as in Histogram, sum is in units of the Histogram.
+	counts []uint64
+	sum    float64
+}
+
+func newTally(scale *ruler) tally {
+	return tally{scale: scale, counts: make([]uint64, len(scale.bounds))}
+}
+
+// observe records v once.
+func (t *tally) observe(v int64) {
+	t.counts[t.scale.bucket(v)]++
+	t.sum += float64(v) * t.scale.unit
+}
+
+// into writes what was observed to h, using the memory it has.
+func (t *tally) into(h *Histogram) {
+	h.Bounds, h.Sum = t.scale.floats, t.sum
+	h.Counts = append(h.Counts[:0], t.counts...)
+}
+
+// ruler finds the bucket of a whole number.
+type ruler struct {
+	floats []float64 // the bounds as Histogram has them
+	bounds []int64   // the same in units, and the largest number after the last
+	unit   float64   // one unit in the Histogram's
+	first  [256]uint8
+}
+
+func newRuler(bounds []float64, unit float64) *ruler {
+	r := &ruler{floats: bounds, unit: unit}
+	for _, b := range bounds {
+		r.bounds = append(r.bounds, int64(math.Round(b/unit)))
+	}
+	r.bounds = append(r.bounds, math.MaxInt64)
+	for c := range r.first {
+		i, _ := slices.BinarySearch(r.bounds, lowest(c))
+		r.first[c] = uint8(i)
+	}
+	return r
+}
+
+// bucket is the first one whose bound is not below v.
+func (r *ruler) bucket(v int64) int {
+	i := int(r.first[class(v)])
+	for r.bounds[i] < v {
+		i++
+	}
+	return i
+}
+
+// class is v's order of magnitude: its length in bits, and the two bits after
+// the first. Negative numbers, which do not occur, count as zero.
+func class(v int64) uint8 {
+	length := bits.Len64(uint64(max(0, v)))
+	if length < 3 {
+		return uint8(length)
+	}
+	return uint8(4*length) | uint8(v>>(length-3)&3)
+}
+
+// lowest is a number not above any of a class.
+func lowest(class int) int64 {
+	if class < 12 || class >= 256 {
+		return 0
+	}
+	return int64(4+class&3) << (class/4 - 3)
+}
