@@ -33,7 +33,7 @@ func TestReadFormats(t *testing.T) {
 		"Mooncake, where zero output counts as one token": {
 			`{"timestamp": 3000, "input_length": 10, "output_length": 0, "hash_ids": [0, 1]}` + "\n\n" +
 				`{"timestamp": 6000, "input_length": 20, "output_length": 3, "hash_ids": [0]}`,
-			[]Request{{0, 10, 1, nil}, {3 * s, 20, 3, nil}},
+			[]Request{{0, 10, 1, []uint64{0, 1}}, {3 * s, 20, 3, []uint64{0}}},
 		},
 		"Vidur": {
 			"arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,374,44\n4.25,396,109\n",
@@ -61,6 +61,14 @@ func TestReadFormats(t *testing.T) {
 			}
 		})
 	}
+}
+
+func date(s string) time.Time {
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		panic(err)
+	}
+	return at
 }
 
 func zip(t *testing.T, text string) []byte {
@@ -119,18 +127,18 @@ func TestReadRates(t *testing.T) {
 		text string
 		want Rates
 	}{
-		"a plain list, one number a second": {"3 0 4.5\n2", Rates{s, []float64{3, 0, 4.5, 2}}},
-		"counts per minute":                 {"period,count\n1998-04-30 21:30:00,60\n1998-04-30 21:31:00,120\n", Rates{time.Minute, []float64{1, 2}}},
+		"a plain list, one number a second": {"3 0 4.5\n2", Rates{Period: s, PerSecond: []float64{3, 0, 4.5, 2}}},
+		"counts per minute":                 {"period,count\n1998-04-30 21:30:00,60\n1998-04-30 21:31:00,120\n", Rates{Start: date("1998-04-30T21:30:00Z"), Period: time.Minute, PerSecond: []float64{1, 2}}},
 		"a missing row is a hole, not zero": {
 			"timestamp,value\n2014-04-10 00:00:00,300\n2014-04-10 00:05:00,600\n2014-04-10 00:15:00,900.0\n2014-04-10 00:20:00,0\n",
-			Rates{5 * time.Minute, []float64{1, 2, nan, 3, 0}},
+			Rates{Start: date("2014-04-10T00:00:00Z"), Period: 5 * time.Minute, PerSecond: []float64{1, 2, nan, 3, 0}},
 		},
 		"rates in seconds": {
-			"timestamp,rate_rps,active_clients\n0,809.5,20\n600,789.25,20\n", Rates{10 * time.Minute, []float64{809.5, 789.25}},
+			"timestamp,rate_rps,active_clients\n0,809.5,20\n600,789.25,20\n", Rates{Period: 10 * time.Minute, PerSecond: []float64{809.5, 789.25}},
 		},
 		"uneven steps of about seven minutes, per minute": {
 			"timestamp,req_per_min_mid,req_per_min_low\n2024-05-12 00:00:00,120,1\n2024-05-12 00:07:13,60,1\n2024-05-12 00:14:26,180,1\n2024-05-12 00:21:38,240,1\n",
-			Rates{433 * s, []float64{2, 1, 3, 4}},
+			Rates{Start: date("2024-05-12T00:00:00Z"), Period: 432666666667, PerSecond: []float64{2, 1, 3, 4}},
 		},
 	}
 	for name, tc := range tests {
@@ -183,7 +191,7 @@ func TestReadRealTraces(t *testing.T) {
 		})
 	}
 	for name, period := range map[string]time.Duration{
-		"AzureLLM2024_conv_1week_DIGITISED_7.2min.csv.gz": 433 * s,
+		"AzureLLM2024_conv_1week_DIGITISED_7.2min.csv.gz": 432927650430,
 		"nasa_http_1995-07_d00-26_rps_per_sec.txt.gz":     s,
 		"worldcup98_per_min_May01-Jun09.csv.gz":           time.Minute,
 		"NAB_Twitter_volume_AMZN.csv.gz":                  5 * time.Minute,

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"math"
-	"math/rand"
 	"slices"
 	"testing"
 	"time"
@@ -74,7 +73,10 @@ func TestApplyRefuses(t *testing.T) {
 
 func TestRatesBecomeArrivals(t *testing.T) {
 	rates := Rates{Period: time.Minute, PerSecond: []float64{10, 0, math.NaN(), 40}}
-	got := rates.Requests(rand.New(rand.NewSource(1)), func(*rand.Rand) (int, int) { return 1, 1 })
+	got, err := Collect(rates.Draw(fixed{1, 1}, Options{Seed: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
 	counts := make([]int, 4)
 	for _, q := range got {
 		counts[q.At/time.Minute]++
@@ -91,7 +93,10 @@ func TestRatesBecomeArrivals(t *testing.T) {
 func TestBurstinessOfGaps(t *testing.T) {
 	rates := Rates{Period: time.Hour, PerSecond: []float64{10}}
 	for _, cv := range []float64{0.5, 1, 2.5} {
-		got := draw(rates, rand.New(rand.NewSource(3)), func(*rand.Rand) (int, int) { return 1, 1 }, cv)
+		got, err := Collect(rates.Draw(fixed{1, 1}, Options{Seed: 3, Arrivals: Arrivals{Process: Gamma, CV: cv}}))
+		if err != nil {
+			t.Fatal(err)
+		}
 		var sum, squares float64
 		for i := 1; i < len(got); i++ {
 			gap := (got[i].At - got[i-1].At).Seconds()

@@ -1,0 +1,130 @@
+package trace
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Format names how a file is written.
+type Format string
+
+// The formats. The package's documentation says what each looks like.
+const (
+	AzureLLM      Format = "azure-llm"
+	BurstGPT      Format = "burstgpt"
+	Mooncake      Format = "mooncake"
+	Vidur         Format = "vidur"
+	Plain         Format = "plain"
+	Functions2021 Format = "functions-2021"
+	ServeGen      Format = "servegen"
+	RateTable     Format = "rates"
+	PerSecond     Format = "per-second"
+	Functions2019 Format = "functions-2019"
+	Prometheus    Format = "prometheus"
+	// Workload is the format of a generated workload; no file has it.
+	Workload Format = "workload"
+)
+
+// Formats are those that a file can have.
+func Formats() []Format {
+	return []Format{
+		AzureLLM, BurstGPT, Mooncake, Vidur, Plain, Functions2021, ServeGen, RateTable, PerSecond, Functions2019, Prometheus,
+	}
+}
+
+func (f Format) validate() error {
+	if f == "" || slices.Contains(Formats(), f) {
+		return nil
+	}
+	return fmt.Errorf("format %q: want one of %s", string(f), joined(Formats()))
+}
+
+// joined lists words for an error.
+func joined[T ~string](words []T) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
+	}
+	return strings.Join(out, ", ")
+}
+
+// requests says whether the format holds single requests rather than rates.
+func (f Format) requests() bool {
+	return slices.Contains([]Format{AzureLLM, BurstGPT, Mooncake, Vidur, Plain, Functions2021}, f)
+}
+
+// tarMagic stands at tarMagicAt in the first header of a tar archive.
+const (
+	tarMagic   = "ustar"
+	tarMagicAt = 257
+)
+
+// recognise tells the format from the first bytes of the unzipped text; empty where it is none.
+func recognise(head []byte) Format {
+	if len(head) > tarMagicAt && bytes.HasPrefix(head[tarMagicAt:], []byte(tarMagic)) {
+		return ServeGen
+	}
+	text := bytes.TrimLeft(head, " \t\r\n")
+	if len(text) == 0 {
+		return ""
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	switch {
+	case text[0] == '{' || text[0] == '[':
+		return recogniseJSON(text)
+	case numeric(line) && bytes.Count(line, []byte(",")) == clientColumns-1:
+		return ServeGen
+	case numeric(line) && bytes.IndexByte(line, ',') < 0:
+		return PerSecond
+	}
+	return recogniseHeader(line)
+}
+
+// recogniseJSON tells one answer of Prometheus from lines of requests.
+func recogniseJSON(text []byte) Format {
+	for _, field := range []string{`"input_length"`, `"output_length"`, `"hash_ids"`} {
+		if bytes.Contains(text, []byte(field)) {
+			return Mooncake
+		}
+	}
+	for _, field := range []string{`"resultType"`, `"values"`, `"status"`, `"metric"`} {
+		if bytes.Contains(text, []byte(field)) {
+			return Prometheus
+		}
+	}
+	if text[0] == '{' {
+		return Mooncake // whose reader says what is missing
+	}
+	return ""
+}
+
+// numeric says whether a line begins with a number, NaN included.
+func numeric(line []byte) bool {
+	word := line[:len(line)-len(bytes.TrimLeft(line, "+-.0123456789eENa"))]
+	return len(word) > 0 && bytes.ContainsAny(word, "0123456789N") && (word[0] <= '9' || bytes.HasPrefix(word, []byte("NaN")))
+}
+
+// recogniseHeader tells a CSV by its columns.
+func recogniseHeader(line []byte) Format {
+	t := &table{}
+	if err := t.split(bytes.TrimSuffix(line, []byte("\r"))); err != nil {
+		return ""
+	}
+	for _, f := range t.fields {
+		t.header = append(t.header, strings.TrimSpace(string(f)))
+	}
+	for _, l := range layouts {
+		if l.fits(t) {
+			return l.format
+		}
+	}
+	if minuteColumns(t) > 0 {
+		return Functions2019
+	}
+	if _, err := rateColumn(t); err == nil {
+		return RateTable
+	}
+	return ""
+}

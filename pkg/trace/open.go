@@ -1,0 +1,279 @@
+package trace
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// headBytes is how much of a file its format is told from.
+const headBytes = 64 << 10
+
+// Trace is an open stream with what is known of it. It is used by one goroutine.
+type Trace struct {
+	stream Stream
+	facts  Facts
+	// rows and read tell what a file's readers count; nil where there is none.
+	rows  rowReader
+	read  *counter
+	close func() error
+}
+
+// Open opens a file, a folder of ServeGen clients, or the spec of a workload, and re-times it as o says. A file that is
+// there goes before a workload of the same name.
+func Open(spec string, o Options) (*Trace, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(spec)
+	switch {
+	case err == nil && info.IsDir():
+		return openFolder(spec, o)
+	case err == nil:
+		return openFile(spec, o)
+	case isWorkload(spec):
+		return openWorkload(spec, o)
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("open trace: %w, and no workload: those are %s", err, strings.Join(WorkloadNames(), ", "))
+	default:
+		return nil, fmt.Errorf("open trace: %w", err)
+	}
+}
+
+// Next returns the next request.
+func (t *Trace) Next() (Request, error) {
+	q, err := t.stream.Next()
+	if err != nil {
+		t.facts.Ended = t.facts.Ended || errors.Is(err, io.EOF)
+		return Request{}, err
+	}
+	t.facts.Requests++
+	t.facts.PromptTokens += int64(q.PromptTokens)
+	t.facts.OutputTokens += int64(q.OutputTokens)
+	t.facts.Reached = q.At
+	return q, nil
+}
+
+// Facts are what is known so far.
+func (t *Trace) Facts() Facts {
+	f := t.facts
+	if t.rows != nil {
+		f.Failed = t.rows.dropped()
+	}
+	if t.read != nil {
+		f.Read = t.read.n
+	}
+	return f
+}
+
+// Close lets go of the file.
+func (t *Trace) Close() error {
+	if t.close == nil {
+		return nil
+	}
+	return t.close()
+}
+
+// exists says whether a file or folder is there.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// source is an open file whose format is known.
+type opened struct {
+	path   string
+	text   *lines
+	read   *counter
+	size   int64
+	format Format
+	close  func() error
+}
+
+func openPath(path string, want Format) (*opened, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open trace: %w", err)
+	}
+	f := &opened{path: path, read: &counter{in: file}, close: file.Close, format: want}
+	if info, err := file.Stat(); err == nil {
+		f.size = info.Size()
+	}
+	if err := f.tell(); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// tell finds the format unless it was given.
+func (f *opened) tell() error {
+	text, err := openText(f.read)
+	if err != nil {
+		return &Error{File: f.path, Err: err}
+	}
+	f.text = text
+	if f.format == "" {
+		f.format = recognise(text.peek(headBytes))
+	}
+	if f.format == "" {
+		return unknown(text, f.path)
+	}
+	return nil
+}
+
+// unknown says what a file begins with that is in no format.
+func unknown(text *lines, path string) error {
+	head := text.peek(headBytes)
+	if text.err != nil && !errors.Is(text.err, io.EOF) {
+		return &Error{File: path, Err: text.err}
+	}
+	if len(bytes.TrimSpace(head)) == 0 {
+		return &Error{File: path, Err: fmt.Errorf("%w: empty", ErrFormat)}
+	}
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	return &Error{File: path, Line: 1, Err: fmt.Errorf("%w: it begins with %q; known are %s", ErrFormat, clip(line), joined(Formats()))}
+}
+
+func openFile(path string, o Options) (*Trace, error) {
+	f, err := openPath(path, o.Format)
+	if err != nil {
+		return nil, err
+	}
+	var t *Trace
+	switch {
+	case f.format == ServeGen:
+		t, err = f.clients(o)
+	case f.format.requests():
+		t, err = f.requests(o)
+	default:
+		t, err = f.rates(o)
+	}
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	t.facts.Source, t.facts.Format = path, f.format
+	return t, nil
+}
+
+// requests streams a file of requests.
+func (f *opened) requests(o Options) (*Trace, error) {
+	in, err := newRequests(f.text, f.path, f.format, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := Reshape(in, o)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trace{stream: s, rows: in.rows.in, read: f.read, close: f.close}
+	t.facts.Size, t.facts.Notes, t.facts.Length = f.size, in.notes, o.windowed(0)
+	t.facts.Start = o.startOf(in.start)
+	return t, nil
+}
+
+// rates draws requests from a file of rates.
+func (f *opened) rates(o Options) (*Trace, error) {
+	defer f.close()
+	rates, err := readRates(f.text, f.path, f.format)
+	if err != nil {
+		return nil, err
+	}
+	mix, err := o.mix()
+	if err != nil {
+		return nil, err
+	}
+	return drawnTrace(rates, mix, o)
+}
+
+// drawnTrace is the trace of a rate series.
+func drawnTrace(rates Rates, mix Mix, o Options) (*Trace, error) {
+	s, err := Reshape(rates.Draw(mix, o), o.afterDrawing())
+	if err != nil {
+		return nil, err
+	}
+	t := &Trace{stream: s}
+	t.facts.Expected, t.facts.Length = rates.expected(o), o.windowed(rates.Length())
+	t.facts.Start = o.startOf(rates.Start)
+	if n := rates.holes(); n > 0 {
+		t.facts.Notes = append(t.facts.Notes, fmt.Sprintf("%d of %d periods have no rate: nothing arrives in them", n, len(rates.PerSecond)))
+	}
+	return t, nil
+}
+
+// afterDrawing is what is left to do once the window and the factor have been applied to rates.
+func (o Options) afterDrawing() Options {
+	o.From, o.For, o.Rate = 0, 0, 0
+	return o
+}
+
+// windowed is how long a trace lasts after re-timing; a length of zero is unknown.
+func (o Options) windowed(length time.Duration) time.Duration {
+	switch {
+	case length > 0:
+		length = max(0, length-o.From)
+		if o.For > 0 {
+			length = min(length, o.For)
+		}
+	case o.For > 0:
+		length = o.For // or less: the file may end before
+	}
+	if o.Compress > 0 {
+		length = time.Duration(float64(length) / o.Compress)
+	}
+	if length > 0 {
+		length += o.Offset
+	}
+	return length
+}
+
+// startOf is the date of the stream's zero, given that of the trace's.
+func (o Options) startOf(start time.Time) time.Time {
+	if start.IsZero() {
+		return start
+	}
+	return start.Add(o.From).Add(-o.Offset)
+}
+
+// ReadFile reads the requests of a file in any request format, gzipped or not.
+// Errors name the file, the line and the column.
+func ReadFile(path string) ([]Request, error) {
+	t, err := openRequests(path, Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	return Collect(t)
+}
+
+// openRequests opens a file that must hold requests, not rates.
+func openRequests(path string, o Options) (*Trace, error) {
+	f, err := openPath(path, o.Format)
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.requests(o)
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Read is ReadFile on an open stream; name is used in errors.
+func Read(r io.Reader, name string) ([]Request, error) {
+	f := &opened{path: name, read: &counter{in: r}, close: func() error { return nil }}
+	if err := f.tell(); err != nil {
+		return nil, err
+	}
+	t, err := f.requests(Options{})
+	if err != nil {
+		return nil, err
+	}
+	return Collect(t)
+}
