@@ -1,0 +1,159 @@
+package oracle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+// clock divides a run into cells of equal length.
+type clock struct{ cell time.Duration }
+
+// mostCells bounds what is kept for each run: a second up to 18 hours, ten seconds for a week.
+const mostCells = 1 << 16
+
+// fit doubles the length of the cells until a span has no more than mostCells.
+func fit(span time.Duration) clock {
+	c := clock{cell: time.Second}
+	for span/c.cell >= mostCells {
+		c.cell *= 2
+	}
+	return c
+}
+
+// of is the cell that holds t.
+func (c clock) of(t time.Duration) int { return int(max(0, t) / c.cell) }
+
+// at is the beginning of a cell.
+func (c clock) at(i int) time.Duration { return time.Duration(i) * c.cell }
+
+// grown returns a slice that has an element i.
+func grown[T any](s []T, i int) []T {
+	for len(s) <= i {
+		s = append(s, *new(T))
+	}
+	return s
+}
+
+// survey is what one reading of the load tells.
+type survey struct {
+	clock
+	requests int64
+	// span is the time of the last arrival.
+	span time.Duration
+	// work is the replica-seconds that arrive in each cell at full batches.
+	work  []float64
+	bound *Bounder
+	// kept are all requests where they are few, so that they need not be read again for each run.
+	kept []trace.Request
+}
+
+// mostKept bounds the requests that are held in memory, about 64 bytes each.
+const mostKept = 1 << 20
+
+// look reads the load once.
+func look(ctx context.Context, p Problem) (*survey, error) {
+	stream, err := p.Load()
+	if err != nil {
+		return nil, fmt.Errorf("open the load: %w", err)
+	}
+	defer closeStream(stream)
+	s := &survey{clock: clock{cell: time.Second}, bound: NewBounder(p.Target.Profile, p.SLO)}
+	for {
+		q, err := stream.Next()
+		if errors.Is(err, io.EOF) {
+			return s, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read request %d: %w", s.requests+1, err)
+		}
+		s.take(p, q)
+		if s.requests&0xfff == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func closeStream(s trace.Stream) {
+	if c, ok := s.(io.Closer); ok {
+		c.Close()
+	}
+}
+
+func (s *survey) take(p Problem, q trace.Request) {
+	x := priced(p.Target.Profile, p.SLO, q, s.bound.cache.tokens(q))
+	s.bound.add(q, x)
+	s.requests++
+	s.span = q.At
+	for q.At/s.cell >= mostCells {
+		s.coarsen()
+	}
+	if i := s.of(q.At); !x.hopeless {
+		s.work = grown(s.work, i)
+		s.work[i] += x.typical()
+	}
+	s.keep(q)
+}
+
+// coarsen doubles the length of the cells.
+func (s *survey) coarsen() {
+	s.cell *= 2
+	half := make([]float64, (len(s.work)+1)/2)
+	for i, w := range s.work {
+		half[i/2] += w
+	}
+	s.work = half
+}
+
+func (s *survey) keep(q trace.Request) {
+	switch {
+	case s.requests <= mostKept:
+		s.kept = append(s.kept, q)
+	default:
+		s.kept = nil
+	}
+}
+
+// open returns the load anew.
+func (s *survey) open(p Problem) (trace.Stream, error) {
+	if int64(len(s.kept)) == s.requests {
+		return &replayed{requests: s.kept}, nil
+	}
+	return p.Load()
+}
+
+// replayed is a stream of requests in memory.
+type replayed struct{ requests []trace.Request }
+
+// Next implements trace.Stream.
+func (r *replayed) Next() (trace.Request, error) {
+	if len(r.requests) == 0 {
+		return trace.Request{}, io.EOF
+	}
+	q := r.requests[0]
+	r.requests = r.requests[1:]
+	return q, nil
+}
+
+// demand is the work that arrives around each cell, in replicas: the mean over a window centred on it.
+func (s *survey) demand(window time.Duration) []float64 {
+	half := int(window / s.cell / 2)
+	n := s.of(s.span) + 1
+	sums := make([]float64, n+1)
+	for i := range n {
+		sums[i+1] = sums[i]
+		if i < len(s.work) {
+			sums[i+1] += s.work[i]
+		}
+	}
+	out := make([]float64, n)
+	for i := range out {
+		from, to := max(0, i-half), min(n, i+half+1)
+		out[i] = (sums[to] - sums[from]) / (float64(to-from) * s.cell.Seconds())
+	}
+	return out
+}
