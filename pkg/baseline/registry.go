@@ -74,8 +74,8 @@ type maker struct {
 // makers lists the policies. It is a function so that no caller can change another's copy.
 func makers() []maker {
 	return []maker{
-		hpaQueue(), hpaRunning(),
-		staticPeak(), staticMean(),
+		hpaQueue(), hpaRunning(), kedaPolicy(), sloAwarePolicy(), kpaPolicy(), apaPolicy(),
+		wvaPolicy(), wva2Policy(), rayServePolicy(), staticPeak(), staticMean(), cronPolicy(),
 	}
 }
 

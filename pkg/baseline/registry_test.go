@@ -3,11 +3,14 @@ package baseline
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // setup is what the tests of every policy start from.
 func setup() Setup {
-	return Setup{Min: 1, Max: 10, Load: Load{PeakReplicas: 6, MeanReplicas: 3}}
+	return Setup{Min: 1, Max: 10, Load: Load{
+		PeakReplicas: 6, MeanReplicas: 3, Schedule: []int32{1, 2, 5, 3}, Slot: 6 * time.Hour,
+	}}
 }
 
 func TestEveryPolicyCanBeMadeAndTunedAlike(t *testing.T) {
