@@ -127,7 +127,7 @@ func (c *cluster) settle(until time.Duration) {
 
 // advance lets one replica work and takes in what it did.
 func (c *cluster) advance(u *unit, until time.Duration) {
-	c.events = append(c.events[:0], u.engine.Advance(c.at(until))...)
+	c.events = u.engine.AdvanceTo(c.at(until), c.events[:0])
 	for i := range c.events {
 		u.service.took(u, &c.events[i])
 	}

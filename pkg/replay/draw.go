@@ -63,6 +63,3 @@ func (l lead) slowed(factor float64) lead {
 	times := func(d time.Duration) time.Duration { return time.Duration(float64(d) * factor) }
 	return lead{node: times(l.node), pull: times(l.pull), load: times(l.load), warmUp: times(l.warmUp)}
 }
-
-// total is the time from the node's order until ready.
-func (l lead) total() time.Duration { return l.node + l.pull + l.load + l.warmUp }

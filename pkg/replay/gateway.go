@@ -133,7 +133,7 @@ func (s *service) send(slot uint32) bool {
 	}
 	now := s.cluster.now
 	err := u.engine.Submit(s.cluster.at(now), replica.Request{
-		ID: uint64(slot), PromptTokens: int(j.prompt), OutputTokens: int(j.output),
+		ID: uint64(slot), PromptTokens: int(j.prompt), OutputTokens: int(j.output), Blocks: j.blocks,
 	})
 	s.letGo(j)
 	if err != nil {

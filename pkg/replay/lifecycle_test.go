@@ -40,7 +40,7 @@ func TestReplicasComeAndGo(t *testing.T) {
 	lead := replay.Lead{Pull: fixed(20 * time.Second), Load: fixed(30 * time.Second), WarmUp: fixed(10 * time.Second)}
 	node := lead
 	node.Node = fixed(100 * time.Second)
-	p := profile(t, h100)
+	p := engine()
 	cases := map[string]struct {
 		config  replay.Config
 		load    trace.Stream
@@ -49,11 +49,13 @@ func TestReplicasComeAndGo(t *testing.T) {
 		want    []row
 	}{
 		"what is ordered is ready one lead time later": {
-			replay.Config{Lead: lead}, chat(0, 200), 1, steps(map[int]int32{0: 1, 30: 3}, 15*time.Second),
+			replay.Config{Lead: lead},
+			chat(0, 200), 1, steps(map[int]int32{0: 1, 30: 3}, 15*time.Second),
 			[]row{{0, 1, 0, 1, 0, 0}, {30, 3, 2, 1, 0, 0}, {90, 3, 0, 3, 0, 0}, {199, 3, 0, 3, 0, 0}},
 		},
 		"an order that is taken back is free at once": {
-			replay.Config{Lead: lead}, chat(0, 100), 1, steps(map[int]int32{0: 1, 15: 4, 45: 2}, 15*time.Second),
+			replay.Config{Lead: lead},
+			chat(0, 100), 1, steps(map[int]int32{0: 1, 15: 4, 45: 2}, 15*time.Second),
 			[]row{{0, 1, 0, 1, 0, 0}, {15, 4, 3, 1, 0, 0}, {45, 2, 1, 1, 0, 0}, {75, 2, 0, 2, 0, 0}, {99, 2, 0, 2, 0, 0}},
 		},
 		"there are no more replicas than GPUs": {
@@ -62,7 +64,8 @@ func TestReplicasComeAndGo(t *testing.T) {
 			[]row{{0, 1, 0, 1, 0, 0}, {15, 4, 1, 1, 0, 2}, {75, 4, 0, 2, 0, 2}, {100, 4, 1, 2, 0, 1}, {160, 4, 0, 3, 0, 1}, {199, 4, 0, 3, 0, 1}},
 		},
 		"a replica beyond the nodes that exist waits for its node": {
-			replay.Config{Lead: node, NodeGPUs: 2}, chat(0, 200), 1, steps(map[int]int32{0: 1, 15: 3}, 15*time.Second),
+			replay.Config{Lead: node, NodeGPUs: 2},
+			chat(0, 200), 1, steps(map[int]int32{0: 1, 15: 3}, 15*time.Second),
 			[]row{{0, 1, 0, 1, 0, 0}, {15, 3, 2, 1, 0, 0}, {75, 3, 1, 2, 0, 0}, {175, 3, 0, 3, 0, 0}, {199, 3, 0, 3, 0, 0}},
 		},
 		"a crashed replica loads anew, without pulling": {
@@ -76,7 +79,8 @@ func TestReplicasComeAndGo(t *testing.T) {
 			[]row{{0, 1, 0, 1, 0, 0}, {15, 2, 1, 1, 0, 0}, {45, 3, 2, 1, 0, 0}, {75, 3, 1, 2, 0, 0}, {165, 3, 0, 3, 0, 0}, {199, 3, 0, 3, 0, 0}},
 		},
 		"what the API delays comes later": {
-			replay.Config{Lead: lead, APILag: 5 * time.Second}, chat(0, 100), 1, steps(map[int]int32{0: 1, 15: 2}, 15*time.Second),
+			replay.Config{Lead: lead, APILag: 5 * time.Second},
+			chat(0, 100), 1, steps(map[int]int32{0: 1, 15: 2}, 15*time.Second),
 			[]row{{0, 1, 0, 1, 0, 0}, {20, 2, 1, 1, 0, 0}, {80, 2, 0, 2, 0, 0}, {99, 2, 0, 2, 0, 0}},
 		},
 	}
@@ -100,11 +104,12 @@ func TestReplicasComeAndGo(t *testing.T) {
 
 func TestWhatDrainsFinishesWhatItHolds(t *testing.T) {
 	l := listed{
-		{At: 0, PromptTokens: 100, OutputTokens: 4000}, {At: time.Second, PromptTokens: 100, OutputTokens: 5000},
+		{At: 0, PromptTokens: 100, OutputTokens: 4000},
+		{At: time.Second, PromptTokens: 100, OutputTokens: 5000},
 		{At: 200 * time.Second, PromptTokens: 1, OutputTokens: 1},
 	}
 	policy := inPhase{steps(map[int]int32{0: 2, 15: 1}, 15*time.Second)}
-	j, _ := run(t, replay.Config{}, replay.Target{Name: "chat", Profile: profile(t, h100), Load: &l, Policy: policy, Initial: 2})
+	j, _ := run(t, replay.Config{}, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: policy, Initial: 2})
 	for i, r := range j.requests {
 		if r.Outcome != replay.Completed || r.Replica != []int32{0, 1, 0}[i] {
 			t.Errorf("request %d: %+v", i, r)

@@ -13,7 +13,7 @@ import (
 )
 
 // anything draws a cluster with all its faults, and two targets in it.
-func anything(t testing.TB, seed uint64) (replay.Config, []replay.Target, int) {
+func anything(seed uint64) (replay.Config, []replay.Target, int) {
 	r := rand.New(rand.NewPCG(seed, 99))
 	seconds := func(most int) time.Duration { return time.Duration(r.IntN(most*1000)) * time.Millisecond }
 	c := replay.Config{
@@ -38,7 +38,7 @@ func anything(t testing.TB, seed uint64) (replay.Config, []replay.Target, int) {
 		l := load(seed+uint64(i), 2+20*r.Float64(), n)
 		l.shared = r.IntN(4)
 		targets = append(targets, replay.Target{
-			Name: fmt.Sprintf("t%d", i), Profile: profile(t, h100), Load: l,
+			Name: fmt.Sprintf("t%d", i), Profile: engine(), Load: l,
 			Policy: wanderer(seed*2 + uint64(i)), Initial: int32(r.IntN(4)), Min: int32(r.IntN(2)), Max: 8,
 		})
 	}
@@ -55,7 +55,7 @@ func wanderer(seed uint64) *plan {
 func TestWhateverHappensTheBooksBalance(t *testing.T) {
 	seen := map[replay.Outcome]int{}
 	for seed := range uint64(60) {
-		c, targets, requests := anything(t, seed)
+		c, targets, requests := anything(seed)
 		j, totals := run(t, c, targets...)
 		for o, n := range j.outcomes() {
 			seen[o] += n
@@ -179,7 +179,7 @@ func TestTheSameSeedGivesTheSameBytes(t *testing.T) {
 	for seed := range uint64(10) {
 		var first string
 		for i := range 3 {
-			c, targets, _ := anything(t, seed)
+			c, targets, _ := anything(seed)
 			j, totals := run(t, c, targets...)
 			text := j.text.String() + fmt.Sprint(totals)
 			if i == 0 {

@@ -100,22 +100,14 @@ func (r *router) longestPrefix(blocks []uint64, room uint64) *unit {
 	if r.loads[best]>>turnBits >= room {
 		return nil
 	}
-	most := cached(r.ready[best].engine, blocks)
+	most := r.ready[best].engine.Cached(blocks)
 	for i, u := range r.ready {
 		if r.loads[i]>>turnBits >= bound {
 			continue
 		}
-		if n := cached(u.engine, blocks); n > most || n == most && r.loads[i] < r.loads[best] {
+		if n := u.engine.Cached(blocks); n > most || n == most && r.loads[i] < r.loads[best] {
 			best, most = i, n
 		}
 	}
 	return r.ready[best]
-}
-
-// cached is the number of tokens of a prompt that a replica has in its prefix cache.
-func cached(engine any, blocks []uint64) int {
-	if c, ok := engine.(interface{ Cached(blocks []uint64) int }); ok {
-		return c.Cached(blocks)
-	}
-	return 0
 }

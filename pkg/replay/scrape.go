@@ -44,8 +44,9 @@ func (s *service) horizonOfPath() time.Time { return s.cluster.at(s.cluster.now 
 // page returns what the page of a vLLM engine tells, in the vocabulary of pkg/signals: all that the profile
 // pkg/exposition/profiles/vllm.yaml finds on one. The size of the largest batch is not on it, and so not here.
 func page(now, started time.Time, engine *replica.Replica) *signals.Reading {
-	s, p := engine.Stats(), engine.Profile()
-	r := &signals.Reading{Time: now, Started: started}
+	var s replica.Stats
+	engine.StatsInto(&s)
+	r, p := &signals.Reading{Time: now, Started: started}, engine.Profile()
 	r.Set(signals.RequestsWaiting, float64(s.Waiting))
 	r.Set(signals.RequestsWaitingCapacity, float64(s.Waiting))
 	r.Set(signals.RequestsRunning, float64(s.Running))
@@ -55,8 +56,8 @@ func page(now, started time.Time, engine *replica.Replica) *signals.Reading {
 	r.Set(signals.PromptTokens, float64(s.PromptTokens))
 	r.Set(signals.PromptTokensComputed, float64(s.PromptTokens-s.CachedTokens))
 	r.Set(signals.GenerationTokens, float64(s.GenerationTokens))
-	r.Set(signals.PrefixCacheQueries, float64(s.PromptTokens))
-	r.Set(signals.PrefixCacheHits, float64(s.CachedTokens))
+	r.Set(signals.PrefixCacheQueries, float64(s.PrefixCacheQueries))
+	r.Set(signals.PrefixCacheHits, float64(s.PrefixCacheHits))
 	r.Set(signals.Preemptions, float64(s.Preemptions))
 	r.Set(signals.Engines, 1)
 	r.Set(signals.EnginesAwake, 1)

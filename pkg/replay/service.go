@@ -142,12 +142,12 @@ func (s *service) leave(u *unit, at time.Duration) {
 func (s *service) count() {
 	now := Census{Target: s.Name, At: s.cluster.now, Desired: s.desired}
 	for _, u := range s.units {
-		switch {
-		case u.stage == waiting:
+		switch u.stage {
+		case waiting:
 			now.Unschedulable++
-		case u.stage == ready:
+		case ready:
 			now.Ready++
-		case u.stage == draining:
+		case draining:
 			now.Draining++
 		default:
 			now.Starting++
