@@ -1,0 +1,73 @@
+// The page comes alive.
+
+function drawVerdict() {
+  $('verdict').textContent = D.leads.length ? D.leads[S.lead].verdict : 'Nothing was replayed.';
+}
+
+function buildLeads() {
+  $('leads').hidden = D.leads.length < 2;
+  $('leads').replaceChildren(el('span', {}, 'Lead time'), ...D.leads.map((l, i) => el('label', {},
+    el('input', {type: 'radio', name: 'lead', value: i, checked: i === S.lead, onchange: () => { S.lead = i; settle(); tell('lead', 'policy'); }}), ' ' + span(l.seconds))));
+}
+
+// settle chooses a policy that has curves at the present lead time, and one to compare it with.
+function settle() {
+  const there = runsNow().map(r => r.policy);
+  if (!there.includes(S.policy)) S.policy = there.includes(policyNamed('preheat')) ? policyNamed('preheat') : there[0] ?? 0;
+  if (!there.includes(S.other) || S.other === S.policy) S.other = there.includes(policyNamed('oracle')) && policyNamed('oracle') !== S.policy ? policyNamed('oracle') : -1;
+  S.view = [0, longest()];
+  $('time').hidden = !there.length;
+}
+
+listeners.push(what => {
+  const all = what.has('theme') || what.has('lead');
+  if (all) { drawVerdict(); drawFrontier(); drawSweep(); }
+  if (all || what.has('policy')) { drawPolicies(); drawLog(); }
+  if (all || what.has('policy') || what.has('view')) { drawCharts(); drawNumbers(); }
+  if (all || what.has('policy') || what.has('pin')) drawWhy();
+  if (what.has('pin')) {
+    place();
+    if (chosen()) drawEntries(chosen());
+  }
+});
+
+document.addEventListener('keydown', e => {
+  if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) || !chosen()) return;
+  const act = {ArrowLeft: () => walk(-1), ArrowRight: () => walk(1), '+': () => scale(0.5), '=': () => scale(0.5), '-': () => scale(2), 0: showAll, Escape: () => pin(null)}[e.key];
+  if (!act) return;
+  act();
+  e.preventDefault();
+});
+
+const dark = window.matchMedia('(prefers-color-scheme: dark)');
+const isDark = () => (document.documentElement.dataset.theme || (dark.matches ? 'dark' : 'light')) === 'dark';
+function themed() {
+  themeColours = new Map();
+  $('theme').textContent = isDark() ? 'light' : 'dark';
+  $('theme').setAttribute('aria-label', 'switch to ' + (isDark() ? 'light' : 'dark'));
+  tell('theme');
+}
+$('theme').addEventListener('click', () => {
+  document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
+  themed();
+});
+dark.addEventListener('change', themed);
+$('numbers').addEventListener('toggle', drawNumbers);
+let wide = window.innerWidth;
+window.addEventListener('resize', () => {
+  if (window.innerWidth === wide) return;
+  wide = window.innerWidth;
+  later(resized);
+});
+function resized() { drawFrontier(); drawSweep(); drawCharts(); }
+
+S.lead = Math.max(0, D.leads.findIndex((_, i) => runsNowAt(i)));
+function runsNowAt(lead) { return D.runs.some(r => r.lead === lead); }
+S.policy = Math.max(0, policyNamed('preheat'));
+buildLeads();
+buildToolbar();
+buildCharts();
+settle();
+listenFrontier();
+themed();
+document.documentElement.dataset.ready = 'true';

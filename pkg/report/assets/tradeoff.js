@@ -1,0 +1,235 @@
+// What a policy costs against what it attains, at one lead time and over all of them.
+
+// isOracle says whether a policy is the one that knows the future.
+const isOracle = i => nameOf(i) === 'oracle';
+const isOurs = i => nameOf(i) === 'preheat';
+
+// priceOf is what the charts lay out along: GPU-hours as a multiple of the oracle's where there is one.
+function pricing() {
+  const rows = resultsNow(), oracle = rows.find(r => isOracle(r.policy));
+  const base = oracle && oracle.figures.gpu_hours > 0 ? oracle.figures.gpu_hours : 0;
+  return {of: h => base ? h / base : h, unit: base ? ' ×' : '', base,
+    title: base ? `GPU-hours, as a multiple of the oracle’s ${num(base)}` : 'GPU-hours'};
+}
+
+// tradeoffPoints are the results at the present lead time, and the settings tried beside them.
+function tradeoffPoints(price) {
+  const points = resultsNow().map(r => ({
+    policy: r.policy, x: price.of(r.figures.gpu_hours), y: r.figures.attainment, label: nameOf(r.policy), result: r,
+    x0: price.of(r.figures.gpu_hours_low), x1: price.of(r.figures.gpu_hours_high), y0: r.figures.attainment_low, y1: r.figures.attainment_high,
+  }));
+  const settings = D.settings.map(s => ({policy: s.policy, x: price.of(s.gpu_hours), y: s.attainment, setting: s.label}));
+  return {points: points.filter(p => known(p.x) && known(p.y)), settings: settings.filter(p => known(p.x) && known(p.y))};
+}
+
+let frontierHits = [];
+function drawFrontier() {
+  const price = pricing(), {points, settings} = tradeoffPoints(price);
+  $('tradeoff').hidden = points.length < 2;
+  if (points.length < 2) return;
+  $('tradeoff-note').textContent = 'Up is better, left is cheaper. Above the line the SLO is met; the scale stretches the last per cent, where it is decided. '
+    + 'The stepped line joins the policies that no other one beats both ways.' + (settings.length ? ' Small points are other settings of a policy.' : '');
+  const all = [...points, ...settings];
+  const label = 'Attainment against ' + price.title + ': ' + points.map(p => `${p.label} ${percent(p.y)} at ${num(p.x)}${price.unit}`).join('; ');
+  const {g, width, height} = surface($('frontier'), 360, label);
+  const box = {left: 64, right: width - 16, top: 14, bottom: height - 44};
+  const y = attainmentScale(lowestShare(all.flatMap(p => [p.y, p.y0]).filter(known)), box.bottom - 6, box.top + 8);
+  const x = priceAxis(g, box, all, price);
+  attainmentAxis(g, box, y);
+  paretoLine(g, points.filter(p => !isOracle(p.policy)), x, y, box);
+  settings.forEach(p => { g.globalAlpha = 0.55; point(g, p.policy, x(p.x), y(p.y), 2.5); g.globalAlpha = 1; });
+  points.forEach(p => whiskers(g, p, x, y));
+  points.forEach(p => point(g, p.policy, x(p.x), y(p.y), isOurs(p.policy) || isOracle(p.policy) ? 7 : 5.5));
+  labelPoints(g, points.map(p => ({...p, px: x(p.x), py: y(p.y)})), box);
+  frontierHits = all.map(p => ({...p, px: x(p.x), py: y(p.y)}));
+}
+
+// priceAxis draws the horizontal axis and returns its scale: logarithmic where the dearest is far beyond the cheapest.
+function priceAxis(g, box, points, price) {
+  const xs = points.map(p => p.x), lo = Math.min(...xs), hi = Math.max(...xs), wide = hi / lo > 6;
+  const pad = wide ? 1.15 : Math.max((hi - lo) * 0.08, hi * 0.02);
+  const from = wide ? lo / pad : Math.max(0, lo - pad), to = wide ? hi * pad : hi + pad * 1.6;
+  const x = wide ? log(from, to, box.left, box.right) : linear(from, to, box.left, box.right);
+  const ticks = wide ? logTicks(from, to) : roundTicks(from, to, (box.right - box.left) / 90);
+  pen(g, css('line'), 1);
+  for (const t of ticks) {
+    line(g, x(t), box.top, x(t), box.bottom);
+    text(g, num(t) + price.unit, x(t), box.bottom + 12, 'center');
+  }
+  text(g, price.title, (box.left + box.right) / 2, box.bottom + 32, 'center');
+  return x;
+}
+
+// attainmentAxis draws the vertical axis, with the region where the SLO is met.
+function attainmentAxis(g, box, y) {
+  const goal = y(D.slo.attainment);
+  g.fillStyle = css('good-area');
+  g.fillRect(box.left, box.top, box.right - box.left, goal - box.top);
+  pen(g, css('line'), 1);
+  for (const t of y.ticks) {
+    line(g, box.left, y(t), box.right, y(t));
+    if (Math.abs(y(t) - goal) >= 12 || t === D.slo.attainment) text(g, shareLabel(t), box.left - 8, y(t), 'right');
+  }
+  pen(g, css('good'), 1.5, [5, 4]);
+  line(g, box.left, goal, box.right, goal);
+  g.setLineDash([]);
+  text(g, `SLO: ${shareLabel(D.slo.attainment)} of requests`, box.right - 4, goal - 8, 'right', css('good'));
+}
+
+// paretoLine joins what no other policy beats both ways.
+function paretoLine(g, points, x, y, box) {
+  let best = -1;
+  const corners = [];
+  for (const p of [...points].sort((a, b) => a.x - b.x || b.y - a.y)) {
+    if (p.y <= best) continue;
+    if (corners.length) corners.push([x(p.x), corners[corners.length - 1][1]]);
+    corners.push([x(p.x), y(p.y)]);
+    best = p.y;
+  }
+  if (!corners.length) return;
+  corners.push([box.right, corners[corners.length - 1][1]]);
+  pen(g, css('soft'), 1, [1, 3]);
+  path(g, corners);
+}
+
+function whiskers(g, p, x, y) {
+  pen(g, colourOf(p.policy), 1);
+  if (known(p.y0) && p.y1 > p.y0) line(g, x(p.x), y(clamp(p.y0, 0, 1)), x(p.x), y(clamp(p.y1, 0, 1)));
+  if (known(p.x0) && p.x1 > p.x0) line(g, x(p.x0), y(p.y), x(p.x1), y(p.y));
+}
+
+// labelPoints writes each point's name where it hits neither a point nor another name, as near as can be.
+function labelPoints(g, points, box) {
+  const taken = points.map(p => ({x0: p.px - 7, x1: p.px + 7, y0: p.py - 7, y1: p.py + 7}));
+  const first = p => (isOurs(p.policy) ? 0 : isOracle(p.policy) ? 1 : 2);
+  for (const p of [...points].sort((a, b) => first(a) - first(b) || a.px - b.px)) {
+    g.font = (isOurs(p.policy) ? '600 ' : '') + FONT;
+    const place = freePlace(p, g.measureText(p.label).width, taken, box);
+    if (place) {
+      if (place.far) { pen(g, css('soft'), 0.75); line(g, p.px + place.dx * 7 / place.far, p.py + place.dy * 7 / place.far, place.ax, place.y); }
+      text(g, p.label, place.x0, place.y, 'left', css('ink'));
+      taken.push({x0: place.x0 - 2, x1: place.x1 + 2, y0: place.y - 6, y1: place.y + 6});
+    }
+  }
+  g.font = FONT;
+}
+
+function freePlace(p, width, taken, box) {
+  for (const far of [0, 20, 32, 46, 62, 80, 100])
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, -1], [0, 1], [0.8, -0.6], [0.8, 0.6], [-0.8, -0.6], [-0.8, 0.6]]) {
+      const ax = p.px + dx * Math.max(11, far), y = p.py + dy * Math.max(14, far);
+      const x0 = dx > 0.1 ? ax : dx < -0.1 ? ax - width : ax - width / 2;
+      const r = {x0, x1: x0 + width, y0: y - 6, y1: y + 6};
+      const inside = r.x0 >= box.left + 2 && r.x1 <= box.right - 2 && r.y0 >= box.top && r.y1 <= box.bottom;
+      if (inside && !taken.some(t => r.x0 < t.x1 && r.x1 > t.x0 && r.y0 < t.y1 && r.y1 > t.y0)) return {...r, y, ax: dx > 0.1 ? ax - 2 : dx < -0.1 ? ax + 2 : ax, dx: far ? dx * far : 0, dy: far ? dy * far : 0, far};
+    }
+  return null;
+}
+
+// nearestPoint is the point of the frontier under the pointer.
+function nearestPoint(e) {
+  const r = $('frontier').getBoundingClientRect(), x = e.clientX - r.left, y = e.clientY - r.top;
+  const d = p => (p.px - x) ** 2 + (p.py - y) ** 2;
+  const best = frontierHits.reduce((a, b) => !a || d(b) < d(a) ? b : a, null);
+  return best && d(best) < 400 ? best : null;
+}
+function listenFrontier() {
+  $('frontier').addEventListener('pointermove', e => {
+    const p = nearestPoint(e);
+    $('frontier').style.cursor = p && !p.setting && runOf(p.policy) ? 'pointer' : '';
+    if (!p) return hideTip();
+    const r = p.result, price = pricing();
+    showTip(e, el('b', {}, nameOf(p.policy)), p.setting ? ` (${p.setting})` : '', el('br'), percent(p.y) + ' attained, ' + num(p.x) + price.unit + (price.unit ? ' the oracle' : ' GPU-hours'),
+      r && price.base ? [el('br'), num(r.figures.gpu_hours) + ' GPU-hours'] : []);
+  });
+  $('frontier').addEventListener('pointerleave', hideTip);
+  $('frontier').addEventListener('click', e => { const p = nearestPoint(e); if (p && !p.setting) choose(p.policy); });
+}
+
+function showTip(e, ...kids) {
+  const tip = $('tip');
+  tip.replaceChildren(...kids.flat());
+  tip.hidden = false;
+  const left = clamp(e.clientX + 14, 4, window.innerWidth - tip.offsetWidth - 8);
+  tip.style.transform = `translate(${left}px, ${Math.max(4, e.clientY - tip.offsetHeight - 10)}px)`;
+}
+function hideTip() { $('tip').hidden = true; }
+
+// The lead-time sweep: one line for each policy.
+
+function drawSweep() {
+  const several = D.leads.filter((_, i) => D.results.some(r => r.lead === i)).length > 1;
+  $('sweep').hidden = !several;
+  if (!several) return;
+  const oracles = D.leads.map((_, i) => D.results.find(r => r.lead === i && isOracle(r.policy)));
+  const priced = oracles.every(o => o && o.figures.gpu_hours > 0);
+  const price = r => priced ? r.figures.gpu_hours / oracles[r.lead].figures.gpu_hours : r.figures.gpu_hours;
+  sweepChart($('sweep-attainment'), 'SLO attained', r => r.figures.attainment, (box, values) => {
+    const y = attainmentScale(lowestShare(values), box.bottom - 4, box.top + 6);
+    return {y, ticks: y.ticks, write: shareLabel, goal: D.slo.attainment};
+  });
+  sweepChart($('sweep-cost'), priced ? 'GPU-hours, as a multiple of the oracle’s at the same lead time' : 'GPU-hours', price, (box, values) => {
+    const lo = Math.min(...values), hi = Math.max(...values), wide = hi / lo > 6;
+    const y = wide ? log(lo / 1.1, hi * 1.1, box.bottom, box.top) : linear(Math.max(0, lo - (hi - lo) * 0.06), hi + (hi - lo) * 0.06 || 1, box.bottom, box.top);
+    return {y, ticks: wide ? logTicks(lo / 1.1, hi * 1.1) : roundTicks(y.invert(box.bottom), y.invert(box.top), 5), write: v => num(v) + (priced ? ' ×' : '')};
+  });
+  sweepTable(price, priced);
+}
+
+function sweepChart(host, title, value, axis) {
+  const rows = D.policies.map((_, i) => D.results.filter(r => r.policy === i && known(value(r))).sort((a, b) => a.lead - b.lead)).filter(r => r.length);
+  const label = title + ' by lead time: ' + rows.map(r => nameOf(r[0].policy) + ' ' + r.map(x => num(value(x))).join(', ')).join('; ');
+  const {g, width, height} = surface(host, 320, label);
+  const names = Math.max(...rows.map(r => g.measureText(nameOf(r[0].policy)).width));
+  const box = {left: 56, right: width - names - 34, top: 30, bottom: height - 42};
+  const x = i => box.left + 14 + (box.right - box.left - 28) * (D.leads.length > 1 ? i / (D.leads.length - 1) : 0.5);
+  const {y, ticks, write, goal} = axis(box, rows.flat().map(value));
+  text(g, title, 0, 10, 'left', css('ink'));
+  pen(g, css('line'), 1);
+  for (const t of ticks) {
+    line(g, box.left, y(t), box.right, y(t));
+    text(g, write(t), box.left - 8, y(t), 'right');
+  }
+  if (goal != null) {
+    g.fillStyle = css('good-area');
+    g.fillRect(box.left, box.top, box.right - box.left, y(goal) - box.top);
+    pen(g, css('good'), 1.5, [5, 4]);
+    line(g, box.left, y(goal), box.right, y(goal));
+  }
+  D.leads.forEach((l, i) => text(g, span(l.seconds), x(i), box.bottom + 14, 'center', i === S.lead ? css('ink') : null));
+  text(g, 'lead time', (box.left + box.right) / 2, box.bottom + 33, 'center');
+  const order = rows.sort((a, b) => rankOf(a[0].policy) - rankOf(b[0].policy));
+  for (const r of order) {
+    pen(g, colourOf(r[0].policy), isOurs(r[0].policy) ? 3 : 1.75, dashOf(r[0].policy));
+    path(g, r.map(p => [x(p.lead), y(value(p))]));
+    r.forEach(p => point(g, p.policy, x(p.lead), y(value(p)), isOurs(p.policy) ? 5 : 4));
+  }
+  const labels = rows.map(r => ({policy: r[0].policy, x: x(r[r.length - 1].lead), y: y(value(r[r.length - 1]))}));
+  spread(labels, 13, box.top, box.bottom);
+  for (const l of labels) {
+    pen(g, css('line'), 1);
+    line(g, l.x + 7, l.y, box.right + 14, l.at);
+    g.font = (isOurs(l.policy) ? '600 ' : '') + FONT;
+    text(g, nameOf(l.policy), box.right + 18, l.at, 'left', css('ink'));
+  }
+  g.font = FONT;
+}
+// rankOf draws Preheat last, on top, and the oracle before it.
+const rankOf = i => isOurs(i) ? 2 : isOracle(i) ? 1 : 0;
+
+function sweepTable(price, priced) {
+  const head = ['Policy', ...D.leads.map(l => span(l.seconds)), 'meets the SLO'];
+  const rows = D.policies.map((p, i) => {
+    const at = D.leads.map((_, lead) => D.results.find(r => r.policy === i && r.lead === lead));
+    return [[swatch(i), p.name], ...at.map(r => r ? [mark(r.verdict, percent(r.figures.attainment)), el('small', {}, num(price(r)) + (priced ? ' × oracle' : ' GPU-h'))] : '–'), holds(at)];
+  });
+  plain($('sweep-table'), 'Attainment and cost by lead time', head, rows);
+}
+// holds says up to which lead time a policy meets the SLO without a break.
+function holds(at) {
+  const met = at.map((r, i) => ({r, i})).filter(x => x.r);
+  const fails = met.findIndex(x => x.r.figures.attainment < D.slo.attainment);
+  if (fails === 0) return 'at none of these';
+  if (fails < 0) return met.length ? 'at all of these' : '–';
+  return 'up to ' + span(D.leads[met[fails - 1].i].seconds);
+}

@@ -1,0 +1,58 @@
+package report
+
+import (
+	"math"
+
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+)
+
+// The words for whether a policy meets the SLO.
+const (
+	meets  = "meets"
+	misses = "misses"
+	// unsure results may fall on either side with other seeds: the objective lies inside the confidence interval.
+	unsure = "unsure"
+)
+
+// result is a cell as the page judges it. GPU-hours and their ratio to the oracle's are NaN where not known.
+type result struct {
+	policy       string
+	hours, ratio float64
+	// attained is the share of all requests that met the SLO, low and high bound its mean over the seeds.
+	attained, low, high float64
+	seeds               int
+	verdict             string
+}
+
+func judge(c *score.Cell, slo score.SLO) result {
+	r := result{policy: c.Policy, hours: figure(c.Figures, "gpu_hours"), ratio: figure(c.ToOracle, "gpu_hours"), attained: c.Attained(), seeds: len(c.Runs)}
+	r.low, r.high = interval(c.Figures["attainment"], r.attained)
+	switch {
+	case r.low < slo.Attainment && slo.Attainment <= r.high:
+		r.verdict = unsure
+	case r.meets(slo):
+		r.verdict = meets
+	default:
+		r.verdict = misses
+	}
+	return r
+}
+
+// meets says whether the mean attainment reaches the objective, whatever other seeds might say.
+func (r *result) meets(slo score.SLO) bool { return r.attained >= slo.Attainment }
+
+// figure is the mean of a figure, NaN where there is none.
+func figure(figures map[string]score.Interval, name string) float64 {
+	if i, ok := figures[name]; ok {
+		return i.Mean
+	}
+	return math.NaN()
+}
+
+// interval bounds a share, the mean where it is all that is known.
+func interval(i score.Interval, mean float64) (low, high float64) {
+	if i.Low == nil || i.High == nil {
+		return mean, mean
+	}
+	return max(0, *i.Low), min(1, *i.High)
+}

@@ -1,0 +1,180 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+)
+
+// Verdict says in a sentence or two who meets the SLO at the least cost, and how Preheat stands against the best other
+// policy and the oracle. The cells are of one lead time.
+func Verdict(cells []score.Cell, slo score.SLO) string {
+	f := newField(cells, slo)
+	switch {
+	case len(cells) == 0:
+		return "Nothing was replayed."
+	case f.cheapest == nil && f.closest == nil:
+		return "Only the oracle was replayed: it shows what perfect foresight needs."
+	case f.cheapest == nil:
+		return f.nobody()
+	case f.cheapest == f.preheat:
+		return f.won()
+	}
+	return f.lost()
+}
+
+// field is who competes: preheat and oracle where they took part, the cheapest that meets the SLO and the one that
+// comes closest to it, rival the cheapest of the others that meets it.
+type field struct {
+	slo                                       score.SLO
+	preheat, oracle, cheapest, closest, rival *result
+}
+
+func newField(cells []score.Cell, slo score.SLO) field {
+	f := field{slo: slo}
+	for i := range cells {
+		x := judge(&cells[i], slo)
+		r := &x
+		switch r.policy {
+		case Oracle:
+			f.oracle = r
+			continue
+		case Preheat:
+			f.preheat = r
+		}
+		f.closest = better(f.closest, r, func(a, b *result) bool { return a.attained > b.attained })
+		if !r.meets(slo) {
+			continue
+		}
+		f.cheapest = better(f.cheapest, r, cheaper)
+		if !strings.HasPrefix(r.policy, Preheat) {
+			f.rival = better(f.rival, r, cheaper)
+		}
+	}
+	return f
+}
+
+func cheaper(a, b *result) bool { return a.hours < b.hours }
+
+// better returns the candidate where there is nothing yet or it beats what there is.
+func better(best, candidate *result, beats func(a, b *result) bool) *result {
+	if best == nil || beats(candidate, best) {
+		return candidate
+	}
+	return best
+}
+
+// won is the verdict where Preheat is the cheapest that meets the SLO.
+func (f field) won() string {
+	s := fmt.Sprintf("Preheat meets the SLO at the least cost: %s%s%s", hours(f.preheat), f.againstOracle(f.preheat), f.doubt(f.preheat))
+	if f.rival == nil {
+		return s + "; no other policy meets it."
+	}
+	return s + fmt.Sprintf("; the next that meets it, %s, needs %s (%s).", f.rival.policy, hours(f.rival), more(f.rival, f.preheat))
+}
+
+// lost is the verdict where another is the cheapest.
+func (f field) lost() string {
+	s := fmt.Sprintf("%s meets the SLO at the least cost: %s%s%s.", f.cheapest.policy, hours(f.cheapest), f.againstOracle(f.cheapest), f.doubt(f.cheapest))
+	return s + f.standing(f.cheapest)
+}
+
+// nobody is the verdict where no policy meets the SLO.
+func (f field) nobody() string {
+	who := "No policy meets the SLO"
+	if f.oracle != nil && !f.oracle.meets(f.slo) {
+		who = "No policy meets the SLO, not even the oracle"
+	}
+	s := fmt.Sprintf("%s: it asks for %s of all requests, and the closest, %s, gets %s of them there with %s%s.", who,
+		percent(f.slo.Attainment), f.closest.policy, percent(f.closest.attained), hours(f.closest), f.againstOracle(f.closest))
+	return s + f.standing(f.closest)
+}
+
+// standing says how Preheat compares with the best, where it is not the best itself.
+func (f field) standing(best *result) string {
+	p := f.preheat
+	switch {
+	case p == nil || p == best:
+		return ""
+	case p.meets(f.slo):
+		return fmt.Sprintf(" Preheat meets it too, with %s: %s%s.", hours(p), more(p, best), f.againstOracle(p))
+	}
+	return fmt.Sprintf(" Preheat misses it: %s of requests instead of %s, with %s (%s than %s)%s.",
+		percent(p.attained), percent(f.slo.Attainment), hours(p), more(p, best), best.policy, f.againstOracle(p))
+}
+
+// againstOracle is what a result costs next to perfect foresight.
+func (f field) againstOracle(r *result) string {
+	if !finite(r.ratio) {
+		return ""
+	}
+	return fmt.Sprintf(", %.2f × the oracle", r.ratio)
+}
+
+// doubt says where other seeds might take back that a result meets the SLO.
+func (f field) doubt(r *result) string {
+	if r.verdict != unsure {
+		return ""
+	}
+	return fmt.Sprintf(" (though its attainment over %d seeds reaches down to %s)", r.seeds, percent(r.low))
+}
+
+// hours are a result's GPU-hours.
+func hours(r *result) string { return quantity(r.hours) + " GPU-hours" }
+
+// more is how much more or less a result costs than another.
+func more(r, than *result) string {
+	switch share := r.hours/than.hours - 1; {
+	case math.Abs(share) < 0.0005:
+		return "no more or less"
+	case share > 0:
+		return quantity(100*share) + " % more"
+	default:
+		return quantity(-100*share) + " % less"
+	}
+}
+
+// quantity is a number with three digits, more where it is larger.
+func quantity(x float64) string {
+	switch a := math.Abs(x); {
+	case !finite(x):
+		return "an unknown number of"
+	case a >= 100:
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	case a >= 10:
+		return strconv.FormatFloat(x, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 2, 64)
+}
+
+// percent is a share, rounded down, so that 99 % is never said of less.
+func percent(x float64) string {
+	if !finite(x) {
+		return "an unknown share"
+	}
+	return strconv.FormatFloat(math.Floor(x*1e4+1e-6)/100, 'f', -1, 64) + " %"
+}
+
+// span is a time in words: "90 s", "12 min", "1 h 5 min", "7 d".
+func span(d time.Duration) string {
+	units := []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}}
+	if d < 2*time.Minute {
+		return strconv.FormatFloat(d.Seconds(), 'g', 3, 64) + " s"
+	}
+	d = d.Round(time.Minute)
+	var parts []string
+	for _, u := range units {
+		if n := d / u.size; n > 0 && len(parts) < 2 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, u.name))
+			d -= n * u.size
+		}
+	}
+	return strings.Join(parts, " ")
+}
