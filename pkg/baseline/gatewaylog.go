@@ -27,14 +27,6 @@ func (l *gatewayLog) add(g Gateway) {
 	}
 }
 
-// last returns the newest reading, false where there is none.
-func (l *gatewayLog) last() (Gateway, bool) {
-	if len(l.readings) == 0 {
-		return Gateway{}, false
-	}
-	return l.readings[len(l.readings)-1], true
-}
-
 // window returns the newest reading and the one that a window of the given length before it begins with: the oldest
 // inside, or the one just before where that is all there is. False where there are no two readings.
 func (l *gatewayLog) window(span time.Duration) (from, to Gateway, ok bool) {

@@ -29,7 +29,7 @@ func hpaKnobs(target float64, doc string, grid ...float64) []Knob {
 	return append([]Knob{
 		number("target", target, 0.01, 1e6, doc).tuned(grid...),
 		seconds("down-window", 300, "stabilization window of scale-down").tuned(120, 300),
-		choice("type", typePods, "kind of metric and target", "Pods AverageValue", "External AverageValue", "External Value"),
+		choice("type", "kind of metric and target", "Pods AverageValue", "External AverageValue", "External Value"),
 	}, hpaCommon()...)
 }
 

@@ -42,7 +42,7 @@ func kedaPolicy() maker {
 		name: "keda",
 		knobs: append([]Knob{
 			number("running", 16, 0.01, 1e6, "requests in flight per replica").tuned(8, 16, 24, 32, 48, 64),
-			choice("law", lawQueue, "what scales beside the requests in flight", "queue", "pool saturation",
+			choice("law", "what scales beside the requests in flight", "queue", "pool saturation",
 				"queue, with replicas that load subtracted (queue-guard)").tuned(lawQueue, lawGuard),
 			number("queue", 1, 0.01, 1e6, "requests queued in the gateway per replica"),
 			number("saturation", 0.7, 0.01, 10, "pool saturation per replica"),

@@ -136,7 +136,7 @@ func (p *kpa) Decide(o Observation) scaling.Decision {
 	r := p.scale(o.Time, d.Ready, stable, panics)
 	d.step("stable", whole(r.byStable), "%.3g concurrent over %v, %g per replica, %g to %g allowed", stable, p.stable, p.target, r.low, r.high)
 	if r.panicking {
-		d.step("panic", whole(r.beforeTheDelay), "%.3g concurrent over %v: in panic, nothing is scaled down", panics, p.kpaSpec.panics)
+		d.step("panic", whole(r.beforeTheDelay), "%.3g concurrent over %v: in panic, nothing is scaled down", panics, p.panics)
 	}
 	reason := direction(o.Desired, whole(r.wanted))
 	if r.wanted > r.byStable && r.wanted > r.byPanic {
@@ -155,8 +155,8 @@ func (p *kpa) windows(now time.Time) (stable, panics float64, ok bool) {
 		return 0, 0, false
 	}
 	stable = concurrency(from, to)
-	if now.Sub(to.Time) <= p.kpaSpec.panics {
-		from, to, _ = p.log.window(p.kpaSpec.panics)
+	if now.Sub(to.Time) <= p.panics {
+		from, to, _ = p.log.window(p.panics)
 		panics = concurrency(from, to)
 	}
 	return stable, panics, true

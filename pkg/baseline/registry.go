@@ -75,7 +75,7 @@ type maker struct {
 func makers() []maker {
 	return []maker{
 		hpaQueue(), hpaRunning(), kedaPolicy(), sloAwarePolicy(), kpaPolicy(), apaPolicy(),
-		wvaPolicy(), wva2Policy(), rayServePolicy(), staticPeak(), staticMean(), cronPolicy(),
+		wvaPolicy(), wva2Policy(), dynamoPolicy(), rayServePolicy(), staticPeak(), staticMean(), cronPolicy(),
 	}
 }
 

@@ -10,6 +10,12 @@ import (
 func setup() Setup {
 	return Setup{Min: 1, Max: 10, Load: Load{
 		PeakReplicas: 6, MeanReplicas: 3, Schedule: []int32{1, 2, 5, 3}, Slot: 6 * time.Hour,
+	}, Engine: Engine{
+		KVTokens: 400_000, MaxSequences: 256, MaxBatchedTokens: 8192,
+		StepTime: func(s Step) time.Duration {
+			return time.Duration((17 + 0.0044*s.Sequences + 0.00005*s.ContextTokens + 0.08*s.PrefillTokens) * float64(time.Millisecond))
+		},
+		Sustainable: func(Mix, SLO) float64 { return 4 },
 	}}
 }
 

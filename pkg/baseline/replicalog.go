@@ -63,14 +63,14 @@ func (l *replicaLog) gain(id string, m signals.Metric) (float64, bool) {
 	return sum, ok
 }
 
-// perRequest returns what a counter gained for each request that ended, false where none did.
-func (l *replicaLog) perRequest(id string, m signals.Metric) (float64, bool) {
+// perRequest returns what a counter gained for each request that ended, zero where none did.
+func (l *replicaLog) perRequest(id string, m signals.Metric) float64 {
 	n, okN := l.gain(id, signals.RequestsFinished)
 	x, okX := l.gain(id, m)
 	if !okN || !okX || n <= 0 {
-		return 0, false
+		return 0
 	}
-	return x / n, true
+	return x / n
 }
 
 // share returns one counter's gain over another's, zero where that is not known.

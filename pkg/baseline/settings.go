@@ -38,12 +38,12 @@ func seconds(name string, def float64, doc string) Knob {
 	return number(name, def, 0, 86400, doc+", in seconds")
 }
 
-// choice is a knob that picks one of a few variants by its position from 0; doc names them.
-func choice(name string, def float64, doc string, variants ...string) Knob {
+// choice is a knob that picks one of a few variants by its position, the first by default; doc names them.
+func choice(name, doc string, variants ...string) Knob {
 	for i, v := range variants {
 		doc += fmt.Sprintf("; %d: %s", i, v)
 	}
-	return number(name, def, 0, float64(len(variants)-1), doc)
+	return number(name, 0, 0, float64(len(variants)-1), doc)
 }
 
 // values are the knobs of one policy with the user's settings applied. Asking for a name that is not there is a

@@ -191,8 +191,8 @@ func (p *wva2) replicas(o *Observation) []tokens {
 			continue
 		}
 		t := tokens{inUse: math.Floor(share * size), capacity: size, queue: queue}
-		t.input, _ = p.log.perRequest(r.ID, signals.PromptTokens)
-		t.output, _ = p.log.perRequest(r.ID, signals.GenerationTokens)
+		t.input = p.log.perRequest(r.ID, signals.PromptTokens)
+		t.output = p.log.perRequest(r.ID, signals.GenerationTokens)
 		t.hit = p.log.share(r.ID, signals.PrefixCacheHits, signals.PrefixCacheQueries)
 		out = append(out, t)
 	}
