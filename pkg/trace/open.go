@@ -44,11 +44,12 @@ func Open(spec string, o Options) (*Trace, error) {
 	}
 }
 
-// Next returns the next request.
+// Next returns the next request. At the end and after an error the file is closed.
 func (t *Trace) Next() (Request, error) {
 	q, err := t.stream.Next()
 	if err != nil {
 		t.facts.Ended = t.facts.Ended || errors.Is(err, io.EOF)
+		t.Close()
 		return Request{}, err
 	}
 	t.facts.Requests++
@@ -70,12 +71,14 @@ func (t *Trace) Facts() Facts {
 	return f
 }
 
-// Close lets go of the file.
+// Close lets go of the file, for a trace that is not read to its end.
 func (t *Trace) Close() error {
 	if t.close == nil {
 		return nil
 	}
-	return t.close()
+	once := t.close
+	t.close = nil
+	return once()
 }
 
 // exists says whether a file or folder is there.
@@ -84,7 +87,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// source is an open file whose format is known.
+// opened is an open file whose format is known.
 type opened struct {
 	path   string
 	text   *lines

@@ -15,14 +15,14 @@ import (
 // tokenWindow is the distribution of sizes from a time on.
 type tokenWindow struct {
 	at             time.Duration
-	prompt, output *sizes
+	prompt, output sizes
 	// media are tokens of images, audio and video in the prompt, each as many as its count says.
 	media []media
 }
 
-type media struct{ count, tokens *sizes }
+type media struct{ count, tokens sizes }
 
-// sizes is a discrete distribution.
+// sizes is a discrete distribution; without values, the window was idle.
 type sizes struct {
 	values []int
 	// until are cumulated shares, the last one is 1.
@@ -77,7 +77,7 @@ func readTokens(text []byte, file string) ([]tokenWindow, error) {
 		if err != nil {
 			return nil, &Error{File: file, Name: key, Err: err}
 		}
-		if w.prompt != nil && w.output != nil {
+		if w.prompt.values != nil && w.output.values != nil {
 			out = append(out, w)
 		}
 	}
@@ -91,15 +91,18 @@ func readTokenWindow(key string, fields map[string]string) (tokenWindow, error) 
 	if err != nil {
 		return tokenWindow{}, err
 	}
-	dists := map[string]*sizes{}
+	dists := map[string]sizes{}
 	for _, name := range tokenFields {
 		if dists[name], err = readSizes(fields[name]); err != nil {
 			return tokenWindow{}, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	w := tokenWindow{at: time.Duration(at), prompt: cmp.Or(dists["input_tokens"], dists["text_tokens"]), output: dists["output_tokens"]}
+	w := tokenWindow{at: time.Duration(at), prompt: dists["input_tokens"], output: dists["output_tokens"]}
+	if w.prompt.values == nil {
+		w.prompt = dists["text_tokens"]
+	}
 	for _, kind := range mediaKinds {
-		if count, tokens := dists[kind+"_count"], dists[kind+"_tokens"]; count != nil && tokens != nil {
+		if count, tokens := dists[kind+"_count"], dists[kind+"_tokens"]; count.values != nil && tokens.values != nil {
 			w.media = append(w.media, media{count, tokens})
 		}
 	}
@@ -114,16 +117,16 @@ var (
 	}
 )
 
-// readSizes reads a distribution; nothing and the empty dictionary are nil.
-func readSizes(text string) (*sizes, error) {
+// readSizes reads a distribution; nothing and the empty dictionary, which stand for an idle window, have no values.
+func readSizes(text string) (sizes, error) {
+	var out sizes
 	inner := strings.TrimSpace(text)
 	if inner == "" {
-		return nil, nil // an absent distribution is no fault
+		return out, nil
 	}
 	if !strings.HasPrefix(inner, "{") || !strings.HasSuffix(inner, "}") {
-		return nil, fmt.Errorf("%q is not a dictionary of shares", clip([]byte(inner)))
+		return out, fmt.Errorf("%q is not a dictionary of shares", clip([]byte(inner)))
 	}
-	out := &sizes{}
 	total := 0.0
 	for entry := range strings.SplitSeq(inner[1:len(inner)-1], ",") {
 		if strings.TrimSpace(entry) == "" {
@@ -131,13 +134,13 @@ func readSizes(text string) (*sizes, error) {
 		}
 		value, share, err := readShare(entry)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		total += share
 		out.values, out.until = append(out.values, value), append(out.until, total)
 	}
 	if total == 0 {
-		return nil, nil // as above: idle windows are written as {}
+		return sizes{}, nil
 	}
 	for i := range out.until {
 		out.until[i] /= total

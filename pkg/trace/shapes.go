@@ -21,7 +21,7 @@ var workloads = []workload{
 	{
 		"diurnal", "a smooth hump a day, lowest at the start", 24 * time.Hour,
 		append(lowHigh("2", "20"),
-			key{"day", "period of the hump", aTime, "24h"},
+			key{"day", "period of the hump; 24h, or the length where that is shorter", aTime, ""},
 			key{"weekend", "factor on days 6 and 7 of each week", aFactor, "1"}), diurnal,
 	},
 	{

@@ -185,7 +185,7 @@ func (s *spec) put(k key, value string) error {
 func (k kind) read(value string) (float64, error) {
 	switch k {
 	case aTime:
-		at, err := parseLength(value)
+		at, err := ParseLength(value)
 		return at.Seconds(), err
 	case aWhole:
 		n, err := strconv.ParseInt(value, 10, 64)
@@ -211,8 +211,8 @@ func number(value string, most float64, unit string) (float64, error) {
 // maxWorkload bounds a generated trace: its levels are held in memory.
 const maxWorkload = 400 * 24 * time.Hour
 
-// parseLength reads a duration of Go, or days: 7d.
-func parseLength(value string) (time.Duration, error) {
+// ParseLength reads a duration of at most 400 days: as Go writes it, or in days as in 7d.
+func ParseLength(value string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(value, "d"); ok {
 		v, err := number(days, maxWorkload.Hours()/24, "days")
 		return time.Duration(v * 24 * float64(time.Hour)), err
@@ -238,6 +238,9 @@ func (s *spec) check() error {
 	}
 	if s.length <= 0 || s.length > maxWorkload {
 		faults = append(faults, fmt.Errorf("length %v: must be above 0 and at most %gd", s.length, maxWorkload.Hours()/24))
+	}
+	if _, ok := s.settings["day"]; !ok {
+		s.settings["day"] = min(24*time.Hour, s.length).Seconds()
 	}
 	if low, high := s.settings["low"], s.settings["high"]; low > high {
 		faults = append(faults, fmt.Errorf("low=%v is above high=%v", low, high))
