@@ -37,6 +37,7 @@ func Run(ctx context.Context, cfg Config, targets []Target, sink Sink) ([]Total,
 type cluster struct {
 	cfg      Config
 	sink     Sink
+	origin   int64 // Start in Unix nanoseconds
 	now      time.Duration
 	services []*service
 	agenda   agenda
@@ -52,6 +53,7 @@ type cluster struct {
 	drained []*unit
 	events  []replica.Event
 	ended   []end
+	stats   replica.Stats // of the page that is being fetched
 	err     error
 }
 
@@ -63,7 +65,7 @@ type end struct {
 }
 
 func newCluster(cfg Config, targets []Target, sink Sink) *cluster {
-	c := &cluster{cfg: cfg, sink: sink, script: cfg.Events, slowness: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
+	c := &cluster{cfg: cfg, sink: sink, origin: cfg.Start.UnixNano(), script: cfg.Events, slowness: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
 	for i, t := range targets {
 		s := newService(c, i, t)
 		c.services = append(c.services, s)
@@ -81,6 +83,12 @@ func (c *cluster) dice(p purpose, target string, ordinal int32) *rand.Rand {
 
 // at is the date of a time since the start.
 func (c *cluster) at(t time.Duration) time.Time { return c.cfg.Start.Add(t) }
+
+// since is the time from the start until a date. It is Time.Sub without the care for overflow, which costs more than the
+// rest of it: a difference that fits is right even where the dates are beyond what UnixNano can tell.
+func (c *cluster) since(date time.Time) time.Duration {
+	return time.Duration(date.UnixNano() - c.origin)
+}
 
 // checkEvery is the number of steps between two looks at the context.
 const checkEvery = 1024
@@ -119,15 +127,18 @@ func (c *cluster) horizon() time.Duration {
 
 // settle lets the replicas work up to and including a time, and tells the sink which requests ended.
 func (c *cluster) settle(until time.Duration) {
-	for c.due.next() <= until {
-		c.advance(c.due[0].unit, until)
+	if c.due.next() <= until {
+		date := c.at(until)
+		for c.due.next() <= until {
+			c.advance(c.due[0].unit, until, date)
+		}
+		c.tell()
 	}
-	c.tell()
 }
 
-// advance lets one replica work and takes in what it did.
-func (c *cluster) advance(u *unit, until time.Duration) {
-	c.events = u.engine.AdvanceTo(c.at(until), c.events[:0])
+// advance lets one replica work until a time, of which the date is given, and takes in what it did.
+func (c *cluster) advance(u *unit, until time.Duration, date time.Time) {
+	c.events = u.engine.AdvanceTo(date, c.events[:0])
 	for i := range c.events {
 		u.service.took(u, &c.events[i])
 	}
@@ -140,7 +151,7 @@ func (c *cluster) reschedule(u *unit, now time.Duration) {
 		c.due.drop(u)
 		return
 	}
-	next := u.engine.NextEvent().Sub(c.cfg.Start)
+	next := c.since(u.engine.NextEvent())
 	c.due.set(u, max(next, now+1))
 }
 
@@ -172,6 +183,7 @@ func (c *cluster) happen() {
 		s.arrive()
 	}
 	c.clear()
+	c.tell()
 	c.count()
 }
 

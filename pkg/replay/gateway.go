@@ -164,7 +164,9 @@ func (s *service) answered(slot uint32, at time.Duration) {
 func (s *service) close(slot uint32, at time.Duration, o Outcome) {
 	j := &s.jobs[slot]
 	s.letGo(j)
-	r := Request{
+	s.cluster.ended = append(s.cluster.ended, end{at: at, service: s.index})
+	r := &s.cluster.ended[len(s.cluster.ended)-1].request
+	*r = Request{
 		Target: s.Name, ID: j.id, Arrival: j.arrival, PromptTokens: int(j.prompt), OutputTokens: int(j.output),
 		TTFT: -1, TPOT: -1, E2E: at - j.arrival, Replica: -1, Outcome: o,
 	}
@@ -175,13 +177,12 @@ func (s *service) close(slot uint32, at time.Duration, o Outcome) {
 		r.TTFT = j.first - j.arrival
 	}
 	if o == Completed {
-		s.complete(&r, at-j.first)
+		s.complete(r, at-j.first)
 	}
 	s.open--
 	s.inside += float64(at)
 	s.lastEnd = max(s.lastEnd, at)
 	s.total.Requests++
-	s.cluster.ended = append(s.cluster.ended, end{at, s.index, r})
 	*j = job{}
 	s.free = append(s.free, slot)
 }

@@ -48,16 +48,15 @@ func (l *latencies) snapshot() *signals.Histogram {
 	if l == nil {
 		return nil
 	}
-	return &signals.Histogram{Bounds: l.bounds, Counts: cumulative(l.counts), Sum: l.sum.Seconds()}
+	return &signals.Histogram{Bounds: l.bounds, Counts: appendCumulative(make([]float64, 0, len(l.counts)), l.counts), Sum: l.sum.Seconds()}
 }
 
-// cumulative returns the running sums of counts.
-func cumulative(counts []uint64) []float64 {
-	out := make([]float64, len(counts))
+// appendCumulative appends the running sums of counts.
+func appendCumulative(to []float64, counts []uint64) []float64 {
 	var below uint64
-	for i, n := range counts {
+	for _, n := range counts {
 		below += n
-		out[i] = float64(below)
+		to = append(to, float64(below))
 	}
-	return out
+	return to
 }

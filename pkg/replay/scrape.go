@@ -16,9 +16,10 @@ func (u *unit) scrape() {
 		u.problem = "get page: no answer in time"
 		return
 	}
-	c.advance(u, c.now)
+	c.advance(u, c.now, c.at(c.now))
 	u.reveal()
-	u.readings = append(u.readings, page(c.at(c.now), c.at(u.born), u.engine))
+	u.engine.StatsInto(&c.stats)
+	u.readings = append(u.readings, page(c.at(c.now), c.at(u.born), &c.stats, u.engine.Profile()))
 	u.problem = ""
 }
 
@@ -43,10 +44,8 @@ func (s *service) horizonOfPath() time.Time { return s.cluster.at(s.cluster.now 
 
 // page returns what the page of a vLLM engine tells, in the vocabulary of pkg/signals: all that the profile
 // pkg/exposition/profiles/vllm.yaml finds on one. The size of the largest batch is not on it, and so not here.
-func page(now, started time.Time, engine *replica.Replica) *signals.Reading {
-	var s replica.Stats
-	engine.StatsInto(&s)
-	r, p := &signals.Reading{Time: now, Started: started}, engine.Profile()
+func page(now, started time.Time, s *replica.Stats, p replica.Profile) *signals.Reading {
+	r := &signals.Reading{Time: now, Started: started}
 	r.Set(signals.RequestsWaiting, float64(s.Waiting))
 	r.Set(signals.RequestsWaitingCapacity, float64(s.Waiting))
 	r.Set(signals.RequestsRunning, float64(s.Running))
@@ -61,16 +60,27 @@ func page(now, started time.Time, engine *replica.Replica) *signals.Reading {
 	r.Set(signals.Preemptions, float64(s.Preemptions))
 	r.Set(signals.Engines, 1)
 	r.Set(signals.EnginesAwake, 1)
-	r.SetHistogram(signals.TTFT, histogram(s.TTFT))
-	r.SetHistogram(signals.ITL, histogram(s.ITL))
-	r.SetHistogram(signals.TPOT, histogram(s.TPOT))
-	r.SetHistogram(signals.E2E, histogram(s.E2E))
-	r.SetHistogram(signals.QueueTime, histogram(s.Queue))
+	setLatencies(r, s)
 	return r
 }
 
-func histogram(h replica.Histogram) *signals.Histogram {
-	return &signals.Histogram{Bounds: h.Bounds, Counts: cumulative(h.Counts), Sum: h.Sum}
+// setLatencies copies the distributions, all of them into one piece of memory: a week has millions of pages.
+func setLatencies(r *signals.Reading, s *replica.Stats) {
+	latencies := [signals.NumLatencies]*replica.Histogram{
+		signals.TTFT: &s.TTFT, signals.ITL: &s.ITL, signals.TPOT: &s.TPOT, signals.E2E: &s.E2E, signals.QueueTime: &s.Queue,
+	}
+	size := 0
+	for _, h := range latencies {
+		size += len(h.Counts)
+	}
+	counts := make([]float64, 0, size)
+	copies := new([signals.NumLatencies]signals.Histogram)
+	for l, h := range latencies {
+		from := len(counts)
+		counts = appendCumulative(counts, h.Counts)
+		copies[l] = signals.Histogram{Bounds: h.Bounds, Counts: counts[from:len(counts):len(counts)], Sum: h.Sum}
+		r.SetHistogram(signals.Latency(l), &copies[l])
+	}
 }
 
 // scrapeGateway fetches the gateway's page, and puts the next time on the agenda.

@@ -72,23 +72,29 @@ func (s *service) begin() {
 func (s *service) pull() {
 	last := s.next.At
 	next, err := s.Load.Next()
-	switch {
-	case errors.Is(err, io.EOF):
+	if err == nil && next.At >= last && next.PromptTokens > 0 && next.OutputTokens > 0 {
+		s.next = next
+		return
+	}
+	if errors.Is(err, io.EOF) {
 		s.next = trace.Request{At: forever}
 		s.cluster.agenda.add(event{at: last + patience, kind: abandoned, service: s})
 		return
-	case err != nil:
-		s.cluster.fail(fmt.Errorf("target %q: read load after %d requests: %w", s.Name, s.arrived, err))
-		return
-	case next.At < last:
-		s.cluster.fail(fmt.Errorf("target %q: request %d at %v comes before %v: a load must be in order of time", s.Name, s.arrived+1, next.At, last))
-		return
-	case next.PromptTokens < 1 || next.OutputTokens < 1:
-		s.cluster.fail(fmt.Errorf("target %q: request %d has %d prompt and %d output tokens: each must be at least 1",
-			s.Name, s.arrived+1, next.PromptTokens, next.OutputTokens))
-		return
 	}
-	s.next = next
+	s.cluster.fail(s.faulty(next, err))
+}
+
+// faulty says what is wrong with the request that was to come next.
+func (s *service) faulty(r trace.Request, err error) error {
+	switch n := s.arrived + 1; {
+	case err != nil:
+		return fmt.Errorf("target %q: read load after %d requests: %w", s.Name, s.arrived, err)
+	case r.At < s.next.At:
+		return fmt.Errorf("target %q: request %d at %v comes before %v: a load must be in order of time", s.Name, n, r.At, s.next.At)
+	default:
+		return fmt.Errorf("target %q: request %d has %d prompt and %d output tokens: each must be at least 1",
+			s.Name, n, r.PromptTokens, r.OutputTokens)
+	}
 }
 
 // fail stops the run; the first error counts.
@@ -109,7 +115,7 @@ func (s *service) arrive() {
 
 // took takes in what a replica did for a request.
 func (s *service) took(u *unit, e *replica.Event) {
-	at := e.Time.Sub(s.cluster.cfg.Start)
+	at := s.cluster.since(e.Time)
 	slot := uint32(e.ID)
 	switch e.Kind {
 	case replica.FirstToken:
