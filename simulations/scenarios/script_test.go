@@ -53,7 +53,7 @@ type command struct {
 
 func (e entry) command() *command {
 	c := &command{pairs: map[string]string{}, used: map[string]bool{}}
-	for _, w := range strings.FieldsSeq(e.text) {
+	for w := range strings.FieldsSeq(e.text) {
 		if key, value, ok := strings.Cut(w, "="); ok && key != "" && !strings.ContainsAny(key, "<>") {
 			c.pairs[key] = value
 		} else {
