@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+)
+
+// experiment turns the flags and the files that they name into what is run. It reports the faults of all files at once.
+func (o *options) experiment(s streams) (compare.Experiment, error) {
+	profile, profileErr := o.cluster.readProfile()
+	ia, autoscalerErr := o.autoscaler(s.In)
+	facts, traceErr := o.load.peek(o.run.seed)
+	if err := errors.Join(profileErr, autoscalerErr, traceErr); err != nil {
+		return compare.Experiment{}, err
+	}
+	if err := o.follow(ia); err != nil {
+		return compare.Experiment{}, err
+	}
+	if o.load.trace == "" {
+		fmt.Fprintf(s.Err, "No --trace was given: replaying the generated workload %q. 'preheatctl replay --help' says what can be read.\n", defaultWorkload)
+	}
+	for _, note := range facts.Notes {
+		fmt.Fprintln(s.Err, "Note:", note)
+	}
+	settings, err := o.run.settings()
+	if err != nil {
+		return compare.Experiment{}, err
+	}
+	return compare.Experiment{
+		Load: o.load.load(), Profile: profile, Cluster: o.cluster.config(facts.Start),
+		SLO:   score.SLO{TTFT: o.target.ttft, TPOT: o.target.tpot, Attainment: float64(o.target.attainment)},
+		Price: o.target.price, Autoscaler: ia, Policies: o.run.policies, Settings: settings, Seeds: o.run.list(), Leads: o.cluster.leads(),
+		Initial: o.initial(), Min: o.target.min, Max: o.target.max,
+		Workers: o.run.workers, Memory: int64(o.run.memory),
+	}, nil
+}
+
+// initial is negative unless the user asked for a number.
+func (o *options) initial() int32 {
+	if !o.given("initial") {
+		return -1
+	}
+	return o.target.initial
+}
+
+// list is the seeds, one after another.
+func (r *runOptions) list() []uint64 {
+	var seeds []uint64
+	for i := range uint64(r.seeds) {
+		seeds = append(seeds, r.seed+i)
+	}
+	return seeds
+}
+
+// settings are those of --set, by policy and knob.
+func (r *runOptions) settings() (map[string]compare.Setting, error) {
+	var f faults
+	out := map[string]compare.Setting{}
+	for _, text := range r.set {
+		key, value, _ := strings.Cut(text, "=")
+		policy, knob, _ := strings.Cut(key, ".")
+		v, err := strconv.ParseFloat(value, 64)
+		i := slices.IndexFunc(compare.AllKnobs(policy), func(k baseline.Knob) bool { return k.Name == knob })
+		switch {
+		case err != nil:
+			f.check(false, "--set %s: write POLICY.KNOB=NUMBER, as hpa-running.target=24", text)
+			continue
+		case !slices.Contains(r.policies, policy):
+			f.check(false, "--set %s: policy %q is not among those of --policy", text, policy)
+			continue
+		case i < 0:
+			f.check(false, "--set %s: %s has no knob %q; 'preheatctl policies %s' lists them", text, policy, knob, policy)
+			continue
+		}
+		k := compare.AllKnobs(policy)[i]
+		f.check(v >= k.Low && v <= k.High, "--set %s: must be from %v to %v: %s", text, k.Low, k.High, k.Doc)
+		if out[policy] == nil {
+			out[policy] = compare.Setting{}
+		}
+		out[policy][knob] = v
+	}
+	return out, f.err()
+}
+
+// readProfile takes a profile by its name, or reads the file of that name.
+func (c *clusterOptions) readProfile() (replica.Profile, error) {
+	return replica.ProfileNamed(c.profile)
+}
+
+// config is the cluster around the replicas. start is the trace's own date, zero where it has none.
+func (c *clusterOptions) config(start time.Time) replay.Config {
+	if given := time.Time(c.start); !given.IsZero() {
+		start = given
+	}
+	if start.IsZero() {
+		start = monday
+	}
+	cfg := replay.Config{
+		Start: start, GPUs: c.gpus, NodeGPUs: c.nodeGPUs, MaxOutstanding: c.maxOutstanding,
+		QueueLimit: c.queueLimit, Timeout: c.timeout, APILag: c.apiLag,
+		LostScrapes: float64(c.scrapeLoss), CrashesPerHour: c.crashesPerHour,
+	}
+	for _, r := range routers {
+		if r.name == c.router {
+			cfg.Router = r.rule
+		}
+	}
+	return cfg
+}
+
+// loadShare is the part of a lead time during which the model is loaded; the rest is warming up (compiling, capturing
+// graphs): of a vLLM start with its weights at hand.
+const loadShare = 0.8
+
+// leads are the lead times by phase.
+func (c *clusterOptions) leads() []compare.Lead {
+	phase := func(d time.Duration) replay.Phase { return replay.Phase{Median: d, Sigma: c.jitter} }
+	var out []compare.Lead
+	for _, whole := range c.lead {
+		load := time.Duration(loadShare * float64(whole))
+		out = append(out, compare.Lead{Whole: whole, Phases: replay.Lead{
+			Node: phase(c.node), Pull: phase(c.pull), Load: phase(load), WarmUp: phase(whole - load),
+		}})
+	}
+	return out
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// helpColumns is the width that the text of flags is wrapped to.
+const helpColumns = 120
+
+// attach gives a command its flags, shown in groups by its help.
+func attach(cmd *cobra.Command, groups []group) {
+	for _, g := range groups {
+		g.flags.SortFlags = false
+		cmd.Flags().AddFlagSet(g.flags)
+	}
+	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
+		out := cmd.OutOrStderr()
+		fmt.Fprintf(out, "Usage:\n  %s [flags]\n\nExamples:\n%s\n", cmd.CommandPath(), cmd.Example)
+		for _, g := range groups {
+			fmt.Fprintf(out, "\n%s:\n%s", g.title, g.flags.FlagUsagesWrapped(helpColumns))
+		}
+		return nil
+	})
+}
+
+// incidental are the flags that change nothing in the results: files do not tell of them, so that they are the same
+// whoever made them.
+var incidental = map[string]bool{"out": true, "force": true, "workers": true, "memory": true, "output": true, "help": true}
+
+// commandLine writes the command that makes the same results again.
+func commandLine(cmd *cobra.Command) string {
+	words := []string{cmd.CommandPath()}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed && !incidental[f.Name] {
+			words = append(words, "--"+f.Name, quoted(flagText(f)))
+		}
+	})
+	return strings.Join(words, " ")
+}
+
+// flagText is the value of a flag as a user would write it: lists without their brackets.
+func flagText(f *pflag.Flag) string {
+	if _, list := f.Value.(pflag.SliceValue); list {
+		return strings.Trim(f.Value.String(), "[]")
+	}
+	return f.Value.String()
+}
+
+// quoted makes a word of a shell.
+func quoted(s string) string {
+	if s != "" && strings.IndexFunc(s, special) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// special says whether a shell would make something else of a character.
+func special(r rune) bool {
+	return !strings.ContainsRune("-_./,:=+@%", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+}

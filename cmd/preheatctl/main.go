@@ -1,0 +1,66 @@
+// Command preheatctl is the SRE's tool: it replays traffic through a simulated cluster under Preheat's own decision code,
+// other systems' policies and an oracle, and tunes and lists them. It is thin: flags → options → package compare.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // schedules name time zones, and a container may have none
+
+	"golang.org/x/term"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // the second signal ends the process at once
+	}()
+	s := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+	os.Exit(run(ctx, s, os.Args[1:]))
+}
+
+// Exit codes, as scripts know them from kubectl and shells.
+const (
+	exitOK          = 0
+	exitFault       = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// errInterrupted says that what was asked for is not complete, because the user ended it.
+var errInterrupted = errors.New("interrupted")
+
+// usageError is a fault of the command line, as opposed to one of what it names.
+type usageError struct{ error }
+
+// Unwrap returns the fault itself.
+func (e usageError) Unwrap() error { return e.error }
+
+// run is the whole program: it returns the exit code, and its only output goes to the streams.
+func run(ctx context.Context, s streams, args []string) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	began := noteStart(root)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(s.Err, "preheatctl: "+err.Error())
+		return exitInterrupted
+	case errors.As(err, &usage) || !*began: // cobra's own errors: an unknown command or flag, an argument too many
+		fmt.Fprintf(s.Err, "preheatctl: %v\nSee 'preheatctl --help' and 'preheatctl COMMAND --help'.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintln(s.Err, "preheatctl:", err)
+	return exitFault
+}

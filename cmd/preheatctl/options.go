@@ -1,0 +1,184 @@
+package main
+
+import (
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+// options are what the flags of replay and tune say.
+type options struct {
+	load    loadOptions
+	cluster clusterOptions
+	target  targetOptions
+	run     runOptions
+	out     outputOptions
+
+	// given tells the flags that the user wrote from those that have their default.
+	given func(flag string) bool
+}
+
+// loadOptions say what is replayed.
+type loadOptions struct {
+	trace, format    string
+	from, length     time.Duration
+	offset, jitter   time.Duration
+	rate             float64
+	compress, dilate float64
+	mix, process     string
+	cv               float64
+}
+
+// clusterOptions say where.
+type clusterOptions struct {
+	profile                    string
+	lead                       []time.Duration
+	jitter                     float64
+	node, pull                 time.Duration
+	gpus, nodeGPUs             int
+	router                     string
+	maxOutstanding, queueLimit int
+	timeout, apiLag            time.Duration
+	scrapeLoss                 share
+	crashesPerHour             float64
+	start                      date
+}
+
+// targetOptions say what is wanted of the service and what it costs.
+type targetOptions struct {
+	autoscaler        string
+	ttft, tpot        time.Duration
+	attainment        share
+	initial, min, max int32
+	price             float64
+}
+
+// runOptions say what is compared and with which means.
+type runOptions struct {
+	policies []string
+	set      []string
+	seed     uint64
+	seeds    int
+	workers  int
+	memory   size
+}
+
+// outputOptions say where the results go.
+type outputOptions struct {
+	format string
+	dir    string
+	force  bool
+}
+
+// defaultPolicies are the ones that are compared unless others are named: Preheat, one of each family of rivals with its
+// documented defaults, and the bound.
+var defaultPolicies = []string{"preheat", "hpa-queue", "hpa-running", "keda", "slo-aware", "kpa", "apa", "wva", "dynamo", compare.Oracle}
+
+func newOptions() *options {
+	return &options{
+		load: loadOptions{rate: 1},
+		cluster: clusterOptions{
+			profile: "llama-3.1-8b-h100", lead: []time.Duration{2 * time.Minute}, jitter: 0.2,
+			router: "least-outstanding", timeout: 5 * time.Minute,
+		},
+		target: targetOptions{ttft: 2 * time.Second, tpot: 100 * time.Millisecond, attainment: 0.99},
+		run:    runOptions{policies: defaultPolicies, seed: 1, seeds: 1, workers: runtime.GOMAXPROCS(0), memory: 2 << 30},
+		out:    outputOptions{format: "table"},
+		given:  func(string) bool { return false },
+	}
+}
+
+// group is a set of flags that belong together in the help.
+type group struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+func (o *options) groups() []group {
+	return []group{
+		{"What is replayed", o.loadFlags()},
+		{"The cluster", o.clusterFlags()},
+		{"The service and its objective", o.targetFlags()},
+		{"The comparison", o.runFlags()},
+	}
+}
+
+func (o *options) loadFlags() *pflag.FlagSet {
+	fs, l := pflag.NewFlagSet("load", pflag.ContinueOnError), &o.load
+	fs.StringVar(&l.trace, "trace", "", "Trace `file`, gzipped or not, of requests (Azure, BurstGPT, Mooncake, Vidur, ServeGen, or\n"+
+		"arrival_s,input_tokens,output_tokens) or of rates (CSV, numbers, Prometheus JSON); or a generated workload:\n"+
+		strings.Join(trace.WorkloadNames(), ", ")+", with settings as in "+defaultWorkload)
+	fs.StringVar(&l.format, "format", "", "How the file is to be read. Absent: by its content")
+	fs.DurationVar(&l.from, "from", 0, "Begin this far into the trace")
+	fs.DurationVar(&l.length, "for", 0, "Replay this much of it. 0: to its end")
+	fs.DurationVar(&l.offset, "offset", 0, "Let everything happen this much later")
+	fs.DurationVar(&l.jitter, "jitter", 0, "Delay each request by a random time below this; 3s for Mooncake's ticks")
+	fs.Float64Var(&l.rate, "rate", l.rate, "Multiply the number of requests")
+	fs.Float64Var(&l.compress, "compress", 0, "Divide all times: 10 makes ten minutes one")
+	fs.Float64Var(&l.dilate, "dilate", 0, "Multiply all times: 2 makes one minute two")
+	fs.StringVar(&l.mix, "mix", "", "Token lengths where the trace has none: "+strings.Join(trace.MixNames(), ", ")+",\n"+
+		"fixed:PROMPT/OUTPUT, or a trace whose lengths are drawn. Absent: chat")
+	fs.StringVar(&l.process, "process", "", "Arrivals made from rates: poisson, gamma or weibull. Absent: poisson, gamma with --cv")
+	fs.Float64Var(&l.cv, "cv", 0, "Coefficient of variation of the times between arrivals made from rates")
+	return fs
+}
+
+func (o *options) clusterFlags() *pflag.FlagSet {
+	fs, c := pflag.NewFlagSet("cluster", pflag.ContinueOnError), &o.cluster
+	fs.StringVar(&c.profile, "profile", c.profile, "Speed of a replica: a `name` of 'preheatctl profiles', or a YAML file of the same fields")
+	fs.DurationSliceVar(&c.lead, "lead-time", c.lead, "Median time from ordering a replica until it serves, 80 % of it loading, 20 % warming up.\n"+
+		"Several, as in 30s,120s,300s: each is replayed; the first one is shown in full")
+	fs.Float64Var(&c.jitter, "lead-jitter", c.jitter, "Standard deviation of the logarithm of each phase of the lead time")
+	fs.DurationVar(&c.node, "node-time", 0, "Median time to provision a node, on top, where none has room (see --node-gpus)")
+	fs.DurationVar(&c.pull, "pull-time", 0, "Median time to pull the image, on top")
+	fs.IntVar(&c.gpus, "gpus", 0, "GPUs in stock; replicas beyond wait. 0: no limit")
+	fs.IntVar(&c.nodeGPUs, "node-gpus", 0, "GPUs on nodes that exist already. 0: all")
+	fs.StringVar(&c.router, "router", c.router, "Which replica takes a request: "+strings.Join(routerNames(), ", "))
+	fs.IntVar(&c.maxOutstanding, "max-outstanding", 0, "Requests let into one replica at once; the gateway holds the rest. 0: no limit")
+	fs.IntVar(&c.queueLimit, "queue-limit", 0, "Requests that the gateway holds; what comes beyond is rejected. 0: no limit")
+	fs.DurationVar(&c.timeout, "timeout", c.timeout, "Longest wait of a request for its first token. 0: for ever")
+	fs.DurationVar(&c.apiLag, "api-lag", 0, "Time from a decision until the replicas asked for change")
+	fs.Var(&c.scrapeLoss, "scrape-loss", "Share of readings that fail")
+	fs.Float64Var(&c.crashesPerHour, "crashes-per-hour", 0, "Rate at which each ready replica crashes and loads anew")
+	fs.Var(&c.start, "start", "Date of the trace's beginning, for policies that know the hour. Absent: the trace's own, or Monday 2024-01-01")
+	return fs
+}
+
+func (o *options) targetFlags() *pflag.FlagSet {
+	fs, t := pflag.NewFlagSet("target", pflag.ContinueOnError), &o.target
+	fs.StringVarP(&t.autoscaler, "filename", "f", "", "InferenceAutoscaler `file` that Preheat's policies follow; bounds and objective too, unless flags say\n"+
+		"otherwise. -: standard input. Absent: the defaults of its fields")
+	fs.DurationVar(&t.ttft, "slo-ttft", t.ttft, "Longest time to first token of a good request")
+	fs.DurationVar(&t.tpot, "slo-tpot", t.tpot, "Longest mean time per output token of a good request")
+	fs.Var(&t.attainment, "slo-attainment", "Share of requests that must be good, as 0.99 or 99%")
+	fs.Int32Var(&t.initial, "initial", 0, "Replicas that are ready at the start, for every policy. Absent: what the first two minutes need")
+	fs.Int32Var(&t.min, "min", 1, "Fewest replicas any policy may ask for")
+	fs.Int32Var(&t.max, "max", 0, "Most replicas any policy may ask for. Absent: three times what the busiest minute needs")
+	fs.Float64Var(&t.price, "price", 0, "Price of a GPU-hour, in any currency; adds a column of cost")
+	return fs
+}
+
+func (o *options) runFlags() *pflag.FlagSet {
+	fs, r := pflag.NewFlagSet("run", pflag.ContinueOnError), &o.run
+	fs.StringSliceVar(&r.policies, "policy", r.policies, "Policies to compare; 'preheatctl policies' tells of them")
+	fs.StringArrayVar(&r.set, "set", nil, "Set a `knob` of a policy, as hpa-running.target=24; may be repeated. 'preheatctl policies hpa-running' lists them")
+	fs.Uint64Var(&r.seed, "seed", r.seed, "Decides every random draw: the same seed gives the same files")
+	fs.IntVar(&r.seeds, "seeds", r.seeds, "Number of seeds, from --seed on; intervals of confidence are over them")
+	fs.IntVar(&r.workers, "workers", r.workers, "Runs at once, at most; results do not depend on it")
+	fs.Var(&r.memory, "memory", "Bound of the memory of all runs together; fewer run at once where it is too small")
+	fs.StringVarP(&o.out.format, "output", "o", o.out.format, "Format on standard output: table, json or csv")
+	return fs
+}
+
+// outFlags are replay's alone: tune writes no files.
+func (o *options) outFlags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("out", pflag.ContinueOnError)
+	fs.StringVar(&o.out.dir, "out", "", "`Directory` for summary.json, timeline.csv, requests.csv, decisions.jsonl and report.html")
+	fs.BoolVar(&o.out.force, "force", false, "Write into --out even where it holds files of others")
+	return fs
+}

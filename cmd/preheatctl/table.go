@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
+	"github.com/preheat-autoscaler/preheat/pkg/report"
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+)
+
+// writeTable writes what was replayed, the comparison, and what follows from it.
+func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome) error {
+	fmt.Fprintln(out, loadText(e.Load.Name, o.Facts))
+	fmt.Fprintln(out, profileText(e, o))
+	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n\n",
+		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), o.Min, o.Max, o.Initial)
+	cells := o.Cells()
+	if err := score.WriteTable(out, cells, e.SLO); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	for _, line := range findings(e, o, cells) {
+		fmt.Fprintln(out, line)
+	}
+	return nil
+}
+
+// loadText says what was replayed.
+func loadText(name string, f compare.Facts) string {
+	return fmt.Sprintf("%s: %s requests in %v, %.3g/s on average, %.3g/s in the busiest minute, %.0f tokens in and %.0f out",
+		name, thousands(f.Requests), f.Span.Round(time.Second), f.MeanRate(), f.PeakRate, f.MeanPrompt, f.MeanOutput)
+}
+
+// profileText says on what.
+func profileText(e compare.Experiment, o compare.Outcome) string {
+	gpus := "1 GPU"
+	if n := e.Profile.GPUs; n != 1 {
+		gpus = fmt.Sprintf("%d GPUs", n)
+	}
+	return fmt.Sprintf("%s: %s a replica, which sustains about %.3g requests/s of this load", e.Profile.Name, gpus, o.Capacity)
+}
+
+func percentText(share float64) string { return fmt.Sprintf("%.4g %%", 100*share) }
+
+// findings are what a reader should take from the table, Preheat's defeats among them.
+func findings(e compare.Experiment, o compare.Outcome, cells []score.Cell) []string {
+	var lines []string
+	for _, p := range o.Proofs {
+		if !p.Met {
+			lines = append(lines, fmt.Sprintf("No schedule was found that attains %s with lead time %v and seed %d: the bounds, the start or the objective forbid it.",
+				percentText(e.SLO.Attainment), p.Lead, p.Seed))
+		}
+	}
+	for _, lead := range e.Leads {
+		of := slices.DeleteFunc(slices.Clone(cells), func(c score.Cell) bool { return c.LeadTime != lead.Whole.Seconds() })
+		verdict := report.Verdict(of, e.SLO)
+		if len(e.Leads) > 1 {
+			verdict = fmt.Sprintf("Lead time %v: %s", lead.Whole, verdict)
+		}
+		lines = append(lines, verdict)
+	}
+	return lines
+}

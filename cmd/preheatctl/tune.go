@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
+)
+
+func newTune(s streams) *cobra.Command {
+	o := newOptions()
+	part := share(0.5)
+	cmd := &cobra.Command{
+		Use:   "tune",
+		Short: "Find each policy's best setting on one part of a trace, and score it on the other",
+		Long: "Try a grid of each policy's one or two main knobs, as many settings for every policy, on the first part of a trace,\n" +
+			"and score the best of them beside the documented defaults on the rest: what a policy is worth to someone who\n" +
+			"tunes it on yesterday and runs it today. The best is the cheapest that meets the objective on the first part.",
+		Example: "  # Tune on the first half, score on the second\n" +
+			"  preheatctl tune --trace week.csv.gz --profile llama-3.1-70b-h100x4 --policy preheat,hpa-running,slo-aware\n\n" +
+			"  # On about the first day of seven, as JSON\n" +
+			"  preheatctl tune --trace week.csv.gz --train-share 14% -o json",
+		Args: cobra.ArbitraryArgs,
+	}
+	training := pflag.NewFlagSet("training", pflag.ContinueOnError)
+	training.Var(&part, "train-share", "Share of the trace's time to tune on, from its beginning")
+	attach(cmd, append([]group{{"Tuning", training}}, o.groups()...))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.given = cmd.Flags().Changed
+		if err := o.validateTuning(args, part); err != nil {
+			return err
+		}
+		return o.tune(cmd.Context(), s, float64(part))
+	}
+	return cmd
+}
+
+// validateTuning reports every fault of the flags.
+func (o *options) validateTuning(args []string, part share) error {
+	var f faults
+	f.add(o.validate(args))
+	f.check(part > 0 && part < 1, "--train-share %v: must be above 0 and below 1", float64(part))
+	f.check(o.out.format != "csv", "--output csv: tune writes table or json")
+	return f.err()
+}
+
+// tune is the command once its flags are known to be good.
+func (o *options) tune(ctx context.Context, s streams, part float64) error {
+	e, err := o.experiment(s)
+	if err != nil {
+		return err
+	}
+	tunings, err := o.tunings(ctx, s, e, part)
+	if err != nil {
+		return err
+	}
+	if err := o.printTunings(s.Out, e, part, tunings); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: only what was done is shown", errInterrupted)
+	}
+	return nil
+}
+
+// tunings tunes, with progress on a terminal.
+func (o *options) tunings(ctx context.Context, s streams, e compare.Experiment, part float64) ([]compare.Tuning, error) {
+	meter := &compare.Meter{}
+	if s.Terminal {
+		defer show(s.Err, meter.Read)()
+	}
+	tunings, err := compare.Tune(ctx, e, part, meter)
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("%w before anything was done", errInterrupted)
+	}
+	return tunings, err
+}
+
+func (o *options) printTunings(out io.Writer, e compare.Experiment, part float64, tunings []compare.Tuning) error {
+	if o.out.format == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(struct {
+			Trace      string           `json:"trace"`
+			TrainShare float64          `json:"train_share"`
+			Policies   []compare.Tuning `json:"policies"`
+		}{e.Load.Name, part, tunings})
+	}
+	fmt.Fprintf(out, "%s: tuned on the first %s of its time, scored on the rest; objective %s within TTFT %v and TPOT %v\n\n",
+		e.Load.Name, percentText(part), percentText(e.SLO.Attainment), e.SLO.TTFT, e.SLO.TPOT)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "POLICY\tSETTING\tTRIED\tTUNED: ATTAINED\tGPU-HOURS\tSCORED: ATTAINED\tGPU-HOURS")
+	for _, t := range tunings {
+		writeVerdict(w, t.Policy, 1, t.Default)
+		if len(t.Trials) > 1 {
+			writeVerdict(w, "", len(t.Trials)-1, t.Best)
+		}
+	}
+	return w.Flush()
+}
+
+// writeVerdict writes one line: a setting on both parts.
+func writeVerdict(w io.Writer, policy string, tried int, v compare.Verdict) {
+	fmt.Fprintf(w, "%s\t%v\t%d\t%.2f%%\t%.2f\t", policy, v.Tuned.Setting, tried, 100*v.Tuned.Attainment, v.Tuned.GPUHours)
+	if v.Scored != nil {
+		fmt.Fprintf(w, "%.2f%%\t%.2f", 100*v.Scored.Attainment, v.Scored.GPUHours)
+	}
+	fmt.Fprintln(w)
+}

@@ -1,0 +1,110 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+)
+
+// ownPolicy is one of Preheat's: the production planner under a spec, with something left out where it is an ablation.
+type ownPolicy struct {
+	Description
+	// ablate changes the spec.
+	ablate func(*v1alpha1.InferenceAutoscaler)
+	knobs  []baseline.Knob
+}
+
+// own lists Preheat's policies. It is a function so that no caller can change another's copy.
+func own() []ownPolicy {
+	return []ownPolicy{
+		{
+			Description: Description{"preheat", "Preheat's planner, the code and the loop that run in production", "pkg/scaling"},
+			ablate:      func(*v1alpha1.InferenceAutoscaler) {},
+			knobs: []baseline.Knob{
+				quantile([]float64{0.8, 0.9, 0.95, 0.99}), stabilization([]float64{60, 300, 900}),
+			},
+		},
+		{
+			Description: Description{"preheat-reactive", "the same without a forecast: present demand alone", "pkg/scaling with spec.forecast.disabled"},
+			ablate:      func(ia *v1alpha1.InferenceAutoscaler) { ia.Spec.Forecast.Disabled = true },
+			knobs: []baseline.Knob{
+				stabilization([]float64{0, 30, 60, 120, 180, 240, 300, 450, 600, 900, 1200, 1800}),
+			},
+		},
+	}
+}
+
+func quantile(grid []float64) baseline.Knob {
+	return baseline.Knob{
+		Name: "quantile", Doc: "share of cases in which demand should stay below the forecast (spec.forecast.quantile)",
+		Default: 0.9, Low: 0.5, High: 0.999, Grid: grid,
+	}
+}
+
+func stabilization(grid []float64) baseline.Knob {
+	return baseline.Knob{
+		Name: "stabilization", Doc: "window in which scaling down takes the highest recommendation, in seconds (spec.behavior.scaleDown)",
+		Default: 300, Low: 0, High: 3600, Grid: grid,
+	}
+}
+
+// path is how the production service sees its engines: a decision every 15 seconds on pages scraped every 5, the
+// defaults of its flags.
+func (p ownPolicy) make(ia *v1alpha1.InferenceAutoscaler, settings map[string]float64) (baseline.Policy, error) {
+	p.ablate(ia)
+	for _, k := range p.knobs {
+		if v, ok := settings[k.Name]; ok {
+			apply(ia, k, v)
+		}
+	}
+	if err := p.knows(settings); err != nil {
+		return nil, err
+	}
+	policy, err := replay.Preheat(ia, replay.DefaultPath())
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
+	}
+	return policy, nil
+}
+
+// apply sets the field of the spec that a knob stands for.
+func apply(ia *v1alpha1.InferenceAutoscaler, k baseline.Knob, v float64) {
+	switch k.Name {
+	case "quantile":
+		ia.Spec.Forecast.Quantile = percent(v)
+	case "stabilization":
+		ia.Spec.Behavior.ScaleDown.StabilizationWindowSeconds = new(int32(v))
+	}
+}
+
+// knows reports the first setting that is no knob of the policy, or has a value that it does not take.
+func (p ownPolicy) knows(settings map[string]float64) error {
+	for name, v := range settings {
+		i := slices.IndexFunc(p.knobs, func(k baseline.Knob) bool { return k.Name == name })
+		if i < 0 {
+			return fmt.Errorf("policy %s: no setting %q", p.Name, name)
+		}
+		if k := p.knobs[i]; !(v >= k.Low && v <= k.High) {
+			return fmt.Errorf("policy %s: setting %s is %v, must be from %v to %v", p.Name, name, v, k.Low, k.High)
+		}
+	}
+	return nil
+}
+
+// Knobs returns what tuning varies of a policy, nil where there is nothing.
+func Knobs(policy string) []baseline.Knob {
+	return slices.DeleteFunc(AllKnobs(policy), func(k baseline.Knob) bool { return len(k.Grid) == 0 })
+}
+
+// AllKnobs returns every number of a policy that can be set, nil where there is none.
+func AllKnobs(policy string) []baseline.Knob {
+	for _, p := range own() {
+		if p.Name == policy {
+			return p.knobs
+		}
+	}
+	return baseline.AllKnobs(policy)
+}

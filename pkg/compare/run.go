@@ -1,0 +1,268 @@
+package compare
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/oracle"
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/report"
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+)
+
+// Outcome is what an experiment found. Everything in it is in order of lead time, seed and policy, as the experiment
+// names them, whatever the number of workers.
+type Outcome struct {
+	// Facts are those of the load as the first seed draws it.
+	Facts Facts
+	// Capacity is what one replica sustains within the objective by the closed form, in requests per second.
+	Capacity float64
+	// Initial, Min and Max are those that held for every policy.
+	Initial, Min, Max int32
+	// Scores are those of the runs that went through to their end.
+	Scores []score.Score
+	// Pictures are the course of the runs of the first seed.
+	Pictures []report.Run
+	// Proofs are what the oracle's searches found.
+	Proofs []Proof
+	// Unfinished are the runs that did not end, because the caller ended the experiment.
+	Unfinished []Key
+}
+
+// Proof is the oracle's finding under one lead time and seed.
+type Proof struct {
+	Key
+	oracle.Result
+}
+
+// Complete says whether every run went through to its end.
+func (o *Outcome) Complete() bool { return len(o.Unfinished) == 0 }
+
+// Tools are what an experiment tells of itself while it goes on; both may be nil.
+type Tools struct {
+	Meter *Meter
+	// Files take the rows of the runs of the first lead time and seed, numbered by the policies' order.
+	Files *score.Files
+}
+
+// comparison is an experiment that goes on.
+type comparison struct {
+	*Experiment
+	Tools
+	knowledge
+	runs []*run
+}
+
+// run is one of a comparison.
+type run struct {
+	Key
+	lead    Lead
+	policy  int     // its place among the policies
+	setting Setting // of the policy's knobs
+	// first says that seed is the first one, and inFull that lead time is too.
+	first, inFull bool
+
+	done    bool
+	score   score.Score
+	picture *report.Run
+	orders  oracle.Candidate
+	proof   *oracle.Result
+}
+
+// Run carries the experiment out. Where ctx ends before it is done, what has been finished is returned and no error.
+func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
+	if err := e.Validate(); err != nil {
+		return Outcome{}, err
+	}
+	if tools.Meter == nil {
+		tools.Meter = &Meter{}
+	}
+	facts, err := survey(ctx, e.Load, e.Seeds[0], tools.Meter.done.Store)
+	if err != nil {
+		return Outcome{}, err
+	}
+	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), runs: e.runs()}
+	if err := c.carryOut(ctx); err != nil {
+		return Outcome{}, err
+	}
+	return c.outcome(), nil
+}
+
+// runs lists all runs in their order.
+func (e *Experiment) runs() []*run {
+	var out []*run
+	for l, lead := range e.Leads {
+		for s, seed := range e.Seeds {
+			for p, policy := range e.Policies {
+				out = append(out, &run{
+					Key:  Key{Policy: policy, Lead: lead.Whole, Seed: seed},
+					lead: lead, policy: p, setting: e.Settings[policy], first: s == 0, inFull: l == 0 && s == 0,
+				})
+			}
+		}
+	}
+	return out
+}
+
+// carryOut does the runs, the oracle's last: what the others did is where its search begins.
+func (c *comparison) carryOut(ctx context.Context) error {
+	policies, oracles := c.split()
+	c.Meter.expect(len(c.runs), int64(len(policies))*c.facts.Requests+int64(len(oracles))*c.searchBudget())
+	err := c.all(ctx, policies, c.replay)
+	if err == nil {
+		err = c.all(ctx, oracles, c.search)
+	}
+	return err
+}
+
+func (c *comparison) split() (policies, oracles []*run) {
+	for _, r := range c.runs {
+		if r.Policy == Oracle {
+			oracles = append(oracles, r)
+		} else {
+			policies = append(policies, r)
+		}
+	}
+	return policies, oracles
+}
+
+// all does the runs in parallel. That the caller ended them is no error.
+func (c *comparison) all(ctx context.Context, runs []*run, do func(context.Context, *run) error) error {
+	err := each(ctx, c.workers(), len(runs), func(within context.Context, i int) error {
+		defer c.Meter.runsDone.Add(1)
+		return do(within, runs[i])
+	})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// replay runs one policy.
+func (c *comparison) replay(ctx context.Context, r *run) error {
+	policy, err := c.policy(r)
+	if err != nil {
+		return err
+	}
+	return c.observe(ctx, r, policy)
+}
+
+// observe runs a policy and keeps what it did.
+func (c *comparison) observe(ctx context.Context, r *run, policy baseline.Policy) error {
+	observer, err := c.observer(r)
+	if err != nil {
+		return err
+	}
+	target := c.target()
+	if target.Load, err = c.Meter.measure(ctx, c.Load, r.Seed)(); err != nil {
+		return err
+	}
+	defer closeStream(target.Load)
+	target.Policy = policy
+	totals, err := replay.Run(ctx, c.cluster(r), []replay.Target{target}, observer)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return observer.finish(r, policy.Path(), totals[0])
+}
+
+// targetName is the one target's in a comparison.
+const targetName = "model"
+
+func (c *comparison) target() replay.Target {
+	return replay.Target{
+		Name: targetName, Profile: c.Profile,
+		Initial: c.initial(c.knowledge), Min: c.Min, Max: c.most(c.knowledge),
+	}
+}
+
+// cluster is the one of a run: every policy's replicas of one lead time and seed draw the same.
+func (c *comparison) cluster(r *run) replay.Config {
+	cluster := c.Cluster
+	cluster.Seed, cluster.Lead = r.Seed, r.lead.Phases
+	return cluster
+}
+
+func (c *comparison) outcome() Outcome {
+	o := Outcome{
+		Facts: c.facts, Capacity: c.capacity,
+		Initial: c.initial(c.knowledge), Min: c.Min, Max: c.most(c.knowledge),
+	}
+	for _, r := range c.runs {
+		if !r.done {
+			o.Unfinished = append(o.Unfinished, r.Key)
+			continue
+		}
+		o.Scores = append(o.Scores, r.score)
+		if r.picture != nil {
+			o.Pictures = append(o.Pictures, *r.picture)
+		}
+		if r.proof != nil {
+			o.Proofs = append(o.Proofs, Proof{r.Key, *r.proof})
+		}
+	}
+	return o
+}
+
+// observer keeps what a run does.
+type observer struct {
+	sinks
+	score   *score.Collector
+	orders  *oracle.Orders
+	picture *report.Recorder
+	files   *score.RunFiles
+}
+
+func (c *comparison) observer(r *run) (*observer, error) {
+	start := c.Cluster.Start
+	o := &observer{
+		score: score.NewCollector(score.Options{
+			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start,
+		}),
+	}
+	o.sinks = append(o.sinks, o.score)
+	if slices.Contains(c.Policies, Oracle) && r.Policy != Oracle {
+		o.orders = oracle.NewOrders("", start)
+		o.sinks = append(o.sinks, o.orders)
+	}
+	if r.first {
+		o.picture = report.NewRecorder(report.Options{
+			Policy: r.Policy, Lead: r.Lead, Start: start, SLO: c.SLO, GPUs: c.Profile.GPUs,
+		})
+		o.sinks = append(o.sinks, o.picture)
+	}
+	if r.inFull && c.Files != nil {
+		files, err := c.Files.Begin(r.policy, r.Policy, "", start)
+		if err != nil {
+			return nil, err
+		}
+		o.files = files
+		o.sinks = append(o.sinks, files)
+	}
+	return o, nil
+}
+
+// finish gathers the results of a run that went through to its end.
+func (o *observer) finish(r *run, path baseline.Path, total replay.Total) error {
+	r.score = o.score.Score(total)
+	r.score.Target = "" // there is one only
+	if o.orders != nil {
+		r.orders = oracle.Candidate{Name: r.Policy, Schedule: o.orders.Schedule(), Path: path}
+	}
+	if o.picture != nil {
+		picture := o.picture.Run()
+		r.picture = &picture
+	}
+	if o.files != nil {
+		if err := o.files.Finish(); err != nil {
+			return err
+		}
+	}
+	r.done = true
+	return nil
+}

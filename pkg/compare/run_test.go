@@ -1,0 +1,211 @@
+package compare_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+func TestRunsStandInTheOrderOfTheExperiment(t *testing.T) {
+	e := experiment(t)
+	got, err := compare.Run(t.Context(), e, compare.Tools{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for _, s := range got.Scores {
+		order = append(order, fmt.Sprintf("%vs %d %s", s.LeadTime, s.Seed, s.Policy))
+	}
+	want := []string{
+		"30s 7 preheat", "30s 7 hpa-running", "30s 7 static-peak", "30s 8 preheat", "30s 8 hpa-running", "30s 8 static-peak",
+		"120s 7 preheat", "120s 7 hpa-running", "120s 7 static-peak", "120s 8 preheat", "120s 8 hpa-running", "120s 8 static-peak",
+	}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(got.Pictures); n != 6 {
+		t.Errorf("%d pictures of runs, want those of the first seed under both lead times: 6", n)
+	}
+}
+
+func TestTheNumberOfWorkersChangesNothing(t *testing.T) {
+	e := experiment(t)
+	e.Policies = append(e.Policies, compare.Oracle)
+	e.Seeds, e.Leads = e.Seeds[:1], e.Leads[1:]
+	var outcomes []compare.Outcome
+	for _, workers := range []int{1, 2, 4} {
+		e.Workers = workers
+		got, err := compare.Run(t.Context(), e, compare.Tools{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcomes = append(outcomes, got)
+	}
+	for _, other := range outcomes[1:] {
+		if diff := cmp.Diff(outcomes[0].Scores, other.Scores); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(outcomes[0].Proofs, other.Proofs); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestTheOracleIsNoDearerThanAPolicyThatAttainsAsMuch(t *testing.T) {
+	e := experiment(t)
+	e.Policies = []string{"oracle", "preheat", "hpa-running", "static-peak"} // named first, it is still run last
+	e.Seeds = e.Seeds[:1]
+	got, err := compare.Run(t.Context(), e, compare.Tools{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Proofs) != 2 || !got.Proofs[0].Met || !got.Proofs[1].Met {
+		t.Fatalf("proofs %+v, want one that meets the objective for each lead time", got.Proofs)
+	}
+	compared := 0
+	for _, c := range got.Cells() {
+		ratio, ok := c.ToOracle["gpu_hours"]
+		if !ok {
+			t.Fatalf("%s has no ratio to the oracle", c.Policy)
+		}
+		if c.Policy != compare.Oracle && e.SLO.MetBy(c.Runs[0]) {
+			compared++
+			if ratio.Mean < 1 {
+				t.Errorf("%s attains %v for %.3f of the oracle's GPU-hours", c.Policy, c.Attained(), ratio.Mean)
+			}
+		}
+	}
+	if compared == 0 {
+		t.Error("no policy attains the objective: nothing was compared")
+	}
+}
+
+func TestWhatIsFinishedOutlivesTheCaller(t *testing.T) {
+	e := experiment(t)
+	e.Workers = 1
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	opened := 0
+	load := hump()
+	e.Load.Open = func(seed uint64) (trace.Stream, error) {
+		if opened++; opened == 4 { // the survey and two runs before
+			cancel()
+		}
+		return load.Open(seed)
+	}
+	got, err := compare.Run(ctx, e, compare.Tools{})
+	if err != nil {
+		t.Fatalf("the caller's end is an error: %v", err)
+	}
+	if len(got.Scores) != 2 || len(got.Unfinished) != 10 || got.Complete() {
+		t.Fatalf("%d runs finished and %d not, want 2 and 10; complete: %v", len(got.Scores), len(got.Unfinished), got.Complete())
+	}
+	s := got.Summary(e, compare.Labels{})
+	if !s.Incomplete || len(s.Unfinished) != 10 || s.Unfinished[0] != "static-peak (lead time 30s, seed 7)" {
+		t.Errorf("the summary does not say what is missing: %v, %v", s.Incomplete, s.Unfinished)
+	}
+}
+
+func TestAFaultOfTheLoadEndsEverything(t *testing.T) {
+	for name, after := range map[string]int{"in the first reading": 100, "in a run": 1 << 30} {
+		t.Run(name, func(t *testing.T) {
+			e := experiment(t)
+			load, opened := hump(), 0
+			e.Workers = 1
+			e.Load.Open = func(seed uint64) (trace.Stream, error) {
+				s, err := load.Open(seed)
+				if opened++; opened > 3 {
+					after = 100
+				}
+				return &broken{s, after}, err
+			}
+			if _, err := compare.Run(t.Context(), e, compare.Tools{}); !errors.Is(err, errBroken) {
+				t.Errorf("error is %v, want %v", err, errBroken)
+			}
+		})
+	}
+}
+
+func TestStreamsAreClosedAndBounded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		workers int
+		memory  int64
+		most    int64
+	}{
+		"as many at once as there are workers":  {3, 0, 3},
+		"fewer where the memory is for one run": {3, 40 << 20, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := experiment(t)
+			load, open, most := watch(e.Load)
+			e.Load, e.Workers, e.Memory = load, tc.workers, tc.memory
+			if _, err := compare.Run(t.Context(), e, compare.Tools{}); err != nil {
+				t.Fatal(err)
+			}
+			if open.Load() != 0 || most.Load() > tc.most {
+				t.Errorf("%d streams are still open, %d were at once; want 0 and at most %d", open.Load(), most.Load(), tc.most)
+			}
+		})
+	}
+}
+
+func TestTheMeterEndsWhereTheRunsDo(t *testing.T) {
+	e := experiment(t)
+	meter := &compare.Meter{}
+	got, err := compare.Run(t.Context(), e, compare.Tools{Meter: meter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var arrived int64
+	for _, s := range got.Scores {
+		arrived += int64(s.Requests.Arrived)
+	}
+	p := meter.Read()
+	if p.Done != arrived || p.RunsDone != 12 || p.Runs != 12 {
+		t.Errorf("progress %+v, want 12 runs and %d requests done", p, arrived)
+	}
+	if p.Total != 12*got.Facts.Requests {
+		t.Errorf("%d requests were expected, want 12 times those of the first seed, %d", p.Total, got.Facts.Requests)
+	}
+}
+
+func TestFilesHoldTheFirstSeedAndLeadTime(t *testing.T) {
+	e := experiment(t)
+	files, err := score.Create(t.TempDir(), len(e.Policies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compare.Run(t.Context(), e, compare.Tools{Files: files}); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Close(); err != nil {
+		t.Errorf("the files of three policies do not fit: %v", err)
+	}
+}
+
+func TestValidateTellsOfEveryFault(t *testing.T) {
+	e := experiment(t)
+	e.Load.Open, e.Autoscaler, e.Policies = nil, nil, []string{"preheat", "wishful", "preheat"}
+	e.Seeds, e.Leads, e.Min, e.Max, e.Profile.GPUs = nil, []compare.Lead{lead(time.Second), lead(time.Second)}, 5, 2, 0
+	_, err := compare.Run(t.Context(), e, compare.Tools{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, part := range []string{
+		"no load", "no InferenceAutoscaler", `unknown policy "wishful"`, "named once each", "seeds []", "lead times [1s 1s]",
+		"maximum of 2", "GPUs is 0",
+	} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not mention %q", err, part)
+		}
+	}
+}
