@@ -27,7 +27,7 @@ type Policy interface {
 type Path struct {
 	// Interval is the time between two decisions.
 	Interval time.Duration
-	// Scrape is the time between two readings of each replica and of the gateway.
+	// Scrape is the time between two readings of each replica and of the gateway; zero where the policy reads nothing.
 	Scrape time.Duration
 	// Lag is the age that a reading has at least when the policy can first use it: scraping, storing and querying.
 	Lag time.Duration

@@ -37,8 +37,8 @@ func newCron(s Setup, v values) (Policy, error) {
 	}, nil
 }
 
-// Path implements Policy: the clock is looked at every 15 s.
-func (p *cron) Path() Path { return Path{Interval: hpaSync, Scrape: time.Minute} }
+// Path implements Policy: the clock is looked at every 15 s, and nothing else.
+func (p *cron) Path() Path { return Path{Interval: hpaSync} }
 
 // Decide implements Policy.
 func (p *cron) Decide(o Observation) scaling.Decision {

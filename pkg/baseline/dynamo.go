@@ -93,8 +93,7 @@ func (p *dynamo) Decide(o Observation) scaling.Decision {
 	if p.due.IsZero() {
 		p.due = o.Time.Add(p.interval)
 	}
-	ticked := !o.Time.Before(p.due)
-	if ticked {
+	if !o.Time.Before(p.due) {
 		p.due = o.Time.Add(p.interval)
 		p.forecast(&o, d)
 	}
@@ -103,9 +102,8 @@ func (p *dynamo) Decide(o Observation) scaling.Decision {
 		return d.bound(o.Desired, p.low, p.high, scaling.DemandMet)
 	case d.Ready != o.Desired || existing(&o) != o.Desired:
 		return d.hold(scaling.ScaleUpStabilized, "gate", "%d of %d replicas ready: no decision until the last one has come about", d.Ready, o.Desired)
-	case p.loops == loopThroughput && !ticked:
-		return d.end(o.Desired, scaling.DemandMet)
 	case p.loops == loopThroughput && p.floor > 0:
+		d.step("throughput", p.floor, "%d replicas until the next forecast at %s", p.floor, p.due.Format(time.TimeOnly))
 		return d.bound(p.floor, p.low, p.high, forecastReason(o.Desired, p.floor))
 	case p.loops == loopThroughput:
 		return d.hold(scaling.NoFreshData, "throughput", "no traffic was seen in %v: no decision", p.interval)

@@ -86,7 +86,8 @@ type kpa struct {
 	grace     time.Duration
 	log       gatewayLog
 	begun     bool
-	idleSince time.Time
+	// activeSince is when it began to run replicas, idleSince when demand was gone for good.
+	activeSince, idleSince time.Time
 }
 
 // kpaPolicy describes the KPA: a target of 70 % of 100 concurrent requests unless the user knows better.
@@ -125,7 +126,7 @@ func (p *kpa) Path() Path { return Path{Interval: kpaTick, Scrape: kpaTick, Lag:
 func (p *kpa) Decide(o Observation) scaling.Decision {
 	d := begin(&o)
 	if !p.begun {
-		p.begun = true
+		p.begun, p.activeSince = true, o.Time
 		p.start(o.Time, d.Ready)
 	}
 	p.log.add(o.Gateway)
@@ -154,24 +155,36 @@ func (p *kpa) windows(now time.Time) (stable, panics float64, ok bool) {
 	if !ok || now.Sub(to.Time) > p.stable {
 		return 0, 0, false
 	}
-	stable = concurrency(from, to)
+	stable = rounded(concurrency(from, to))
 	if now.Sub(to.Time) <= p.panics {
 		from, to, _ = p.log.window(p.panics)
-		panics = concurrency(from, to)
+		panics = rounded(concurrency(from, to))
 	}
 	return stable, panics, true
 }
 
-// lastReplica keeps one replica until there was no demand for the grace period (pkg/reconciler/autoscaling/kpa/scaler.go).
+// rounded cuts an average to six digits, lest a rounding error asks for a replica
+// (pkg/autoscaler/aggregation/bucketing.go).
+func rounded(x float64) float64 { return math.Round(x*1e6) / 1e6 }
+
+// lastReplica keeps one replica until it has run for a stable window and there was no demand for the grace period
+// (pkg/reconciler/autoscaling/kpa/scaler.go).
 func (p *kpa) lastReplica(d *draft, wanted int32) int32 {
-	if wanted > 0 {
-		p.idleSince = time.Time{}
+	if d.Current == 0 {
+		p.activeSince = d.Time
 		return wanted
 	}
-	if p.idleSince.IsZero() {
+	switch {
+	case wanted > 0:
+		p.idleSince = time.Time{}
+		return wanted
+	case d.Time.Sub(p.activeSince) < p.stable:
+		d.step("zero", 1, "no demand, but active for %v of %v only", d.Time.Sub(p.activeSince), p.stable)
+		return 1
+	case p.idleSince.IsZero():
 		p.idleSince = d.Time
 	}
-	if idle := d.Time.Sub(p.idleSince); d.Current > 0 && idle < p.grace {
+	if idle := d.Time.Sub(p.idleSince); idle < p.grace {
 		d.step("zero", 1, "no demand for %v, the last replica goes after %v", idle, p.grace)
 		return 1
 	}

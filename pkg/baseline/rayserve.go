@@ -110,7 +110,7 @@ func (p *raySpec) desired(running, ongoing float64) float64 {
 	if math.Ceil(raw) < running && n == running {
 		n--
 	}
-	return n
+	return max(0, n)
 }
 
 // delayed lets a change through once decisions have pointed its way for longer than the delay; the last replica goes

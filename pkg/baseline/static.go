@@ -58,7 +58,7 @@ func newStatic(s Setup, v values, known int32, rate float64, of string) (Policy,
 }
 
 // Path implements Policy: nothing is looked at, once a minute.
-func (p *static) Path() Path { return Path{Interval: time.Minute, Scrape: time.Minute} }
+func (p *static) Path() Path { return Path{Interval: time.Minute} }
 
 // Decide implements Policy.
 func (p *static) Decide(o Observation) scaling.Decision {
