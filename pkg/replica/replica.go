@@ -80,6 +80,7 @@ type Replica struct {
 	started bool
 	clock   time.Duration // latest time told by a caller
 	now     instant       // step boundary reached; while idle or in a stride it lags behind clock
+	planned instant       // when the next step was or will be put together: now, or the boundary before
 	step    int64         // steps begun
 	open    bool          // the step numbered step is in flight
 	took    picoseconds

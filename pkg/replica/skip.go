@@ -20,7 +20,7 @@ func (r *Replica) quiet() int64 {
 		return n
 	}
 	if gap := r.now.until(r.arriving.head.queuedAt); gap < r.span(n) {
-		n = min(n, r.reach(gap))
+		n = min(n, r.reach(gap)+int64(r.profile.StepsAhead))
 	}
 	return n
 }
@@ -68,10 +68,13 @@ func (r *Replica) span(n int64) picoseconds {
 }
 
 // reach is the smallest number of decode-only steps that together take at least
-// gap, which is positive. Steps grow by a constant, so n of them take
+// gap. Steps grow by a constant, so n of them take
 // n·first + growth·n·(n-1)/2, a quadratic in n; whole numbers then settle what
 // the square root leaves open.
 func (r *Replica) reach(gap picoseconds) int64 {
+	if gap <= 0 {
+		return 0
+	}
 	first := float64(r.span(1))
 	growth := float64(r.cost.perContext) * float64(r.decoding)
 	b := first - growth/2
@@ -91,7 +94,7 @@ func (r *Replica) reach(gap picoseconds) int64 {
 func (r *Replica) pass(n int64, total picoseconds) {
 	r.stats.decoded(r.span(1), total, n, r.decoding)
 	r.stats.stepped(r.decoding, n)
-	r.now = r.now.add(total)
+	r.moveTo(r.now.add(total), r.now.add(r.span(n-1)))
 	r.step += n
 	r.context += n * int64(r.decoding)
 	r.trim()

@@ -58,14 +58,16 @@ func (r *Replica) wake() bool {
 		if first.queuedAt > r.now.at {
 			r.now = instant{at: first.queuedAt}
 		}
+		r.planned = r.now
 	}
 	r.enqueue()
 	return true
 }
 
-// enqueue moves requests that have reached the engine into its queue.
+// enqueue moves requests that have reached the engine, before the step at hand
+// was put together, into its queue.
 func (r *Replica) enqueue() {
-	for seq := r.arriving.head; seq != nil && seq.queuedAt <= r.now.at; seq = r.arriving.head {
+	for seq := r.arriving.head; seq != nil && seq.queuedAt <= r.planned.at; seq = r.arriving.head {
 		r.arriving.remove(seq)
 		r.waiting.pushBack(seq)
 		seq.phase = queued
@@ -76,7 +78,7 @@ func (r *Replica) enqueue() {
 // token, and prompts whose last chunk was in it have their first.
 func (r *Replica) complete() {
 	r.open = false
-	r.now = r.end
+	r.moveTo(r.end, r.now)
 	tokens := r.decoding
 	r.stats.decoded(r.took, r.took, 1, r.decoding)
 	for len(r.due) > 0 && r.due[0].step == r.step {
@@ -90,6 +92,14 @@ func (r *Replica) complete() {
 	}
 	r.chunks = r.chunks[:0]
 	r.stats.stepped(tokens, 1)
+}
+
+// moveTo reaches a step boundary; before is the one before it.
+func (r *Replica) moveTo(now, before instant) {
+	r.now, r.planned = now, now
+	if r.profile.StepsAhead > 0 {
+		r.planned = before
+	}
 }
 
 // report tells about the decoding sequence that has reached its next event.

@@ -23,12 +23,12 @@ type Mix struct {
 //	τ = (StepBase + experts(B) + B·d) / (1 - λ·w),  d = StepPerSequence + StepPerContextToken·context
 //
 // and by Little's law B = λ·OutputTokens·τ sequences decode. TPOT τ grows with λ, and so does TTFT: overhead, what is
-// left of the step in flight, the prefill step, the prompts before it as in an M/G/1 queue whose service times vary like
+// left of the step in flight and those scheduled ahead, the prefill step, the prompts before it as in an M/G/1 queue whose service times vary like
 // exponential ones, and those behind it that share its step. B is bounded by MaxNumSeqs and the KV cache.
 //
-// Worked example, llama-3.1-70b-h100x4 with 1000 prompt and 200 output tokens and 50 ms TPOT: w = 1000·0.0793 +
-// 10⁶·1.5e-6 = 81 ms, d = 0.0044 + 1200·4.76e-5 = 0.062 ms; without experts τ = 17.04/(1 - λ·w - λ·200·d) gives
-// λ = (1 - 17.04/50)/(0.081 + 200·0.000062) = 7.1 requests/s, where B = 7.1·200·0.05 = 71 sequences decode.
+// Worked example, llama-3.1-70b-h100x4 with 1000 prompt and 200 output tokens and 50 ms TPOT: w = 1000·0.0769 +
+// 10⁶·1.47e-6 = 78 ms, d = 0.0044 + 1200·4.76e-5 = 0.062 ms; without experts τ = 16.61/(1 - λ·w - λ·200·d) gives
+// λ = (1 - 16.61/50)/(0.078 + 200·0.000062) = 7.4 requests/s, where B = 7.4·200·0.05 = 74 sequences decode.
 func Sustainable(p Profile, mix Mix, ttft, tpot time.Duration) float64 {
 	f := newField(p, mix)
 	meets := func(rate float64) bool {
@@ -106,7 +106,8 @@ func (f field) firstToken(rate, token float64) float64 {
 		return math.Inf(1)
 	}
 	step := token * (1 - busy) // without prompts
-	return f.profile.APIOverhead + token/2 + step + f.prompt + f.prompt*busy/(1-busy)*(1+busy)
+	missed := token/2 + token*float64(f.profile.StepsAhead)
+	return f.profile.APIOverhead + missed + step + f.prompt + f.prompt*busy/(1-busy)*(1+busy)
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

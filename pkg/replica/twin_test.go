@@ -46,7 +46,7 @@ func (w *twin) finish() []Event {
 	var events []Event
 	var running, waiting []*twinRequest
 	pending := w.requests
-	now := instant{at: pending[0].queued}
+	now, before := instant{at: pending[0].queued}, instant{}
 	capacity := w.p.KVTokens / w.p.BlockSize
 	perPrefix := PrefixBlock / w.p.BlockSize
 	var idle []uint64 // in the prefix cache and used by nobody, the next to go first
@@ -101,7 +101,10 @@ func (w *twin) finish() []Event {
 		if len(running)+len(waiting) == 0 && now.at < pending[0].queued {
 			now = instant{at: pending[0].queued}
 		}
-		for len(pending) > 0 && pending[0].queued <= now.at {
+		if w.p.StepsAhead == 0 || len(running)+len(waiting) == 0 {
+			before = now
+		}
+		for len(pending) > 0 && pending[0].queued <= before.at {
 			waiting = append(waiting, pending[0])
 			pending = pending[1:]
 		}
@@ -199,7 +202,7 @@ func (w *twin) finish() []Event {
 		if w.p.ExpertStep > 0 {
 			took += fromMillis(w.p.ExpertStep * (1 - math.Pow(1-w.p.ExpertShare, float64(min(tokens, expertTokens)))))
 		}
-		now = now.add(took)
+		before, now = now, now.add(took)
 		w.steps++
 		// Decodes report in order of ID, prompts in order of the batch.
 		var decodes, prompts []*twinRequest
