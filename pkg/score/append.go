@@ -38,16 +38,15 @@ func appendMicros(b []byte, d time.Duration) []byte {
 
 // appendDecimals appends the point and a fraction of width digits, its trailing zeros left out.
 func appendDecimals(b []byte, fraction uint64, width int) []byte {
-	for fraction%10 == 0 {
-		fraction /= 10
-		width--
+	b = append(b, ".000000000"[:1+width]...)
+	for i := len(b); fraction > 0; fraction /= 10 {
+		i--
+		b[i] = byte('0' + fraction%10)
 	}
-	var digits [9]byte
-	for i := width - 1; i >= 0; i-- {
-		digits[i] = byte('0' + fraction%10)
-		fraction /= 10
+	for b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
 	}
-	return append(append(b, '.'), digits[:width]...)
+	return b
 }
 
 // appendFloat appends a JSON number; the caller has seen to it that it is finite.
