@@ -2,7 +2,6 @@ package report
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 )
 
@@ -15,8 +14,6 @@ type texts struct {
 
 // blank stands in a sentence for a number; it occurs in no text of ours and is taken out of others'.
 const blank = "\x01"
-
-var figures = regexp.MustCompile(`\d+(?:\.\d+)?`)
 
 // word stores a text as it is and returns its place.
 func (t *texts) word(s string) int {
@@ -34,8 +31,39 @@ func (t *texts) word(s string) int {
 // sentence stores a text without its numbers and returns its place and the numbers, separated by spaces.
 func (t *texts) sentence(s string) (place int, numbers string) {
 	s = strings.ReplaceAll(s, blank, "")
-	found := figures.FindAllString(s, -1)
-	return t.word(figures.ReplaceAllLiteralString(s, blank)), strings.Join(found, " ")
+	var words, found []byte
+	for len(s) > 0 {
+		n := digits(s)
+		if n == 0 {
+			words, s = append(words, s[0]), s[1:]
+			continue
+		}
+		if len(found) > 0 {
+			found = append(found, ' ')
+		}
+		words, found, s = append(words, blank...), append(found, s[:n]...), s[n:]
+	}
+	return t.word(string(words)), string(found)
+}
+
+// digits is the length of the number that a text begins with, a fraction included.
+func digits(s string) int {
+	n := figuresIn(s)
+	if n > 0 && n < len(s) && s[n] == '.' {
+		if f := figuresIn(s[n+1:]); f > 0 {
+			n += 1 + f
+		}
+	}
+	return n
+}
+
+// figuresIn is the number of digits that a text begins with.
+func figuresIn(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
 }
 
 // MarshalJSON writes the texts in order.

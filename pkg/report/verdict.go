@@ -147,8 +147,10 @@ func quantity(x float64) string {
 		return strconv.FormatFloat(x, 'f', 0, 64)
 	case a >= 10:
 		return strconv.FormatFloat(x, 'f', 1, 64)
+	case a >= 1:
+		return strconv.FormatFloat(x, 'f', 2, 64)
 	}
-	return strconv.FormatFloat(x, 'f', 2, 64)
+	return strconv.FormatFloat(x, 'g', 3, 64)
 }
 
 // percent is a share, rounded down, so that 99 % is never said of less.

@@ -73,11 +73,11 @@ func (r *Report) data() ([]byte, error) {
 	b := bounds{bins: mostPageBins / max(1, len(r.Runs)), decisions: mostDecisions}
 	for {
 		p := newPage(r, b)
-		if b.decisions > leastEntries && p.logBytes() > mostLogBytes {
-			b.decisions /= 2
-			continue
+		n := p.logBytes()
+		if n <= mostLogBytes || b.decisions == leastEntries {
+			return json.Marshal(p)
 		}
-		return json.Marshal(p)
+		b.decisions = max(leastEntries, min(b.decisions*9/10, b.decisions*mostLogBytes/n))
 	}
 }
 
@@ -106,14 +106,14 @@ func (r *Report) facts() []Fact {
 		facts = append(facts, Fact{"Rate", rate(t.MeanRate, t.PeakRate)})
 	}
 	if t.MeanInputTokens > 0 || t.MeanOutputTokens > 0 {
-		facts = append(facts, Fact{"Mix", fmt.Sprintf("%s prompt and %s output tokens a request, in the mean",
+		facts = append(facts, Fact{"Mix", fmt.Sprintf("%s prompt and %s output tokens a request on average",
 			quantity(t.MeanInputTokens), quantity(t.MeanOutputTokens))})
 	}
 	return append(append(facts, Fact{"SLO", r.objective()}), r.Setup...)
 }
 
 func rate(mean, peak float64) string {
-	s := quantity(mean) + " requests/s in the mean"
+	s := quantity(mean) + " requests/s on average"
 	if peak > 0 {
 		s += ", " + quantity(peak) + " at the peak"
 	}
@@ -127,7 +127,7 @@ func (r *Report) objective() string {
 		parts = append(parts, "the first token within "+short(r.SLO.TTFT))
 	}
 	if r.SLO.TPOT > 0 {
-		parts = append(parts, "each next one within "+short(r.SLO.TPOT)+" in the mean")
+		parts = append(parts, "each next one within "+short(r.SLO.TPOT)+" on average")
 	}
 	if len(parts) == 0 {
 		parts = append(parts, "an answer")

@@ -49,8 +49,7 @@ function explain(run, i) {
     meaning ? el('p', {class: 'meaning'}, meaning[0].toUpperCase() + meaning.slice(1) + '.') : null,
     c('blind') ? el('p', {class: 'doubt'}, 'Blind: it saw nothing fresh.') : null,
     known(c('needed')) ? el('p', {class: 'doubt'}, `Demand needs ${c('needed')} replicas; more than are allowed or there are GPUs for.`) : null,
-    stepsOf(run, i),
-    figuresOf(run, i, c),
+    el('div', {class: 'grounds'}, stepsOf(run, i), figuresOf(run, i, c)),
     unseenOf(run, i),
   ].filter(Boolean);
 }
@@ -107,10 +106,10 @@ function drawFilter(run) {
   const options = [...counts].sort((a, b) => b[1] - a[1]).map(([r, n]) => el('option', {value: r, selected: r === LOG.reason}, `${D.texts[r]} (${n})`));
   const set = change => { change(); LOG.rows = 60; drawEntries(run); };
   const kept = reasons.length, total = run.log.total;
-  $('log-filter').replaceChildren(
+  $('log-filter').replaceChildren(...[
     el('label', {}, 'Reason ', el('select', {id: 'reason', onchange: e => set(() => { LOG.reason = e.target.value === '' ? '' : +e.target.value; })}, el('option', {value: ''}, 'every'), options)),
     el('label', {}, el('input', {type: 'checkbox', id: 'changes', checked: LOG.changes, onchange: e => set(() => { LOG.changes = e.target.checked; })}), ' only changes of the replicas'),
-    el('span', {class: 'soft', id: 'log-count'}), kept < total ? el('span', {class: 'soft'}, `${num(kept)} of ${total.toLocaleString('en-US')} decisions are kept here: routine ones were thinned out evenly.`) : null);
+    el('span', {class: 'soft', id: 'log-count'}), kept < total ? el('span', {class: 'soft'}, `${num(kept)} of ${total.toLocaleString('en-US')} decisions are kept here: routine ones were thinned out evenly.`) : null].filter(Boolean));
 }
 
 // entries are the indices of the decisions that the filter lets through.

@@ -56,7 +56,7 @@ function highest(series, level, ...values) {
 function upTo(p, top, n) {
   const y = linear(0, top * 1.08 || 1, p.box.bottom, p.box.top);
   pen(p.g, css('line'), 1);
-  for (const t of roundTicks(0, top * 1.08 || 1, n || 4)) {
+  for (const t of roundTicks(0, top * 1.08 || 1, n || 5)) {
     line(p.g, p.box.left, y(t), p.box.right, y(t));
     p.label(num(t), p.box.left - 8, y(t), 'right');
   }
@@ -145,7 +145,7 @@ const replicas = {
       if (columns[k].some(v => v > 0)) layer(p, s, level, base, upper, y, state);
       upper.forEach((v, i) => { base[i] = v ?? base[i]; });
     });
-    pen(p.g, css('ink'), 1.5);
+    pen(p.g, css('asked'), 1.75);
     path(p.g, steps(p, s, level, i => s.column('desired', level)[i], y));
     if (o) {
       pen(p.g, colourOf(S.other), 1.75, [5, 3]);
@@ -157,7 +157,7 @@ const replicas = {
     const s = chosen().series, o = compared(), value = name => t == null ? null : num(at(s, name, 0, t));
     const used = STATES.filter(([, name], k) => k < 2 || s.column(name, s.levels - 1).some(v => v > 0));
     const keys = used.map(([state, name]) => key(box(state), name, value(name)));
-    keys.push(key(box('ink line'), 'asked for', value('desired')));
+    keys.push(key(box('asked line'), 'asked for', value('desired')));
     if (o) keys.push(key(swatchDashed(S.other), nameOf(S.other) + ' holds', t == null || t >= o.end ? null : num(held(o.series, 0)[Math.floor(t / o.width)])));
     return keys;
   },
@@ -203,7 +203,7 @@ function fillOf(g, state) {
 // changes marks on the lower edge the decisions that changed the replicas.
 function changes(p) {
   const run = chosen(), t = decisionColumn(run, 't'), from = decisionColumn(run, 'from'), to = decisionColumn(run, 'to');
-  p.g.fillStyle = css('ink');
+  p.g.fillStyle = css('asked');
   for (let i = 0; i < t.length; i++) {
     if (from[i] === to[i] || t[i] < S.view[0] || t[i] > S.view[1]) continue;
     const x = p.x(t[i]), up = to[i] > from[i], y = p.box.bottom;

@@ -17,6 +17,9 @@ function settle() {
   if (!there.includes(S.other) || S.other === S.policy) S.other = there.includes(policyNamed('oracle')) && policyNamed('oracle') !== S.policy ? policyNamed('oracle') : -1;
   S.view = [0, longest()];
   $('time').hidden = !there.length;
+  const seeds = Math.max(...resultsNow().map(r => r.seeds), 1);
+  $('seeds').hidden = seeds < 2;
+  $('seeds').textContent = `The curves are of the first of ${seeds} seeds; the table has the means of all.`;
 }
 
 listeners.push(what => {

@@ -39,12 +39,12 @@ function roundTicks(lo, hi, n) {
   for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9 && out.length < 100; i++) out.push(+(i * step).toPrecision(12));
   return out;
 }
-// logTicks are powers of ten, with 2 and 5 between where there is room.
+// logTicks are powers of ten, with round numbers between where there is room.
 function logTicks(lo, hi) {
-  const out = [], few = Math.log10(hi / lo) < 2.2;
+  const out = [], decades = Math.log10(hi / lo), of = decades > 2.2 ? [1] : decades > 0.9 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
   for (let e = Math.floor(Math.log10(lo)); e <= Math.ceil(Math.log10(hi)); e++)
-    for (const m of few ? [1, 2, 5] : [1]) {
-      const v = m * 10 ** e;
+    for (const m of of) {
+      const v = +(m * 10 ** e).toPrecision(3);
       if (v >= lo * 0.999 && v <= hi * 1.001) out.push(v);
     }
   return out;
@@ -157,7 +157,7 @@ function spread(labels, gap, top, bottom) {
 // attainmentScale shows the share of requests met as misses on a logarithmic scale, so that 99 and 99.9 % are as far
 // apart as 90 and 99 %; all met is the top.
 function attainmentScale(lowest, p0, p1) {
-  const least = clamp(0.5 / Math.max(1, D.requests), 1e-5, 1e-3);
+  const least = clamp(0.5 / Math.max(1, D.requests), Math.min(2e-4, (1 - D.slo.attainment) / 40 || 1e-5), 1e-3);
   const depth = a => -Math.log10(clamp(1 - a, 0, 1) + least);
   const to = linear(depth(lowest), depth(1), p0, p1);
   const f = a => to(Math.max(depth(a), depth(lowest)));

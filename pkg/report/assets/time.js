@@ -22,12 +22,12 @@ function buildCharts() {
 }
 
 function beyondSwitch() {
-  const b = el('button', {type: 'button', class: 'quiet', id: 'beyond', 'aria-pressed': 'false', onclick: () => {
-    S.beyond = !S.beyond;
-    b.setAttribute('aria-pressed', S.beyond);
+  const button = (beyond, name) => el('button', {type: 'button', class: 'quiet', 'data-beyond': beyond, 'aria-pressed': S.beyond === beyond, onclick: () => {
+    S.beyond = beyond;
+    for (const b of $('beyond').children) b.setAttribute('aria-pressed', b.dataset.beyond === String(beyond));
     drawCharts();
-  }}, 'beyond the oracle');
-  return b;
+  }}, name);
+  return el('span', {id: 'beyond', class: 'switch'}, button(false, 'all'), button(true, 'beyond the oracle'));
 }
 
 const pixelOf = f => (S.view[1] - S.view[0]) / Math.max(1, f.host.clientWidth - LEFT - RIGHT);

@@ -46,11 +46,11 @@ function drawFrontier() {
 
 // priceAxis draws the horizontal axis and returns its scale: logarithmic where the dearest is far beyond the cheapest.
 function priceAxis(g, box, points, price) {
-  const xs = points.map(p => p.x), lo = Math.min(...xs), hi = Math.max(...xs), wide = hi / lo > 6;
-  const pad = wide ? 1.15 : Math.max((hi - lo) * 0.08, hi * 0.02);
+  const xs = points.map(p => p.x), lo = Math.min(...xs), hi = Math.max(...xs), wide = hi / lo > 2.5;
+  const pad = wide ? 1.12 : Math.max((hi - lo) * 0.08, hi * 0.02);
   const from = wide ? lo / pad : Math.max(0, lo - pad), to = wide ? hi * pad : hi + pad * 1.6;
   const x = wide ? log(from, to, box.left, box.right) : linear(from, to, box.left, box.right);
-  const ticks = wide ? logTicks(from, to) : roundTicks(from, to, (box.right - box.left) / 90);
+  const ticks = wide ? thin(logTicks(from, to), x, 48) : roundTicks(from, to, (box.right - box.left) / 90);
   pen(g, css('line'), 1);
   for (const t of ticks) {
     line(g, x(t), box.top, x(t), box.bottom);
@@ -104,9 +104,13 @@ function labelPoints(g, points, box) {
   const first = p => (isOurs(p.policy) ? 0 : isOracle(p.policy) ? 1 : 2);
   for (const p of [...points].sort((a, b) => first(a) - first(b) || a.px - b.px)) {
     g.font = (isOurs(p.policy) ? '600 ' : '') + FONT;
+    g.textAlign = 'left';
+    g.textBaseline = 'middle';
     const place = freePlace(p, g.measureText(p.label).width, taken, box);
     if (place) {
       if (place.far) { pen(g, css('soft'), 0.75); line(g, p.px + place.dx * 7 / place.far, p.py + place.dy * 7 / place.far, place.ax, place.y); }
+      pen(g, css('page'), 3);
+      g.strokeText(p.label, place.x0, place.y);
       text(g, p.label, place.x0, place.y, 'left', css('ink'));
       taken.push({x0: place.x0 - 2, x1: place.x1 + 2, y0: place.y - 6, y1: place.y + 6});
     }
@@ -169,9 +173,9 @@ function drawSweep() {
     return {y, ticks: y.ticks, write: shareLabel, goal: D.slo.attainment};
   });
   sweepChart($('sweep-cost'), priced ? 'GPU-hours, as a multiple of the oracle’s at the same lead time' : 'GPU-hours', price, (box, values) => {
-    const lo = Math.min(...values), hi = Math.max(...values), wide = hi / lo > 6;
+    const lo = Math.min(...values), hi = Math.max(...values), wide = hi / lo > 2.5;
     const y = wide ? log(lo / 1.1, hi * 1.1, box.bottom, box.top) : linear(Math.max(0, lo - (hi - lo) * 0.06), hi + (hi - lo) * 0.06 || 1, box.bottom, box.top);
-    return {y, ticks: wide ? logTicks(lo / 1.1, hi * 1.1) : roundTicks(y.invert(box.bottom), y.invert(box.top), 5), write: v => num(v) + (priced ? ' ×' : '')};
+    return {y, ticks: wide ? thin(logTicks(lo / 1.1, hi * 1.1), y, 18) : roundTicks(y.invert(box.bottom), y.invert(box.top), 5), write: v => num(v) + (priced ? ' ×' : '')};
   });
   sweepTable(price, priced);
 }
@@ -221,7 +225,7 @@ function sweepTable(price, priced) {
   const head = ['Policy', ...D.leads.map(l => span(l.seconds)), 'meets the SLO'];
   const rows = D.policies.map((p, i) => {
     const at = D.leads.map((_, lead) => D.results.find(r => r.policy === i && r.lead === lead));
-    return [[swatch(i), p.name], ...at.map(r => r ? [mark(r.verdict, percent(r.figures.attainment)), el('small', {}, num(price(r)) + (priced ? ' × oracle' : ' GPU-h'))] : '–'), holds(at)];
+    return [[swatch(i), p.name], ...at.map(r => r ? [mark(r.verdict, percent(r.figures.attainment)), el('small', {}, fixed(price(r), 2) + (priced ? ' × oracle' : ' GPU-h'))] : '–'), holds(at)];
   });
   plain($('sweep-table'), 'Attainment and cost by lead time', head, rows);
 }
