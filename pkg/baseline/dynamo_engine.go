@@ -22,7 +22,7 @@ func (p planned) step(s Step) float64 {
 type traffic struct{ input, output, hit float64 }
 
 // computed is the share of prompt tokens that are prefilled; a hit rate of more than 95 % is not believed.
-func (t traffic) computed() float64 { return 1 - min(max(t.hit, 0), 0.95) }
+func (t traffic) computed() float64 { return 1 - min(max(finite(t.hit), 0), 0.95) }
 
 // prefillPerStep is how many prompt tokens a step carries when so many sequences decode and as many requests come as go.
 func (p planned) prefillPerStep(sequences float64, t traffic) float64 {

@@ -39,29 +39,33 @@ type lastValue struct{ value float64 }
 func (p *lastValue) add(x float64) { p.value = finite(x) }
 func (p *lastValue) next() float64 { return p.value }
 
-// Noise of the local linear trend: of level, trend and measurement (kalman_q_level, kalman_q_trend, kalman_r).
+// Noise of the local linear trend: of level, trend and measurement (kalman_q_level, kalman_q_trend, kalman_r), and the
+// values before which the last one stands in (kalman_min_points).
 const (
+	kalmanPoints      = 5
 	kalmanLevel       = 1.0
 	kalmanSlope       = 0.1
 	kalmanMeasurement = 10.0
 	kalmanUncertain   = 1000.0
 )
 
-// kalmanTrend is a Kalman filter with a local linear trend: level and slope.
+// kalmanTrend is a Kalman filter with a local linear trend: level and slope. It is ahead while its state is a forecast.
 type kalmanTrend struct {
-	state   *mat.VecDense
-	cov     *mat.Dense
-	ahead   bool
-	started bool
+	state *mat.VecDense
+	cov   *mat.Dense
+	ahead bool
+	seen  int
+	last  float64
 }
 
 func (p *kalmanTrend) add(x float64) {
 	x = finite(x)
-	if !p.started {
-		if x == 0 {
-			return
-		}
-		p.started = true
+	if p.seen == 0 && x == 0 {
+		return
+	}
+	p.seen++
+	p.last = x
+	if p.seen == 1 {
 		p.state = mat.NewVecDense(2, []float64{x, 0})
 		p.cov = mat.NewDense(2, 2, []float64{kalmanUncertain, 0, 0, kalmanUncertain})
 		return
@@ -74,8 +78,8 @@ func (p *kalmanTrend) add(x float64) {
 }
 
 func (p *kalmanTrend) next() float64 {
-	if !p.started {
-		return 0
+	if p.seen < kalmanPoints {
+		return p.last
 	}
 	if !p.ahead {
 		p.predict()
