@@ -28,7 +28,7 @@
 // Commands that set up one target, the one that `target` named last (or the only one):
 //
 //	target chat
-//	profile llama-3.1-8b-h100
+//	profile llama-3.1-8b-h100    a built-in one; without, that of testdata/replica.yaml
 //	mix chat                     or code, rag, …, fixed:1000/200, as in pkg/trace
 //	replicas 2 min=1 max=20      ready at the start, and bounds for any policy
 //	load 4 for 10m               requests a second

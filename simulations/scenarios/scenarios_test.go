@@ -33,7 +33,7 @@ func TestScenarios(t *testing.T) {
 				}
 				return
 			}
-			if diff := cmp.Diff(string(text), got); diff != "" {
+			if diff := cmp.Diff(strings.Split(string(text), "\n"), strings.Split(got, "\n")); diff != "" {
 				t.Errorf("run with -rewrite to accept (-want +got):\n%s", diff)
 			}
 		})

@@ -1,6 +1,8 @@
 package scenarios_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -46,16 +48,29 @@ func newWorld() *world {
 
 func newTarget(name string) *target {
 	t := &target{name: name, mix: trace.ChatMix(), initial: 1, min: 1, max: 20, policy: "preheat"}
-	t.profile = profile("llama-3.1-70b-h100x4")
+	t.profile = profile("replica.yaml")
 	return t
 }
 
+// profile returns a built-in profile, or one of a file beside the scenarios.
 func profile(name string) replica.Profile {
 	p, err := replica.ProfileNamed(name)
+	if strings.HasSuffix(name, ".yaml") {
+		p, err = profileIn(filepath.Join("testdata", name))
+	}
 	if err != nil {
 		fail("%v", err)
 	}
 	return p
+}
+
+func profileIn(file string) (replica.Profile, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return replica.Profile{}, err
+	}
+	defer f.Close()
+	return replica.ReadProfile(f, file)
 }
 
 // current is the target that settings are of.
