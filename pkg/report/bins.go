@@ -1,9 +1,6 @@
 package report
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // bin is what happened in one slice of time.
 type bin struct {
@@ -50,22 +47,20 @@ func (b *bin) merge(next *bin, width float64) {
 	b.upper.merge(&next.upper)
 }
 
-// bins are consecutive slices of time from zero, all of one width in seconds. There are never more than most: where time
-// goes beyond, the width doubles.
+// bins are consecutive slices of time from zero, all of one width. There are never more than most: where time goes
+// beyond, the width doubles.
 type bins struct {
-	width float64
+	width time.Duration
 	most  int
 	list  []bin
 }
 
-// at returns the bin of an instant, in seconds; instants before zero belong to the first. It is valid until the next
-// call.
-func (b *bins) at(t float64) *bin {
-	t = math.Max(t, 0)
-	for t >= b.width*float64(b.most) {
+// at returns the bin of an instant; instants before zero belong to the first. It is valid until the next call.
+func (b *bins) at(t time.Duration) *bin {
+	i := int(max(t, 0) / b.width)
+	for ; i >= b.most; i = int(t / b.width) {
 		b.fold()
 	}
-	i := int(t / b.width)
 	for len(b.list) <= i {
 		b.list = append(b.list, bin{})
 	}
@@ -76,37 +71,35 @@ func (b *bins) at(t float64) *bin {
 func (b *bins) fold() {
 	half := (len(b.list) + 1) / 2
 	for i := range half {
-		first := b.list[2*i]
+		first, next := b.list[2*i], bin{}
 		if 2*i+1 < len(b.list) {
-			first.merge(&b.list[2*i+1], b.width)
-		} else {
-			first.merge(&bin{}, b.width)
+			next = b.list[2*i+1]
 		}
+		first.merge(&next, b.width.Seconds())
 		b.list[i] = first
 	}
 	b.list = b.list[:half]
 	b.width *= 2
 }
 
-// spread calls add for each bin between two instants, in seconds, with the seconds of it that lie between them.
-func (b *bins) spread(from, to float64, add func(in *bin, seconds float64)) {
-	if !(to > from) {
+// spread calls add for each bin between two instants, with the seconds of it that lie between them.
+func (b *bins) spread(from, to time.Duration, add func(in *bin, seconds float64)) {
+	if to <= from {
 		return
 	}
 	b.at(to) // folds before the loop, not within it
 	for from < to {
-		end := math.Min(to, (math.Floor(from/b.width)+1)*b.width)
-		add(b.at(from), end-from)
+		end := min(to, (from/b.width+1)*b.width)
+		add(b.at(from), (end - from).Seconds())
 		from = end
 	}
 }
 
 // step notes that from an instant on, n more requests wait.
-func (b *bins) step(t float64, n int64) {
+func (b *bins) step(t time.Duration, n int64) {
 	in := b.at(t)
-	end := (math.Floor(t/b.width) + 1) * b.width
 	in.waitSteps += n
-	in.waitLag += float64(n) * (end - t)
+	in.waitLag += float64(n) * (b.width - t%b.width).Seconds()
 }
 
 // clone returns a copy of at most most bins.
@@ -120,7 +113,25 @@ func (b *bins) clone(most int) bins {
 
 // trim cuts off what lies beyond an instant.
 func (b *bins) trim(end time.Duration) {
-	if n := int(math.Ceil(end.Seconds() / b.width)); n < len(b.list) {
+	if n := int((end + b.width - 1) / b.width); n < len(b.list) {
 		b.list = b.list[:n]
 	}
+}
+
+// length is the part of a bin that lies before an instant, in seconds.
+func (b *bins) length(i int, end time.Duration) float64 {
+	return min(b.width, end-time.Duration(i)*b.width).Seconds()
+}
+
+// waiting is the mean number of requests that wait for their first token, for each bin of a run that ends at end.
+func (b *bins) waiting(end time.Duration) []float64 {
+	out, base := make([]float64, len(b.list)), 0.0
+	for i := range b.list {
+		in, width, seconds := &b.list[i], b.width.Seconds(), b.length(i, end)
+		// What waits beyond the end does so in the bin's part that is not there.
+		beyond := (width - seconds) * (base + float64(in.waitSteps))
+		out[i] = max(0, (base*width+in.waitLag-beyond)/seconds)
+		base += float64(in.waitSteps)
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
+
+var pictures = flag.String("pictures", "", "directory for pictures of the page, taken where a reader would look")
 
 // diary is a sink that keeps every decision, to hold the page against.
 type diary struct{ decisions []scaling.Decision }
@@ -54,6 +57,7 @@ func TestThePageInABrowser(t *testing.T) {
 				v.walks()
 				v.filtersTheLog()
 				v.changesTheLead(leads[1])
+				v.pictures(scheme, width)
 			})
 		}
 	}
@@ -230,4 +234,15 @@ func (v *visit) changesTheLead(lead time.Duration) {
 		v.t.Errorf("the table is the same at a lead time of %v: %s", lead, now)
 	}
 	v.equal("document.querySelectorAll('#sweep-table tbody tr').length", "9")
+}
+
+// pictures takes one picture of each part of the page, where they are asked for.
+func (v *visit) pictures(scheme string, width int) {
+	if *pictures == "" {
+		return
+	}
+	for _, part := range []string{"top", "tradeoff", "sweep", "time", "chart-ttft", "log"} {
+		v.eval(fmt.Sprintf("(document.getElementById(%q) || document.body).scrollIntoView()", part), nil)
+		v.shoot(filepath.Join(*pictures, fmt.Sprintf("%s-%d-%s.png", scheme, width, part)))
+	}
 }

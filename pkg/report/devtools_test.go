@@ -308,11 +308,11 @@ func (b *browser) choose(selector, option string) {
 	}
 }
 
-// shoot takes a picture of the whole page.
-func (b *browser) shoot(path string, whole string) {
+// shoot takes a picture of the window.
+func (b *browser) shoot(path string) {
 	b.t.Helper()
 	var picture struct{ Data string }
-	b.call("Page.captureScreenshot", object{"format": "png", "captureBeyondViewport": whole == "whole"}, &picture)
+	b.call("Page.captureScreenshot", object{"format": "png"}, &picture)
 	data, err := base64.StdEncoding.DecodeString(picture.Data)
 	if err == nil {
 		err = os.WriteFile(path, data, 0o644)

@@ -162,13 +162,13 @@ func (r *result) figures(c *score.Cell) map[string]number {
 func (p *page) run(r *Run, b bounds, policy, lead int) pageRun {
 	bins, log := r.bins.clone(b.bins), r.log.clone(b.decisions)
 	out := pageRun{
-		Policy: policy, Lead: lead, GPUs: r.options.GPUs, End: number(r.end.Seconds()), Width: number(bins.width),
+		Policy: policy, Lead: lead, GPUs: r.options.GPUs, End: number(r.end.Seconds()), Width: number(bins.width.Seconds()),
 		Bins: len(bins.list), Columns: map[string]int{}, Log: p.decisions(&log),
 	}
 	for _, c := range binColumns {
 		out.Columns[c.name] = p.Columns.add(pick(bins.list, c.value), c.format)
 	}
-	out.Columns["waiting"] = p.Columns.add(bins.waiting(r.end.Seconds()), significant)
+	out.Columns["waiting"] = p.Columns.add(bins.waiting(r.end), significant)
 	for level := bins; ; level.fold() {
 		out.TTFT50 = append(out.TTFT50, p.Columns.add(pick(level.list, func(b *bin) float64 { return b.ttft.quantile(0.5) }), significant))
 		out.TTFT99 = append(out.TTFT99, p.Columns.add(pick(level.list, func(b *bin) float64 { return b.ttft.quantile(0.99) }), significant))
@@ -203,20 +203,6 @@ var binColumns = []binColumn{
 	{"queued", significant, func(b *bin) float64 { return b.queued.value() }},
 	{"point", significant, func(b *bin) float64 { return b.point.value() }},
 	{"upper", significant, func(b *bin) float64 { return b.upper.value() }},
-}
-
-// waiting is the mean number of requests that wait for their first token, for each bin of a run that ends at end.
-func (b *bins) waiting(end float64) []float64 {
-	out, base := make([]float64, len(b.list)), 0.0
-	for i := range b.list {
-		in := &b.list[i]
-		seconds := min(b.width, end-float64(i)*b.width)
-		// What waits beyond the end does so in the bin's part that is not there.
-		beyond := (b.width - seconds) * (base + float64(in.waitSteps))
-		out[i] = max(0, (base*b.width+in.waitLag-beyond)/seconds)
-		base += float64(in.waitSteps)
-	}
-	return out
 }
 
 // meaning is a reason in a sentence; empty for those that only an adapter knows.

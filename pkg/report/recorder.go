@@ -14,8 +14,8 @@ import (
 const (
 	mostBins      = 2000
 	mostDecisions = 3000
-	// finestBin is the width of a bin to begin with, in seconds.
-	finestBin = 0.5
+	// finestBin is the width of a bin to begin with.
+	finestBin = 500 * time.Millisecond
 )
 
 // Options say what a Recorder records.
@@ -79,9 +79,9 @@ func (r *Recorder) Ended(q replay.Request) {
 	if first < 0 {
 		first = q.E2E // waited as long as this, in vain
 	}
-	r.bins.step(q.Arrival.Seconds(), 1)
-	r.bins.step((q.Arrival + first).Seconds(), -1)
-	b := r.bins.at(q.Arrival.Seconds())
+	r.bins.step(q.Arrival, 1)
+	r.bins.step(q.Arrival+first, -1)
+	b := r.bins.at(q.Arrival)
 	b.arrived++
 	b.ttft.add(first.Seconds())
 	if !r.options.SLO.Judge(q).Both {
@@ -96,7 +96,7 @@ func (r *Recorder) Counted(c replay.Census) {
 		return
 	}
 	was := r.census
-	r.bins.spread(was.At.Seconds(), c.At.Seconds(), func(b *bin, seconds float64) {
+	r.bins.spread(was.At, c.At, func(b *bin, seconds float64) {
 		b.starting += seconds * float64(was.Starting)
 		b.ready += seconds * float64(was.Ready)
 		b.draining += seconds * float64(was.Draining)
@@ -115,10 +115,10 @@ func (r *Recorder) Decided(target string, d scaling.Decision, g baseline.Gateway
 	t := d.Time.Sub(r.options.Start)
 	r.log.add(entry{at: t, decision: d})
 	if !g.Time.IsZero() {
-		r.bins.at(t.Seconds()).queued.add(g.Queued)
+		r.bins.at(t).queued.add(g.Queued)
 	}
 	if f := d.Forecast; f.Known() && finite(f.Point) && finite(f.Upper) && f.Horizon < farthest {
-		b := r.bins.at((t + f.Horizon).Seconds())
+		b := r.bins.at(t + f.Horizon)
 		b.point.add(f.Point)
 		b.upper.add(f.Upper)
 	}

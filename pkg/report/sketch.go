@@ -3,24 +3,36 @@ package report
 import "math"
 
 // sketch counts times by logarithmic buckets, so that bins can be merged without keeping the times. A quantile is right
-// to half a bucket, 7 %.
+// to a bucket, at most 12.5 %.
 type sketch [sketchBuckets]uint32
 
-// The first bucket takes all up to a millisecond, each next one reaches 15 % further, the last one takes all beyond
-// about ten minutes.
+// The first bucket takes all below a millisecond; then eight of equal width make each doubling, up to some twelve
+// minutes; the last one takes all beyond.
 const (
-	sketchBuckets = 96
+	sketchBuckets = 1 + 20*sketchSteps
 	sketchLeast   = 0.001
-	sketchGrowth  = 1.15
+	sketchBits    = 3
+	sketchSteps   = 1 << sketchBits
 )
 
 // add counts a time in seconds.
 func (s *sketch) add(seconds float64) {
 	i := 0
-	if seconds > sketchLeast {
-		i = min(sketchBuckets-1, int(math.Ceil(math.Log(seconds/sketchLeast)/math.Log(sketchGrowth))))
+	if x := seconds / sketchLeast; x >= 1 {
+		// The exponent and the leading bits of the fraction count buckets from 1.0 on.
+		const mantissa, bias = 52, 1023
+		i = min(sketchBuckets-1, 1+int(math.Float64bits(x)>>(mantissa-sketchBits))-bias<<sketchBits)
 	}
 	s[i]++
+}
+
+// edge is where a bucket begins, in seconds.
+func edge(i int) float64 {
+	if i == 0 {
+		return 0
+	}
+	doublings, step := (i-1)/sketchSteps, (i-1)%sketchSteps
+	return math.Ldexp(sketchLeast*(1+float64(step)/sketchSteps), doublings)
 }
 
 // merge adds the counts of another.
@@ -36,15 +48,12 @@ func (s *sketch) quantile(q float64) float64 {
 	for _, n := range s {
 		total += float64(n)
 	}
-	if total == 0 {
-		return math.NaN()
-	}
 	rank, below := q*total, 0.0
 	for i, n := range s {
 		if n > 0 && below+float64(n) >= rank {
-			return sketchLeast * math.Pow(sketchGrowth, float64(i)-1+(rank-below)/float64(n))
+			return edge(i) + (edge(i+1)-edge(i))*(rank-below)/float64(n)
 		}
 		below += float64(n)
 	}
-	return sketchLeast * math.Pow(sketchGrowth, sketchBuckets-1)
+	return math.NaN()
 }

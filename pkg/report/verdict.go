@@ -175,7 +175,7 @@ func span(d time.Duration) string {
 	for _, u := range units {
 		if n := d / u.size; n > 0 && len(parts) < 2 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, u.name))
-			d -= n * u.size
+			d %= u.size
 		}
 	}
 	return strings.Join(parts, " ")
