@@ -3,6 +3,7 @@ package score
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -38,18 +39,18 @@ func columns(cells []Cell, slo SLO) []column[Cell] {
 	return append(cs,
 		column[Cell]{head: "ATTAINED", cell: spread("attainment", percent)},
 		column[Cell]{head: "SLO", left: true, rank: 12, cell: func(c Cell) string { return verdict(c, slo) }},
-		column[Cell]{head: "GPU-HOURS", cell: spread("gpu_hours", number)},
+		column[Cell]{head: "GPU-HOURS", cell: spread("gpu_hours", amount)},
 		column[Cell]{head: "ORACLE", cell: toOracle},
-		column[Cell]{head: "COST", rank: 11, cell: mean("cost", number)},
+		column[Cell]{head: "COST", rank: 11, cell: mean("cost", amount)},
 		column[Cell]{head: "IDLE", rank: 6, cell: share("gpu_hours_idle")},
 		column[Cell]{head: "LOADING", rank: 5, cell: share("gpu_hours_loading")},
 		column[Cell]{head: "TTFT-P50", rank: 2, cell: mean("ttft_p50_s", duration)},
 		column[Cell]{head: "TTFT-P99", rank: 10, cell: mean("ttft_p99_s", duration)},
 		column[Cell]{head: "TPOT-P99", rank: 9, cell: mean("tpot_p99_s", duration)},
 		column[Cell]{head: "FAILED", rank: 8, cell: failed},
-		column[Cell]{head: "SCALED", rank: 3, cell: mean("scale_events", number)},
-		column[Cell]{head: "FLAPPING", rank: 7, cell: mean("flapping", number)},
-		column[Cell]{head: "COLD", rank: 4, cell: mean("cold_starts", number)},
+		column[Cell]{head: "SCALED", rank: 3, cell: mean("scale_events", tally)},
+		column[Cell]{head: "FLAPPING", rank: 7, cell: mean("flapping", tally)},
+		column[Cell]{head: "COLD", rank: 4, cell: mean("cold_starts", tally)},
 		column[Cell]{head: "BLIND", rank: 1, cell: positive("blind_s", duration)},
 	)
 }
@@ -129,21 +130,25 @@ func failed(c Cell) string {
 	if sum == 0 {
 		return ""
 	}
-	return number(sum)
+	return tally(sum)
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.2f%%", 100*v) }
 
-// number writes three digits or more, counts without decimals.
-func number(v float64) string {
-	switch {
-	case v >= 100 || v == float64(int64(v)):
+// amount writes GPU-hours and money, so that a column of them lines up at the point.
+func amount(v float64) string {
+	if v >= 1000 {
 		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	default:
-		return fmt.Sprintf("%.2f", v)
 	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// tally writes a count, or the mean of some.
+func tally(v float64) string {
+	if v == math.Trunc(v) {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.1f", v)
 }
 
 // duration writes seconds.
