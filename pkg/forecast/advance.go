@@ -74,13 +74,13 @@ func (s *State) score(actual float64, p Pending, c Config) {
 	s.Last.add(actual, p.Last, p.UpperLast, p, c, memory)
 	s.Auto.add(actual, p.Auto, p.UpperAuto, p, c, memory)
 	s.Regression.learn(p.Features, (actual-p.Last)/p.Level, math.Pow(forgetting, 1/h))
-	s.choose()
+	s.choose(c)
 }
 
 // choose switches to the autoregressive model when its recent loss is 2 % below that of the last value, and away from
 // it as soon as it is above.
-func (s *State) choose() {
-	if len(s.Auto.Errors) < minErrors+s.Horizon {
+func (s *State) choose(c Config) {
+	if c.Only != "" || len(s.Auto.Errors) < minErrors+s.Horizon {
 		s.UsingAuto = false
 		return
 	}

@@ -39,7 +39,7 @@ func TestThereIsNoForecastBeforeAWholeStep(t *testing.T) {
 		t.Fatalf("half a step is no step: %+v", f)
 	}
 	f := s.Advance(t0.Add(13*time.Second), 5, horizon, config)
-	if !f.Known() || f.Horizon != horizon || f.Point != 5 || f.Model != lastValue || f.SkillKnown || f.Withdrawn == "" {
+	if !f.Known() || f.Horizon != horizon || f.Point != 5 || f.Model != LastValue || f.SkillKnown || f.Withdrawn == "" {
 		t.Fatalf("got %+v", f)
 	}
 	if f.Upper < 1.1*5 {
@@ -56,7 +56,7 @@ func TestAConstantIsForecastAsItselfByTheLastValue(t *testing.T) {
 		if math.Abs(f.Point-7) > 1e-9 || f.Upper < 7-1e-9 || f.Upper > 10 {
 			t.Fatalf("step %d: %+v", i, f)
 		}
-		if f.Model != lastValue {
+		if f.Model != LastValue {
 			t.Fatalf("step %d: %s does not beat a last value that is never wrong", i, f.Model)
 		}
 		if f.SkillKnown && f.Skill > 0 {
@@ -109,7 +109,7 @@ func TestASeasonIsSeenAheadAndTheLastValueTakesOverWhenItEnds(t *testing.T) {
 				t.Fatalf("step %d: in use with skill %v", i, f.Skill)
 			}
 		case i >= 5000 && i < 6000:
-			if f.Model == lastValue && f.Withdrawn != "" {
+			if f.Model == LastValue && f.Withdrawn != "" {
 				withdrawn++
 			}
 		}

@@ -1,6 +1,7 @@
 package forecast
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -9,7 +10,10 @@ import (
 
 // Names of the models.
 const (
-	lastValue      = "last-value"
+	// LastValue expects what was of late.
+	LastValue = "last-value"
+	// SeasonalNaive expects what was a day before, and the last value while no day is known. It is no choice of ours.
+	SeasonalNaive  = "seasonal-naive"
 	autoregressive = "autoregressive"
 )
 
@@ -20,6 +24,9 @@ func (s *State) predict(end time.Time, c Config) Pending {
 	p.Features = s.features(end, last, p.Level, c)
 	most := s.most()
 	p.Auto = bounded(last+p.Level*s.Regression.predict(p.Features), most)
+	if c.Only == SeasonalNaive {
+		p.Auto = s.dayBefore(end, last, c)
+	}
 	p.UpperLast = s.upper(&s.Last, p.Last, p.Scale, most, c)
 	p.UpperAuto = s.upper(&s.Auto, p.Auto, p.Scale, most, c)
 	return p
@@ -65,6 +72,14 @@ func (s *State) features(end time.Time, last, level float64, c Config) [numFeatu
 		x[7] = (ahead - last) / level
 	}
 	return x
+}
+
+// dayBefore is the value of a day before the instant one horizon after end, the last value where it is not known.
+func (s *State) dayBefore(end time.Time, last float64, c Config) float64 {
+	if y, ok := s.yesterday(end.Add(time.Duration(s.Horizon) * c.Step)); ok {
+		return y
+	}
+	return last
 }
 
 // bounded keeps a point forecast within what can be believed: from nothing to twice the most seen of late.
@@ -127,15 +142,18 @@ func quantile(sorted []float64, q float64) float64 {
 func (s *State) forecast(now time.Time, p Pending, c Config) Forecast {
 	f := Forecast{
 		At: now, Horizon: time.Duration(s.Horizon) * c.Step, Quantile: c.Quantile,
-		Point: p.Last, Upper: p.UpperLast, Model: lastValue,
+		Point: p.Last, Upper: p.UpperLast, Model: LastValue,
 	}
 	record := &s.Last
-	if s.UsingAuto {
-		f.Point, f.Upper, f.Model = p.Auto, p.UpperAuto, autoregressive
+	if s.UsingAuto || c.Only == SeasonalNaive {
+		f.Point, f.Upper, f.Model = p.Auto, p.UpperAuto, cmp.Or(c.Only, autoregressive)
 		record = &s.Auto
 	}
 	f.Errors = len(record.Errors)
 	f.Coverage = record.Covered / math.Max(record.Weight, 1)
+	if c.Only != "" {
+		return f
+	}
 	if need := minErrors + s.Horizon; len(s.Auto.Errors) < need {
 		f.Withdrawn = fmt.Sprintf("%d of %d forecasts have come due", len(s.Auto.Errors), need)
 		return f

@@ -16,6 +16,9 @@ type Config struct {
 	Quantile float64
 	// Disabled leaves forecasting out of decisions.
 	Disabled bool
+	// Only fixes the forecaster, for comparisons in replay: LastValue or SeasonalNaive. Empty, as it is in production,
+	// leaves the choice between the last value and the autoregressive model to their recent scores.
+	Only string
 }
 
 const (

@@ -83,7 +83,8 @@ func TestTheGatewaysLimits(t *testing.T) {
 
 func TestACrashLosesWhatHasBegunAndRetriesWhatHasNot(t *testing.T) {
 	l := listed{
-		{At: 0, PromptTokens: 100, OutputTokens: 2000}, {At: 0, PromptTokens: 100, OutputTokens: 2000},
+		{At: 0, PromptTokens: 100, OutputTokens: 2000},
+		{At: 0, PromptTokens: 100, OutputTokens: 2000},
 		{At: 5 * time.Second, PromptTokens: 8000, OutputTokens: 10}, // in its prefill when the first replica crashes
 		{At: 100 * time.Second, PromptTokens: 1, OutputTokens: 1},
 	}
@@ -214,7 +215,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		"no name":                     {change: func(x *replay.Target) { x.Name = "" }, says: []string{"name of its own"}},
 		"no policy and no load":       {change: func(x *replay.Target) { x.Policy, x.Load = nil, nil }, says: []string{"a Load and a Policy"}},
 		"bounds against each other":   {change: func(x *replay.Target) { x.Min, x.Max = 3, 2 }, says: []string{"Max 2"}},
-		"a profile that makes none":   {change: func(x *replay.Target) { x.Profile.StepBase = 0 }, says: []string{"about-8b-h100", "StepBase"}},
+		"a profile that makes none":   {change: func(x *replay.Target) { x.Profile.StepBase = 0 }, says: []string{"about-8b-h100", "0, must be a positive number"}},
 		"a policy without interval":   {change: func(x *replay.Target) { x.Policy = &plan{} }, says: []string{"interval 0s"}},
 		"more replicas than GPUs":     {config: replay.Config{GPUs: 1}, change: func(x *replay.Target) { x.Initial = 2 }, says: []string{"hold 2 GPUs, the stock is 1"}},
 		"several faults of a config":  {config: replay.Config{GPUs: -1, LostScrapes: 2, Router: 9, Timeout: -1}, says: []string{"GPUs -1", "LostScrapes 2", "router 9", "Timeout -1ns"}},

@@ -22,9 +22,20 @@ func DefaultPath() baseline.Path {
 // needs its defaults, as an API server or pkg/api/validation fills them; its mode is not asked, since nobody else scales
 // in a replay. Forecasts have the step of the path's interval, as live.
 func Preheat(ia *v1alpha1.InferenceAutoscaler, path baseline.Path) (baseline.Policy, error) {
+	return PreheatWith(ia, path, func(*scaling.Config) {})
+}
+
+// PreheatWith is Preheat with a change to the planner's configuration that no spec can ask for: an ablation, such as
+// forecast.Config's Only.
+func PreheatWith(ia *v1alpha1.InferenceAutoscaler, path baseline.Path, change func(*scaling.Config)) (baseline.Policy, error) {
 	planner, err := assemble.Planner(ia, assemble.Options{Interval: path.Interval})
 	if err != nil {
 		return nil, fmt.Errorf("make the policy of %s: %w", ia.Name, err)
+	}
+	c := planner.Config()
+	change(&c)
+	if planner, err = scaling.NewPlanner(c); err != nil {
+		return nil, fmt.Errorf("make a variant of the policy of %s: %w", ia.Name, err)
 	}
 	p := &preheat{path: path, targets: []controlloop.Target{{
 		ID: controlloop.TargetID{Namespace: ia.Namespace, Name: ia.Name}, Subject: ia.Spec.ScaleTargetRef.Name, Planner: planner,

@@ -13,8 +13,10 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/validation"
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -96,6 +98,40 @@ func TestTheProductionLoopMeetsARamp(t *testing.T) {
 	}
 	if with["forecast"] < 0.93 || with["forecast"] < with["reactive"]+0.05 {
 		t.Errorf("attainment with forecast %.4f, without %.4f", with["forecast"], with["reactive"])
+	}
+}
+
+func TestVariantsForecastAsTheyAreTold(t *testing.T) {
+	ia, err := validation.Parse([]byte(manifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, only := range []string{forecast.LastValue, forecast.SeasonalNaive} {
+		policy, err := replay.PreheatWith(ia, replay.DefaultPath(), func(c *scaling.Config) { c.Forecast.Only = only })
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, _ := run(t, replay.Config{Lead: minute}, replay.Target{
+			Name: "chat", Profile: engine(), Load: ramp(1), Policy: policy, Initial: 2, Max: 12,
+		})
+		if last := j.decisions[len(j.decisions)-1]; last.Forecast.Model != only || !last.Forecast.Known() {
+			t.Errorf("the model is %q, want %q", last.Forecast.Model, only)
+		}
+	}
+	_, err = replay.PreheatWith(ia, replay.DefaultPath(), func(c *scaling.Config) { c.Forecast.Quantile = 2 })
+	if err == nil || !strings.Contains(err.Error(), "quantile 2") {
+		t.Errorf("error %v, want it to name the quantile", err)
+	}
+}
+
+func TestASpecIsJudgedAsLive(t *testing.T) {
+	ia, err := validation.Parse([]byte(manifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ia.Spec.Forecast.Quantile = "much"
+	if _, err := replay.Preheat(ia, replay.DefaultPath()); err == nil || !strings.Contains(err.Error(), "spec.forecast.quantile") {
+		t.Errorf("error %v, want it to name the field", err)
 	}
 }
 

@@ -22,15 +22,18 @@ func TestRouters(t *testing.T) {
 		want   []int32 // replica by request
 	}{
 		"the least outstanding takes it, among equals the one that has waited longest": {
-			replay.LeastOutstanding, listed{request(0, long), request(1, short), request(5, short), request(9, long), request(10, short), request(14, short)},
+			replay.LeastOutstanding,
+			listed{request(0, long), request(1, short), request(5, short), request(9, long), request(10, short), request(14, short)},
 			[]int32{0, 1, 2, 1, 2, 2},
 		},
 		"in turn, however busy": {
-			replay.RoundRobin, listed{request(0, long), request(1, short), request(5, short), request(9, long), request(10, short), request(14, short)},
+			replay.RoundRobin,
+			listed{request(0, long), request(1, short), request(5, short), request(9, long), request(10, short), request(14, short)},
 			[]int32{0, 1, 2, 0, 1, 2},
 		},
 		"to the prefix": {
-			replay.PrefixAware, listed{request(0, short, a...), request(5, short, b...), request(10, short, a...), request(15, short, b...), request(20, short, a...), request(25, short)},
+			replay.PrefixAware,
+			listed{request(0, short, a...), request(5, short, b...), request(10, short, a...), request(15, short, b...), request(20, short, a...), request(25, short)},
 			[]int32{0, 1, 0, 1, 0, 2},
 		},
 	}
