@@ -71,6 +71,10 @@ bench: ## Run the benchmarks, each beside what it is compared with.
 	@mkdir -p bin
 	go test -run '^$$' -bench . -benchtime 2s ./benchmarks/... | tee bin/bench.txt
 
+.PHONY: fidelity
+fidelity: ## Compare the model of a replica with measured runs, POINTS=file.csv or those beside the repository.
+	go run ./pkg/replica/cmd/fidelity $(if $(POINTS),--points=$(POINTS))
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@for p in $$(grep -rlE '^func Fuzz' --include '*_test.go' pkg simulations | xargs -n1 dirname | sort -u); do \

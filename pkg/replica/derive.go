@@ -13,16 +13,22 @@ type GPU struct {
 	// LinkLatency what a collective over it takes at least, in seconds. Zero: by
 	// NVLink, whose cost is in the other figures.
 	Link, LinkLatency float64
+	// PerLayer replaces that of Coefficients where it was measured to be another,
+	// in microseconds.
+	PerLayer float64
 }
 
 // Accelerators that Derive knows figures for: vendor data sheets for bandwidth
 // and peaks, memory as the driver reports it; MFU from published prefill
 // measurements, 8-bit from the sweep of an FP8 model on H200 and, for L40S, by
-// the ratio at 16 bits. The links are PCIe 4.0 as collectives get it.
+// the ratio at 16 bits. The links are PCIe 4.0 as collectives get it. The cost of
+// a layer on A100 is what published ITLs leave beside the bytes: 108 µs of
+// Phi-4-mini (kaito-project/kaito@056b828), 116 and 121 µs of Llama-3.1-8B and
+// 3.2-3B on two GPUs (SageServe).
 var (
 	H200 = GPU{Bandwidth: 4.8e12, Peak: 989e12, Peak8: 1979e12, MFU: 0.45, MFU8: 0.57, Memory: 150.8e9}
 	H100 = GPU{Bandwidth: 3.35e12, Peak: 989e12, Peak8: 1979e12, MFU: 0.45, MFU8: 0.57, Memory: 85.9e9}
-	A100 = GPU{Bandwidth: 2.039e12, Peak: 312e12, MFU: 0.38, Memory: 85.9e9}
+	A100 = GPU{Bandwidth: 2.039e12, Peak: 312e12, MFU: 0.38, Memory: 85.9e9, PerLayer: 115}
 	L40S = GPU{Bandwidth: 0.864e12, Peak: 362e12, Peak8: 733e12, MFU: 0.32, MFU8: 0.40, Memory: 48.3e9, Link: 20e9, LinkLatency: 25e-6}
 	A10  = GPU{Bandwidth: 0.6e12, Peak: 125e12, MFU: 0.32, Memory: 24.1e9, Link: 20e9, LinkLatency: 25e-6}
 )
@@ -48,8 +54,8 @@ type Coefficients struct {
 // DESIGN.md compares with.
 func DefaultCoefficients() Coefficients {
 	return Coefficients{
-		Weights: 1.363, Experts: 1.15, KV: 1.947,
-		PerLayer: 32, PerMoELayer: 75, PerStep: 126, PerSequence: 4.4,
+		Weights: 1.363, Experts: 1.05, KV: 1.947,
+		PerLayer: 32, PerMoELayer: 90, PerStep: 126, PerSequence: 4.4,
 		APIOverhead: 5,
 	}
 }
@@ -70,6 +76,9 @@ func Derive(s Shape, g GPU, tp int) Profile { return DefaultCoefficients().Deriv
 // step 16.6 ms in all.
 func (c Coefficients) Derive(s Shape, g GPU, tp int) Profile {
 	const ms, perMicro = 1e3, 1e-3
+	if g.PerLayer > 0 {
+		c.PerLayer = g.PerLayer
+	}
 	bandwidth := g.Bandwidth * float64(tp)
 	ffn, attention := s.sizes()
 	w := s.weights()

@@ -32,14 +32,19 @@ var profileFiles embed.FS
 //
 // The fields are those of Profile, by the names of their JSON tags; the built-in
 // profiles are examples. step_base_ms, prefill_per_token_ms and kv_tokens must
-// be there. Missing costs are zero, a missing source is "unknown", and missing limits are vLLM's defaults: gpus 1, api_overhead_ms 5,
-// block_size 16, max_num_seqs 256, max_num_batched_tokens 8192, max_model_len
-// 131072, steps_ahead 1. Unknown fields are refused.
+// be there. What else is missing is zero for costs, "unknown" for the source,
+// the name for the model, and as with vLLM for the rest: gpus 1,
+// api_overhead_ms 5, block_size 16, max_num_seqs 256, max_num_batched_tokens
+// 8192, max_model_len 131072, steps_ahead 1. Unknown fields are refused.
 func ReadProfile(r io.Reader, name string) (Profile, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return Profile{}, fmt.Errorf("read profile %s: %w", name, err)
 	}
+	return parse(data, name)
+}
+
+func parse(data []byte, name string) (Profile, error) {
 	key := strings.TrimSuffix(path.Base(name), path.Ext(name))
 	p := Profile{
 		Name: key, Source: "unknown", GPUs: 1, APIOverhead: defaultAPIOverhead, BlockSize: defaultBlockSize,
@@ -88,10 +93,9 @@ func ProfileNames() []string { return builtinNames() }
 
 // ProfileNamed returns a built-in profile.
 func ProfileNamed(name string) (Profile, error) {
-	file, err := profileFiles.Open("profiles/" + name + ".yaml")
+	data, err := profileFiles.ReadFile("profiles/" + name + ".yaml")
 	if err != nil {
 		return Profile{}, fmt.Errorf("no serving profile %q; known are %v", name, ProfileNames())
 	}
-	defer file.Close()
-	return ReadProfile(file, name+".yaml")
+	return parse(data, name+".yaml")
 }
