@@ -105,6 +105,11 @@ func (t *table) fault(column int, err error) error {
 	return &Error{File: t.file, Line: t.lines.number, Column: column + 1, Name: t.header[column], Err: err}
 }
 
+// headerFault says that the header is wrong.
+func (t *table) headerFault(err error) error {
+	return &Error{File: t.file, Line: 1, Err: fmt.Errorf("header %q: %w", clip([]byte(strings.Join(t.header, ","))), err)}
+}
+
 // layout says where a CSV format keeps what we need.
 type layout struct {
 	format Format

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -162,15 +163,20 @@ func dateOf(at int64, dated bool) time.Time {
 	return time.Unix(0, at).UTC()
 }
 
-// rateColumn is the unit of the first column of rates that a header has.
+// timeColumns are the names of a first column that tells the time.
+var timeColumns = []string{"timestamp", "time", "period", "date", "datetime", "ts", "t", "t_s", "second", "seconds"}
+
+// rateColumn is the unit of the first column of rates that a header has after a column of time.
 func rateColumn(t *table) (rateUnit, error) {
+	if !slices.Contains(timeColumns, strings.ToLower(t.header[0])) {
+		return rateUnit{}, t.headerFault(fmt.Errorf("%w: the first column is none of time: %s", ErrFormat, strings.Join(timeColumns, ", ")))
+	}
 	for _, u := range rateUnits {
 		if t.column(u.column) > 0 {
 			return u, nil
 		}
 	}
-	return rateUnit{}, &Error{File: t.file, Line: 1, Err: fmt.Errorf("%w: header %q has no column of rates: rate_rps, req_per_min_mid, count or value",
-		ErrFormat, clip([]byte(strings.Join(t.header, ","))))}
+	return rateUnit{}, t.headerFault(fmt.Errorf("%w: no column of rates: rate_rps, req_per_min_mid, count or value", ErrFormat))
 }
 
 // ratePoint reads one row.
@@ -218,7 +224,7 @@ func readMinutes(in *lines, name string) (Rates, error) {
 	}
 	n := minuteColumns(t)
 	if n == 0 {
-		return Rates{}, &Error{File: name, Line: 1, Err: fmt.Errorf("%w: the header does not end with the minutes 1, 2, 3, …", ErrFormat)}
+		return Rates{}, t.headerFault(fmt.Errorf("%w: it does not end with the minutes 1, 2, 3, …", ErrFormat))
 	}
 	out := Rates{Period: time.Minute, PerSecond: holes(n)}
 	for {

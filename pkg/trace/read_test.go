@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"io/fs"
 	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +14,8 @@ import (
 )
 
 const s = time.Second
+
+var equateNaNs = cmpopts.EquateNaNs()
 
 func TestReadFormats(t *testing.T) {
 	tests := map[string]struct {
@@ -147,7 +147,7 @@ func TestReadRates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.want, got, cmpopts.EquateNaNs()); diff != "" {
+			if diff := cmp.Diff(tc.want, got, equateNaNs); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -164,51 +164,6 @@ func TestReadRatesErrors(t *testing.T) {
 		if got, err := ReadRates(strings.NewReader(text), "x"); err == nil || !strings.HasPrefix(err.Error(), "x: ") {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
-	}
-}
-
-// TestReadRealTraces reads the public traces where they lie beside the
-// repository.
-func TestReadRealTraces(t *testing.T) {
-	folder := filepath.Join("..", "..", "..", "shared", "traces")
-	for name, want := range map[string]int{
-		"AzureLLMInferenceTrace_conv.csv.gz":                  19366,
-		"mooncake_conversation_trace.jsonl.gz":                12031,
-		"format_samples/vidur_splitwise_conv.csv.gz":          19366,
-		"format_samples/BurstGPT_format_SYNTHETIC_ROWS_1.csv": -1,
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := ReadFile(filepath.Join(folder, name))
-			if errors.Is(err, fs.ErrNotExist) {
-				t.Skip("no public traces beside the repository")
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if (want >= 0 && len(got) != want) || len(got) == 0 {
-				t.Errorf("%d requests, want %d", len(got), want)
-			}
-		})
-	}
-	for name, period := range map[string]time.Duration{
-		"AzureLLM2024_conv_1week_DIGITISED_7.2min.csv.gz": 432927650430,
-		"nasa_http_1995-07_d00-26_rps_per_sec.txt.gz":     s,
-		"worldcup98_per_min_May01-Jun09.csv.gz":           time.Minute,
-		"NAB_Twitter_volume_AMZN.csv.gz":                  5 * time.Minute,
-		"servegen_language_m-small_rate_10min.csv.gz":     10 * time.Minute,
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := ReadRatesFile(filepath.Join(folder, name))
-			if errors.Is(err, fs.ErrNotExist) {
-				t.Skip("no public traces beside the repository")
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.Period != period || len(got.PerSecond) < 900 {
-				t.Errorf("%d periods of %v, want %v", len(got.PerSecond), got.Period, period)
-			}
-		})
 	}
 }
 

@@ -62,8 +62,7 @@ func newRows(text *lines, path string, format Format) (rows rowReader, dated boo
 			continue
 		}
 		if !l.fits(t) {
-			return nil, false, &Error{File: path, Line: 1, Err: fmt.Errorf("header %q: %s needs the columns %s",
-				clip([]byte(joined(t.header))), format, joined(l.names()))}
+			return nil, false, t.headerFault(fmt.Errorf("%s needs the columns %s", format, joined(l.names())))
 		}
 		return newTableRows(t, l), l.dated, nil
 	}

@@ -54,7 +54,7 @@ func TestApplyScalesTheRate(t *testing.T) {
 			t.Errorf("factor %v: out of order", factor)
 		}
 		again, err := Apply(in, Options{Rate: factor, Seed: 4})
-		if err != nil || !cmp.Equal(got, again) {
+		if err != nil || !equal(got, again) {
 			t.Errorf("factor %v: the same seed gives another trace (%v)", factor, err)
 		}
 	}
@@ -118,7 +118,7 @@ func TestChatHasAChatServicesShape(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, err := c.Generate()
-	if err != nil || !cmp.Equal(got, again) {
+	if err != nil || !equal(got, again) {
 		t.Fatalf("the same seed gives another workload (%v)", err)
 	}
 	var trough, peak, prompt, output int
