@@ -24,14 +24,14 @@ func Find(ctx context.Context, p Problem, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("oracle: %w", err)
 	}
 	err = s.all()
-	s.exhausted = errors.Is(err, errSpent) || ctx.Err() != nil
-	if err != nil && (!s.exhausted || s.best == nil) {
+	if err != nil && (ctx.Err() == nil || s.best == nil) {
 		return Result{}, fmt.Errorf("oracle: %w", err)
 	}
+	s.exhausted = s.exhausted || err != nil
 	return s.result(), nil
 }
 
-// errSpent ends a search that has used up its budget.
+// errSpent ends a stage of the search that has used up its part of the budget.
 var errSpent = errors.New("budget spent")
 
 // search is one search in progress.
@@ -48,7 +48,10 @@ type search struct {
 
 	best      *attempt
 	tried     []outcome
+	tallies   []*tally // of late
 	runs      int
+	extra     int // runs of candidates
+	limit     int // of the other runs, in this stage
 	simulated int64
 	exhausted bool
 }
@@ -95,21 +98,48 @@ func (s *search) ceiling() int32 {
 	return max(most, s.p.Target.Min)
 }
 
-// all is the whole search, from the surest to the finest.
+// all is the whole search, from the surest to the finest. Each stage may use up the budget to a part of it; what the
+// others did is looked at before the last one, which goes on from the best.
 func (s *search) all() error {
-	for _, step := range []func() error{s.candidates, s.everything, s.staffing, s.improve} {
-		if err := step(); err != nil {
+	budget := s.budget()
+	first, second := max(3, budget/6), max(7, budget/2)
+	if budget < fewForImprovement {
+		second = budget
+	}
+	for _, stage := range []struct {
+		limit int
+		run   func() error
+	}{{first, s.staffing}, {second, s.priced}, {budget, s.candidates}, {budget, s.improve}} {
+		s.limit, s.exhausted = min(stage.limit, budget), false
+		err := stage.run()
+		s.exhausted = errors.Is(err, errSpent)
+		if err != nil && !s.exhausted {
 			return err
 		}
 	}
 	return nil
 }
 
-// candidates runs what others did.
+// Runs that are made whatever the budget of requests, if that of runs allows: enough for a schedule that is planned; and
+// the fewest with which it is worth while to improve it piece by piece.
+const (
+	fewRuns           = 8
+	fewForImprovement = 20
+)
+
+// budget is how many runs may be made, candidates apart.
+func (s *search) budget() int {
+	return min(s.o.Simulations, max(fewRuns, int(s.o.Requests/max(1, s.requests))))
+}
+
+// candidates runs what others did, where it can be better than what has been found.
 func (s *search) candidates() error {
 	for _, c := range s.o.Candidates {
 		if err := c.Schedule.Validate(); err != nil {
 			return fmt.Errorf("candidate %q: %w", c.Name, err)
+		}
+		if s.beats(c.Known) {
+			continue
 		}
 		path := c.Path
 		if path == (baseline.Path{}) {
@@ -117,6 +147,7 @@ func (s *search) candidates() error {
 		}
 		// What a policy would have read costs time and changes nothing: a schedule looks at nothing.
 		path.Scrape = 0
+		s.extra++
 		if _, err := s.run(c.Name, c.Schedule, path); err != nil {
 			return err
 		}
@@ -124,18 +155,20 @@ func (s *search) candidates() error {
 	return nil
 }
 
-// fewRuns are made whatever the budget of requests: enough to bisect a handful of schedules.
-const fewRuns = 8
-
-// spent says whether another run would exceed the budget.
-func (s *search) spent() bool {
-	own := s.runs - len(s.o.Candidates)
-	return own >= s.o.Simulations || (own >= fewRuns && s.simulated+s.requests > s.o.Requests)
+// beats says whether the best schedule is at least as good as what is known of another one.
+func (s *search) beats(k *Known) bool {
+	if k == nil || s.best == nil {
+		return false
+	}
+	gpus := float64(s.p.Target.Profile.GPUs)
+	// A thousandth of a second covers the rounding of a sum of GPU-seconds.
+	held := time.Duration((k.GPUSeconds/gpus - 1e-3) * float64(time.Second))
+	return !outcome{missed: k.Missed, held: held}.better(s.best.outcome, s.allowed)
 }
 
 // try runs a schedule of the search's own.
 func (s *search) try(source string, l lives) (*tally, error) {
-	if s.spent() {
+	if s.runs-s.extra >= s.limit {
 		return nil, errSpent
 	}
 	return s.run(source, l.schedule(), s.path)
@@ -157,10 +190,21 @@ func (s *search) run(source string, schedule Schedule, path baseline.Path) (*tal
 	s.runs++
 	s.simulated += s.requests
 	s.tried = append(s.tried, t.outcome)
+	s.remember(t)
 	if s.best == nil || t.better(s.best.outcome, s.allowed) {
 		s.best = &attempt{tally: t, source: source, schedule: slices.Clone(schedule), path: path}
 	}
 	return t, nil
+}
+
+// remembered is how many runs are kept cell by cell.
+const remembered = 12
+
+func (s *search) remember(t *tally) {
+	if len(s.tallies) == remembered {
+		s.tallies = slices.Delete(s.tallies, 0, 1)
+	}
+	s.tallies = append(s.tallies, t)
 }
 
 // goal is how many misses the search aims at: what the SLO allows, or the fewest that were reached.
@@ -176,7 +220,8 @@ func (s *search) result() Result {
 	r := Result{
 		Schedule: s.best.schedule, Path: s.best.path, Source: s.best.source,
 		GPUSeconds: s.best.held.Seconds() * gpus, Requests: s.requests, Missed: s.best.missed,
-		Met: s.best.missed <= s.allowed, Simulations: s.runs, Simulated: s.simulated, Exhausted: s.exhausted,
+		Hopeless: s.bound.Hopeless(),
+		Met:      s.best.missed <= s.allowed, Simulations: s.runs, Simulated: s.simulated, Exhausted: s.exhausted,
 	}
 	if least, ok := s.bound.GPUSeconds(); ok && r.Met {
 		r.Bound = max(least, float64(s.p.Target.Min)*s.span.Seconds()*gpus)

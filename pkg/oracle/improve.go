@@ -2,13 +2,14 @@ package oracle
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
 
-// improver changes a schedule piece by piece. Misses have a price in replica time, and a change is taken where what it
-// saves is worth the misses it causes, or what it costs the misses it saves; the price is moved until just as many
-// requests miss as may. Changes that cannot feel each other are tried in one run, each judged by the cells it reaches.
+// improver changes a schedule piece by piece. Changes that cannot feel each other are tried in one run, each judged by
+// the cells it reaches; of what was tried, those are taken that save most for each miss, and those that spare a miss
+// most cheaply, as far as misses may be spent.
 type improver struct {
 	*search
 	source string
@@ -16,8 +17,6 @@ type improver struct {
 	// now is what the pieces come to: a run of just these pieces where exact, put together from runs otherwise.
 	now   *tally
 	exact bool
-	// price is replica-seconds for a miss.
-	price float64
 	round int
 	// found is the round of the last improvement of the best schedule.
 	found int
@@ -37,7 +36,7 @@ func (s *search) improve() error {
 	for m.round = 1; m.round-m.found < patience; m.round++ {
 		moves := m.choose()
 		if len(moves) == 0 {
-			return nil
+			continue // all rest
 		}
 		if err := m.trial(moves); err != nil {
 			return err
@@ -45,28 +44,37 @@ func (s *search) improve() error {
 		if err := m.verify(); err != nil {
 			return err
 		}
-		m.reprice()
+		m.retreat()
 	}
 	return nil
 }
 
 func newImprover(s *search) *improver {
 	m := &improver{
-		search: s, source: "search", now: s.best.tally, exact: true,
-		usual: s.lead(s.p.Target.Initial), end: s.span + s.cell, added: map[life]bool{},
+		search: s, source: "search",
+		usual: s.usual(), end: s.span + s.cell, added: map[life]bool{},
 	}
-	if s.best.source != "staffing" && s.best.source != "constant" {
+	if !slices.Contains([]string{"staffing", "constant", "priced"}, s.best.source) {
 		m.source = s.best.source + ", improved"
 	}
-	for _, l := range livesOf(s.best.schedule, s.p.Target.Initial, m.end) {
-		m.pieces = append(m.pieces, newPiece(l))
-	}
+	m.restart()
 	m.sums = make([]float64, len(s.work)+1)
 	for i, w := range s.work {
 		m.sums[i+1] = m.sums[i] + w
 	}
-	m.price = s.firstPrice()
 	return m
+}
+
+// restart takes the best schedule for the present one.
+func (m *improver) restart() {
+	m.pieces, m.now, m.exact = nil, m.best.tally, true
+	for _, l := range livesOf(m.best.schedule, m.p.Target.Initial, m.end) {
+		p := newPiece(l)
+		for k := range p.tried {
+			p.tried[k] += m.round
+		}
+		m.pieces = append(m.pieces, p)
+	}
 }
 
 // firstPrice is what the last misses saved in the staffing schedules, or a guess.
@@ -126,23 +134,75 @@ func (m *improver) trial(moves []*move) error {
 	if err != nil {
 		return err
 	}
-	var good []*move
 	for _, mv := range moves {
-		worth := m.worth(mv, t)
-		m.learn(mv, worth)
-		if worth {
-			good = append(good, mv)
-		}
+		mv.measure(m.now, t)
+	}
+	good := m.worthwhile(moves)
+	for _, mv := range moves {
+		m.learn(mv, slices.Contains(good, mv))
 	}
 	m.take(good, t, len(good) == len(moves))
 	return nil
 }
 
-// worth says whether a change saved more than it cost, at the present price of a miss.
-func (m *improver) worth(mv *move, t *tally) bool {
+// measure is what a change made of its window: replica-seconds and misses, negative where it saved some.
+func (mv *move) measure(now, t *tally) {
+	missesBefore, heldBefore := now.within(mv.window)
 	misses, held := t.within(mv.window)
-	missesBefore, heldBefore := m.now.within(mv.window)
-	return held-heldBefore+m.price*float64(misses-missesBefore) < -1e-6
+	mv.misses, mv.held = misses-missesBefore, held-heldBefore
+}
+
+// price is what a miss must be worth, in replica-seconds, for the change to be even; better is set where it is good or bad
+// at any price.
+func (mv *move) price() (price float64, good, bad bool) {
+	saves, spares := mv.held < -1e-6, mv.misses < 0
+	switch {
+	case saves && mv.misses <= 0, spares && mv.held < 1e-6:
+		return 0, true, false
+	case saves, spares:
+		return math.Abs(mv.held / float64(mv.misses)), false, false
+	}
+	return 0, false, true
+}
+
+// worthwhile picks the changes to take: at the least price of a miss at which no more requests miss than may, what is
+// worth it at that price.
+func (m *improver) worthwhile(moves []*move) []*move {
+	prices := []float64{0}
+	for _, mv := range moves {
+		if p, good, bad := mv.price(); !good && !bad {
+			prices = append(prices, p)
+		}
+	}
+	slices.Sort(prices)
+	var good []*move
+	for _, price := range prices {
+		misses := m.now.missed
+		good = good[:0]
+		for _, mv := range moves {
+			if mv.worth(price) {
+				good = append(good, mv)
+				misses += mv.misses
+			}
+		}
+		if misses <= m.goal() {
+			break
+		}
+	}
+	return good
+}
+
+// worth says whether the change pays at a price. What is even is not worth it where it costs misses, so that a price
+// can be chosen just high enough to leave it out.
+func (mv *move) worth(price float64) bool {
+	even, good, bad := mv.price()
+	if good || bad {
+		return good
+	}
+	if mv.misses > 0 {
+		return even > price
+	}
+	return even <= price
 }
 
 // learn widens the step of what was worth it and narrows that of what was not; one that has become too small rests.
@@ -230,12 +290,11 @@ func (m *improver) verify() error {
 
 func (m *improver) lives() lives { return pieces(m.pieces).lives() }
 
-// reprice makes misses dearer while there are too many, and cheaper while more are allowed.
-func (m *improver) reprice() {
-	switch goal := m.goal(); {
-	case m.now.missed > goal:
-		m.price *= 1.2
-	case float64(m.now.missed) < 0.98*float64(goal):
-		m.price /= 1.15
+// retreat goes back to the best schedule where the present one has gone astray: for some rounds no better, and in truth
+// beyond what may be missed.
+func (m *improver) retreat() {
+	if !m.exact || m.now.missed <= m.goal() || m.round-m.found < 8 {
+		return
 	}
+	m.restart()
 }

@@ -60,6 +60,10 @@ type move struct {
 	of      *piece
 	partner *piece // replaced too, nil for none
 	with    []*piece
+
+	// held and misses are what a trial found the change to make of its window, in replica-seconds and requests.
+	held   float64
+	misses int64
 }
 
 // Influence of a change in capacity: requests in flight when it comes, and the time until a backlog is gone.
@@ -93,6 +97,8 @@ func (m *improver) propose(p *piece, k kind) *move {
 		return m.hole(p, step)
 	case join:
 		return m.bridge(p)
+	default:
+		return nil
 	}
 	if len(to) > 0 && (to[0].to <= to[0].from || to[0] == p.life) {
 		return nil

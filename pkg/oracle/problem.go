@@ -27,7 +27,7 @@ type Problem struct {
 func (p Problem) Validate() error {
 	var faults []error
 	if p.Load == nil {
-		faults = append(faults, errors.New("Load is missing: give a function that opens the requests"))
+		faults = append(faults, errors.New("no Load: give a function that opens the requests"))
 	}
 	if !(p.SLO.Attainment >= 0 && p.SLO.Attainment <= 1) {
 		faults = append(faults, fmt.Errorf("SLO.Attainment is %v, must lie between 0 and 1", p.SLO.Attainment))
@@ -50,12 +50,23 @@ type Candidate struct {
 	Schedule Schedule
 	// Path is that of the policy that asked for it; the zero Path takes the oracle's own.
 	Path baseline.Path
+	// Known is what it came to in its own run, nil where it has not been run. One that is known to be no better than what
+	// has been found is not run again.
+	Known *Known
+}
+
+// Known is what a schedule came to under the same cluster and load.
+type Known struct {
+	GPUSeconds float64
+	// Missed are the requests that did not meet the objectives.
+	Missed int64
 }
 
 // Options bound the search.
 type Options struct {
 	// Simulations and Requests bound how many runs are made, and how many requests are simulated in them all. Zero takes
-	// DefaultSimulations and DefaultRequests. Candidates and the first few schedules are run whatever Requests says.
+	// DefaultSimulations and DefaultRequests. A few runs are made whatever Requests says, and candidates whatever either
+	// says.
 	Simulations int
 	Requests    int64
 	// Candidates are taken into account.
@@ -65,7 +76,7 @@ type Options struct {
 // Defaults of Options: a few seconds of one core.
 const (
 	DefaultSimulations = 600
-	DefaultRequests    = 4_000_000
+	DefaultRequests    = 6_000_000
 )
 
 // Result is the best schedule that was found, and how good it is.
@@ -77,6 +88,8 @@ type Result struct {
 	GPUSeconds float64
 	// Requests are all that arrived, Missed those of them that did not meet the objectives.
 	Requests, Missed int64
+	// Hopeless are the requests that no replica could serve within the objectives, however few others there were.
+	Hopeless int64
 	// Met says whether the share that the SLO asks for was reached. Where it is not, nothing that was tried reached it:
 	// the schedule is the cheapest of those with the fewest misses.
 	Met bool
@@ -109,6 +122,9 @@ func (r Result) String() string {
 	met := "meets the objective"
 	if !r.Met {
 		met = "the objective is out of reach; highest attainment found"
+	}
+	if r.Hopeless > 0 {
+		met += fmt.Sprintf(", %d requests are beyond any replica", r.Hopeless)
 	}
 	ended := ""
 	if r.Exhausted {

@@ -16,15 +16,6 @@ type clock struct{ cell time.Duration }
 // mostCells bounds what is kept for each run: a second up to 18 hours, ten seconds for a week.
 const mostCells = 1 << 16
 
-// fit doubles the length of the cells until a span has no more than mostCells.
-func fit(span time.Duration) clock {
-	c := clock{cell: time.Second}
-	for span/c.cell >= mostCells {
-		c.cell *= 2
-	}
-	return c
-}
-
 // of is the cell that holds t.
 func (c clock) of(t time.Duration) int { return int(max(0, t) / c.cell) }
 
@@ -46,8 +37,10 @@ type survey struct {
 	// span is the time of the last arrival.
 	span time.Duration
 	// work is the replica-seconds that arrive in each cell at full batches.
-	work  []float64
-	bound *Bounder
+	work []float64
+	// arrived are the requests that arrive in each cell, lost those that no replica could serve within the objectives.
+	arrived, lost []int32
+	bound         *Bounder
 	// kept are all requests where they are few, so that they need not be read again for each run.
 	kept []trace.Request
 }
@@ -92,8 +85,13 @@ func (s *survey) take(p Problem, q trace.Request) {
 	for q.At/s.cell >= mostCells {
 		s.coarsen()
 	}
-	if i := s.of(q.At); !x.hopeless {
-		s.work = grown(s.work, i)
+	i := s.of(q.At)
+	s.work, s.arrived, s.lost = grown(s.work, i), grown(s.arrived, i), grown(s.lost, i)
+	s.arrived[i]++
+	if x.hopeless {
+		s.lost[i]++
+	}
+	if q.PromptTokens+q.OutputTokens <= p.Target.Profile.MaxModelLen {
 		s.work[i] += x.typical()
 	}
 	s.keep(q)
@@ -102,11 +100,16 @@ func (s *survey) take(p Problem, q trace.Request) {
 // coarsen doubles the length of the cells.
 func (s *survey) coarsen() {
 	s.cell *= 2
-	half := make([]float64, (len(s.work)+1)/2)
-	for i, w := range s.work {
-		half[i/2] += w
+	s.work, s.arrived, s.lost = halved(s.work), halved(s.arrived), halved(s.lost)
+}
+
+// halved adds neighbours.
+func halved[T int32 | float64](s []T) []T {
+	half := make([]T, (len(s)+1)/2)
+	for i, x := range s {
+		half[i/2] += x
 	}
-	s.work = half
+	return half
 }
 
 func (s *survey) keep(q trace.Request) {
@@ -145,10 +148,7 @@ func (s *survey) demand(window time.Duration) []float64 {
 	n := s.of(s.span) + 1
 	sums := make([]float64, n+1)
 	for i := range n {
-		sums[i+1] = sums[i]
-		if i < len(s.work) {
-			sums[i+1] += s.work[i]
-		}
+		sums[i+1] = sums[i] + element(s.work, i)
 	}
 	out := make([]float64, n)
 	for i := range out {

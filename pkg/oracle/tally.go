@@ -23,6 +23,7 @@ type tally struct {
 	slo      score.SLO
 	misses   []int32
 	replicas []float64 // replica-seconds held in each cell
+	ready    []float64 // those of them that served
 
 	last replay.Census
 }
@@ -42,7 +43,8 @@ func (t *tally) Ended(r replay.Request) {
 func (t *tally) Counted(c replay.Census) {
 	n := t.last.Starting + t.last.Ready + t.last.Draining
 	t.held += (c.At - t.last.At) * time.Duration(n)
-	t.spread(t.last.At, c.At, float64(n))
+	t.replicas = t.spread(t.replicas, t.last.At, c.At, float64(n))
+	t.ready = t.spread(t.ready, t.last.At, c.At, float64(t.last.Ready))
 	t.last = c
 }
 
@@ -50,17 +52,15 @@ func (t *tally) Counted(c replay.Census) {
 func (t *tally) Decided(string, scaling.Decision, baseline.Gateway) {}
 
 // spread adds n replicas from one time to another to the cells between.
-func (t *tally) spread(from, to time.Duration, n float64) {
-	if n == 0 {
-		return
-	}
-	for from < to {
+func (t *tally) spread(cells []float64, from, to time.Duration, n float64) []float64 {
+	for n != 0 && from < to {
 		i := t.of(from)
 		until := min(to, t.at(i+1))
-		t.replicas = grown(t.replicas, i)
-		t.replicas[i] += n * (until - from).Seconds()
+		cells = grown(cells, i)
+		cells[i] += n * (until - from).Seconds()
 		from = until
 	}
+	return cells
 }
 
 // better says whether o is to be preferred to p where at most allowed requests may miss: what meets that before what does
@@ -77,8 +77,6 @@ func (o outcome) better(p outcome, allowed int64) bool {
 
 // window is a range of cells.
 type window struct{ from, to int }
-
-func (w window) overlaps(v window) bool { return w.from < v.to && v.from < w.to }
 
 // within sums the misses and the replica-seconds of a window.
 func (t *tally) within(w window) (missed int64, held float64) {

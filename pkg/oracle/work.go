@@ -62,18 +62,25 @@ func priced(p replica.Profile, slo score.SLO, q trace.Request, cached int) price
 
 	var x price
 	steps := [shares]float64{
-		bySequence: decodes / float64(p.MaxNumSeqs),
-		byContext:  context / float64(p.KVTokens),
-		byBatch:    (fresh + decodes) / float64(p.MaxNumBatchedTokens),
+		bySequence: decodes / float64(p.MaxNumSeqs) * stepBase(p, p.MaxNumSeqs),
+		byContext:  context / float64(p.KVTokens) * stepBase(p, 1),
+		byBatch:    (fresh + decodes) / float64(p.MaxNumBatchedTokens) * stepBase(p, p.MaxNumBatchedTokens),
 	}
-	for i, n := range steps {
-		x.work[i] = (prefill + decode + p.StepBase*n) / 1e3
+	for i, share := range steps {
+		x.work[i] = (prefill + decode + share) / 1e3
 	}
-	x.first = (p.APIOverhead + prefill + p.StepBase*math.Ceil(fresh/float64(p.MaxNumBatchedTokens))) / 1e3
-	x.alive = x.first + (decode+p.StepBase*decodes)/1e3
+	least := stepBase(p, 1)
+	x.first = (p.APIOverhead + prefill + least*math.Ceil(fresh/float64(p.MaxNumBatchedTokens))) / 1e3
+	x.alive = x.first + (decode+least*decodes)/1e3
 	x.hopeless = q.PromptTokens+q.OutputTokens > min(p.MaxModelLen, p.KVTokens) ||
 		beyond(x.first, slo.TTFT) || (decodes > 0 && beyond((x.alive-x.first)/decodes, slo.TPOT))
 	return x
+}
+
+// stepBase is what a step of so many tokens costs whatever they are, in milliseconds: its base, and the experts that they
+// touch. It grows more slowly than the tokens, so that each of fewer tokens bears no less than its share of the most.
+func stepBase(p replica.Profile, tokens int) float64 {
+	return p.StepBase + p.ExpertStep*(1-math.Pow(1-p.ExpertShare, float64(tokens)))
 }
 
 // beyond says whether a time in seconds exceeds an objective; rounding is forgiven, and zero is no objective.

@@ -1,0 +1,171 @@
+package oracle
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// planner finds the cheapest number of ready replicas over time where misses have a price and each replica that is added
+// costs a lead time: by dynamic programming over cells and numbers of replicas, with misses as a curve tells.
+type planner struct {
+	work    []float64 // around each slot, in replicas
+	arrived []float64 // requests in each slot
+	slot    float64   // seconds
+	lead    float64   // seconds that an added replica holds GPUs before it is ready
+	locked  int       // slots at the start during which no more than the initial replicas can be ready
+	initial int32
+	low     int32
+	most    int32
+}
+
+// plan returns the replicas wanted in each slot at a price, in replica-seconds for a miss.
+func (p *planner) plan(shares *[sizes][utilizations]float64, price float64) []int32 {
+	levels := int(p.most) + 1
+	value := make([]float64, levels) // of the cheapest way to be at each level in the present slot
+	for n := range value {
+		value[n] = p.lead * float64(max(0, n-int(p.initial)))
+	}
+	from := make([]int16, len(p.work)*levels)
+	next := make([]float64, levels)
+	for t := range p.work {
+		p.step(value, next, from[t*levels:(t+1)*levels])
+		for n := range next {
+			next[n] += p.slotCost(shares, price, t, n)
+		}
+		value, next = next, value
+	}
+	return p.trace(value, from, levels)
+}
+
+// step carries the values over to the next slot: replicas are given up for nothing, each one added costs a lead time.
+func (p *planner) step(value, next []float64, from []int16) {
+	best, at := math.Inf(1), 0
+	for n := range value {
+		if best+p.lead < value[n] {
+			best += p.lead
+		} else {
+			best, at = value[n], n
+		}
+		next[n], from[n] = best, int16(at)
+	}
+	best, at = math.Inf(1), 0
+	for n := len(value) - 1; n >= 0; n-- {
+		if value[n] < best {
+			best, at = value[n], n
+		}
+		if best < next[n] {
+			next[n], from[n] = best, int16(at)
+		}
+	}
+}
+
+func (p *planner) slotCost(shares *[sizes][utilizations]float64, price float64, t, n int) float64 {
+	if n < int(p.low) || (t < p.locked && n > int(p.initial)) {
+		return math.Inf(1)
+	}
+	if n == 0 {
+		return price * p.arrived[t]
+	}
+	x := float64(n)
+	return p.slot*x + price*p.arrived[t]*shares[size(x)][utilization(p.work[t], x)]
+}
+
+func (p *planner) trace(value []float64, from []int16, levels int) []int32 {
+	n := 0
+	for i := range value {
+		if value[i] < value[n] {
+			n = i
+		}
+	}
+	out := make([]int32, len(p.work))
+	for t := len(out) - 1; t >= 0; t-- {
+		out[t] = int32(n)
+		n = int(from[t*levels+n])
+	}
+	return out
+}
+
+// priced plans at the price at which just as many requests miss as may. Each run teaches the next plan, so that a price
+// does not come to the same twice; it follows the misses until nothing gets better.
+func (s *search) priced() error {
+	p := s.planner()
+	price := haggle{at: 2 * s.firstPrice(), goal: float64(s.goal())}
+	for tries, idle := 0, 0; tries < mostPrices && idle < idlePrices; tries++ {
+		shares, best := s.learned().shares(), s.best
+		want := p.plan(&shares, price.at)
+		t, err := s.try("priced", staffed(want, s.clock, s.p.Target.Initial, s.lead))
+		if err != nil {
+			return err
+		}
+		if idle++; s.best != best {
+			idle = 0
+		}
+		price.follow(float64(t.missed))
+	}
+	return nil
+}
+
+// Bounds of the search for a price: runs in all and in a row without success.
+const (
+	mostPrices = 24
+	idlePrices = 6
+	// astray is the misses over the goal from where on a run teaches nothing: once the whole load queues, misses tell of
+	// the queue and not of the moment, and a price that makes giving up pay is too low.
+	astray = 5
+)
+
+// haggle moves a price until the misses are at a goal. Misses are about inversely proportional to the price; where the
+// price swings to and fro it moves less and less.
+type haggle struct {
+	at, goal float64
+	floor    float64
+	last     float64 // logarithm of the last change
+	damping  float64
+}
+
+func (h *haggle) follow(missed float64) {
+	const aim, mostChange, leastDamping = 0.95, 0.7, 0.3
+	over := (missed + 1) / (aim*h.goal + 1)
+	if over > astray {
+		h.floor = max(h.floor, 1.05*h.at)
+	}
+	change := min(max(math.Log(over), -mostChange), mostChange)
+	if h.damping == 0 {
+		h.damping = 1
+	} else if change*h.last < 0 {
+		h.damping = max(leastDamping, h.damping*0.7)
+	}
+	h.last = change
+	h.at = max(h.floor, h.at*math.Exp(change*h.damping))
+}
+
+// mostRuns that the curve is learned from; those whose misses are nearest to the goal.
+const mostRuns = 6
+
+func (s *search) learned() *curve {
+	goal := float64(s.goal()) + 1
+	distance := func(t *tally) float64 { return math.Abs(math.Log((float64(t.missed) + 1) / goal)) }
+	near := slices.Clone(s.tallies)
+	slices.SortStableFunc(near, func(a, b *tally) int { return cmp.Compare(distance(a), distance(b)) })
+	var c curve
+	x := s.demand(sight)
+	for i, t := range near[:min(len(near), mostRuns)] {
+		if i == 0 || float64(t.missed) <= astray*goal {
+			c.learn(x, s.survey, t)
+		}
+	}
+	return &c
+}
+
+func (s *search) planner() *planner {
+	p := &planner{
+		work: s.demand(sight), slot: s.cell.Seconds(), lead: s.usual().Seconds(),
+		initial: s.p.Target.Initial, low: s.p.Target.Min, most: s.most,
+	}
+	for i, a := range s.arrived {
+		p.arrived = append(p.arrived, float64(a-s.lost[i]))
+	}
+	p.locked = s.of(s.usual())
+	return p
+}

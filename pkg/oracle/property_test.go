@@ -1,0 +1,221 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+// slow is a replica that takes about one request of 100 prompt and 20 output tokens a second.
+func slow() replica.Profile {
+	return replica.Profile{
+		Name: "slow", GPUs: 2, StepBase: 20, StepPerSequence: 1, StepPerContextToken: 1e-3, PrefillPerToken: 6, APIOverhead: 5,
+		KVTokens: 4000, BlockSize: 16, MaxNumSeqs: 8, MaxNumBatchedTokens: 256, MaxModelLen: 2000,
+	}
+}
+
+// small is a random problem of a few hundred requests: some minutes of calm, a crowd, a gap, in a cluster whose lead
+// times, lags, stock and crashes are random too.
+func small(seed uint64) Problem {
+	r := rand.New(rand.NewPCG(seed, 99))
+	pick := func(d ...time.Duration) time.Duration { return d[r.IntN(len(d))] }
+	var requests []trace.Request
+	at := time.Duration(0)
+	for range 2 + r.IntN(5) {
+		rate := math.Exp(1.2*r.NormFloat64()) * 0.8
+		until := at + time.Duration(r.IntN(120))*time.Second
+		for at < until && len(requests) < 400 {
+			requests = append(requests, trace.Request{At: at, PromptTokens: 1 + r.IntN(200), OutputTokens: 1 + r.IntN(40)})
+			at += time.Duration(r.ExpFloat64() / rate * float64(time.Second))
+		}
+		at = until + time.Duration(r.IntN(90))*time.Second
+	}
+	p := Problem{
+		Cluster: replay.Config{
+			Start: start, Seed: seed, APILag: pick(0, 0, time.Second),
+			Lead:    replay.Lead{Load: replay.Phase{Median: pick(5, 20, 60, 150) * time.Second, Sigma: float64(r.IntN(2)) * 0.3}},
+			Timeout: pick(0, 0, 30*time.Second), Router: replay.Router(r.IntN(2)),
+		},
+		Target: replay.Target{Name: "small", Profile: slow(), Initial: 1 + r.Int32N(2), Min: r.Int32N(2), Max: 6},
+		Load:   func() (trace.Stream, error) { return &replayed{requests: requests}, nil },
+		SLO:    score.SLO{TTFT: pick(1, 2, 5) * time.Second, TPOT: 200 * time.Millisecond, Attainment: []float64{0.9, 0.95, 0.99}[r.IntN(3)]},
+	}
+	if r.IntN(4) == 0 {
+		p.Cluster.GPUs = 6
+	}
+	if r.IntN(8) == 0 {
+		p.Cluster.CrashesPerHour = 20
+	}
+	return p
+}
+
+// contender is a policy to be compared with.
+type contender struct {
+	name string
+	make func(Problem) (baseline.Policy, error)
+}
+
+// contenders are all other systems' policies.
+func contenders() []contender {
+	var out []contender
+	for _, name := range baseline.Names() {
+		out = append(out, contender{name, func(p Problem) (baseline.Policy, error) { return baseline.New(name, setup(p)) }})
+	}
+	return out
+}
+
+func setup(p Problem) baseline.Setup {
+	profile := p.Target.Profile
+	return baseline.Setup{
+		Min: p.Target.Min, Max: p.Target.Max, SLO: baseline.SLO{TTFT: p.SLO.TTFT, TPOT: p.SLO.TPOT},
+		Engine: baseline.Engine{
+			KVTokens: profile.KVTokens, MaxSequences: profile.MaxNumSeqs, MaxBatchedTokens: profile.MaxNumBatchedTokens,
+			StepTime: func(s baseline.Step) time.Duration {
+				ms := profile.StepBase + profile.StepPerSequence*s.Sequences + profile.StepPerContextToken*s.ContextTokens +
+					profile.PrefillPerToken*s.PrefillTokens
+				return time.Duration(ms * float64(time.Millisecond))
+			},
+			Sustainable: func(baseline.Mix, baseline.SLO) float64 { return 1 },
+		},
+		Load: baseline.Load{
+			Mix: baseline.Mix{Prompt: 100, Output: 20}, Peak: 3, Mean: 1, Schedule: []int32{2}, Slot: time.Hour,
+		},
+	}
+}
+
+// contend runs a policy and returns what it came to, and its orders.
+func contend(t *testing.T, p Problem, policy baseline.Policy) (outcome, Candidate) {
+	t.Helper()
+	load, err := p.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := p.Target
+	target.Load, target.Policy = load, policy
+	sink := &watched{Orders: NewOrders("", p.Cluster.Start), score: score.NewCollector(score.Options{SLO: p.SLO, GPUs: p.Target.Profile.GPUs})}
+	totals, err := replay.Run(context.Background(), p.Cluster, []replay.Target{target}, sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := sink.score.Score(totals[0])
+	return outcome{
+		missed: int64(x.Requests.Arrived - x.Requests.WithinSLO),
+		held:   time.Duration(math.Round(x.GPUSeconds / float64(p.Target.Profile.GPUs) * 1e9)),
+	}, Candidate{Schedule: sink.Schedule(), Path: policy.Path()}
+}
+
+// watched is a sink that records orders and scores.
+type watched struct {
+	*Orders
+	score *score.Collector
+}
+
+func (w *watched) Ended(r replay.Request)  { w.score.Ended(r) }
+func (w *watched) Counted(c replay.Census) { w.score.Counted(c) }
+
+const smallProblems = 100
+
+// TestOracleIsNeverDearer: on random small workloads no policy that attains as much is cheaper, whatever it is; and the
+// bound is below all of them.
+func TestOracleIsNeverDearer(t *testing.T) {
+	met := 0
+	for seed := range uint64(smallProblems) {
+		p := small(seed)
+		o := Options{Simulations: 40}
+		var rivals []outcome
+		for _, c := range contenders() {
+			policy, err := c.make(p)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			came, candidate := contend(t, p, policy)
+			candidate.Name = c.name
+			rivals, o.Candidates = append(rivals, came), append(o.Candidates, candidate)
+		}
+		r, err := Find(t.Context(), p, o)
+		if err != nil {
+			t.Fatalf("problem %d: %v", seed, err)
+		}
+		if r.Met {
+			met++
+		}
+		verify(t, p, r)
+		for i, rival := range rivals {
+			cost := rival.held.Seconds() * 2
+			if rival.missed <= r.Missed && cost < r.GPUSeconds-1e-6 {
+				t.Errorf("problem %d: the oracle (%v) costs %.1f and misses %d, %s costs %.1f and misses %d",
+					seed, r, r.GPUSeconds, r.Missed, o.Candidates[i].Name, cost, rival.missed)
+			}
+			if rival.missed <= int64(float64(r.Requests)*(1-p.SLO.Attainment)+1e-9) && cost < r.Bound {
+				t.Errorf("problem %d: %s costs %v, below the bound of %v", seed, o.Candidates[i].Name, cost, r.Bound)
+			}
+		}
+		if r.GPUSeconds < r.Bound {
+			t.Errorf("problem %d: the oracle costs %v, below the bound of %v", seed, r.GPUSeconds, r.Bound)
+		}
+	}
+	if met < smallProblems/4 || met == smallProblems {
+		t.Errorf("the objective is within reach of %d of %d problems: that tests one side only", met, smallProblems)
+	}
+}
+
+// verify runs the result as any policy and expects what it claims.
+func verify(t *testing.T, p Problem, r Result) {
+	t.Helper()
+	came, _ := contend(t, p, r.Policy(p.Cluster.Start))
+	if came.missed != r.Missed || math.Abs(came.held.Seconds()*float64(p.Target.Profile.GPUs)-r.GPUSeconds) > 1e-6 {
+		t.Errorf("%v: claimed %v GPU-s, run again it costs %v and misses %d", r, r.GPUSeconds, came.held.Seconds()*float64(p.Target.Profile.GPUs), came.missed)
+	}
+}
+
+// TestOrdersComeToTheSame: a policy's recorded orders, run again as a schedule, come to what the policy came to, request
+// by request.
+func TestOrdersComeToTheSame(t *testing.T) {
+	for seed := range uint64(20) {
+		p := small(seed)
+		for _, c := range contenders() {
+			t.Run(fmt.Sprintf("%s on problem %d", c.name, seed), func(t *testing.T) {
+				policy, err := c.make(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, orders := contend(t, p, policy)
+				path := orders.Path
+				path.Scrape = 0
+				got, _ := contend(t, p, orders.Schedule.Policy(p.Cluster.Start, path))
+				if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+}
+
+// TestFindIsDeterministic runs some searches twice.
+func TestFindIsDeterministic(t *testing.T) {
+	for seed := range uint64(5) {
+		p := small(seed)
+		first, err := Find(t.Context(), p, Options{Simulations: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := Find(t.Context(), p, Options{Simulations: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first, second); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
