@@ -66,6 +66,36 @@ func TestAPAStabilizes(t *testing.T) {
 	}
 }
 
+func TestAPASaysWhatDecided(t *testing.T) {
+	tests := map[string]struct {
+		n      int32
+		mean   float64
+		want   int32
+		reason scaling.Reason
+	}{
+		"more":                  {4, 0.75, 6, scaling.ReactiveDemand},
+		"more than allowed":     {8, 0.9, 10, scaling.AtMaximum},
+		"fewer":                 {4, 0.35, 3, scaling.DemandFell},
+		"fewer than allowed":    {3, 0.05, 2, scaling.AtMinimum},
+		"within the tolerance":  {4, 0.52, 4, scaling.WithinTolerance},
+		"right to the last bit": {4, 0.5, 4, scaling.WithinTolerance},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := setup()
+			s.Min = 2
+			p, err := New("apa", s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := p.(*apa).recommend(&draft{scaling.Decision{Time: t0, Current: tt.n}}, tt.mean)
+			if d.Replicas != tt.want || d.Reason != tt.reason {
+				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.want, tt.reason, d.Steps)
+			}
+		})
+	}
+}
+
 func TestAPAHoldsWithoutMetricsAndAtZero(t *testing.T) {
 	p, err := New("apa", setup())
 	if err != nil {

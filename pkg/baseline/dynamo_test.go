@@ -162,7 +162,8 @@ func TestDynamoCapacity(t *testing.T) {
 		"prefill keeps pace up to 100 of 110 tokens":      {few, traffic{1000, 100, 0}, SLO{time.Hour, time.Hour}, 100 / (100 * 0.110)},
 		"TTFT bounds it: (400 + 1000) tokens are 1 chunk": {bySequences, traffic{1000, 100, 0}, SLO{30 * time.Millisecond, time.Hour}, 20 / (100 * 0.030)},
 		"not even one request meets it, and yet some do":  {bySequences, traffic{1000, 100, 0}, SLO{time.Second, time.Millisecond}, 1 / (100 * 0.011)},
-		"no traffic": {bySequences, traffic{}, SLO{time.Second, time.Second}, 0},
+		"no traffic":     {bySequences, traffic{}, SLO{time.Second, time.Second}, 0},
+		"answers unseen": {bySequences, traffic{1000, 0, 0}, SLO{time.Second, time.Second}, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -247,7 +248,11 @@ func TestDynamoObservesOnlyWhileCountsDiffer(t *testing.T) {
 	for _, m := range []signals.Metric{signals.RequestsWaiting, signals.RequestsRunning, signals.KVCacheUtilization} {
 		reading.Set(m, 0)
 	}
+	partly := &signals.Reading{Time: t0}
+	partly.Set(signals.RequestsWaiting, 0)
+	partly.Set(signals.KVCacheUtilization, 0)
 	seen, unseen := scaling.Replica{Phase: scaling.Ready, Reading: reading}, scaling.Replica{Phase: scaling.Ready}
+	half := scaling.Replica{Phase: scaling.Ready, Reading: partly}
 	loads := scaling.Replica{Phase: scaling.Starting}
 	tests := map[string]struct {
 		desired  int32
@@ -256,6 +261,7 @@ func TestDynamoObservesOnlyWhileCountsDiffer(t *testing.T) {
 	}{
 		"test_mismatch_skips_scaling":   {3, []scaling.Replica{seen, seen, unseen}, scaling.PartialData},
 		"test_no_decision_when_scaling": {2, []scaling.Replica{seen, loads}, scaling.ScaleUpStabilized},
+		"half a page is none":           {2, []scaling.Replica{seen, half}, scaling.PartialData},
 		"test_no_fpm_data_reason":       {1, []scaling.Replica{unseen}, scaling.NoFreshData},
 	}
 	for name, tt := range tests {

@@ -151,6 +151,41 @@ func TestKPAStartsInPanicWithMoreThanOne(t *testing.T) {
 	}
 }
 
+// A decision in panic that neither window asks for is one that stabilizes.
+func TestKPASaysWhatDecided(t *testing.T) {
+	tests := map[string]struct {
+		stable, panics float64
+		panicPods      float64
+		want           int32
+		reason         scaling.Reason
+	}{
+		"both windows ask for more":      {60, 60, 0, 6, scaling.ReactiveDemand},
+		"both ask for fewer":             {30, 30, 0, 3, scaling.DemandFell},
+		"as many as there are":           {40, 40, 0, 4, scaling.DemandMet},
+		"in panic, fewer would do":       {20, 30, 4, 4, scaling.ScaleDownStabilized},
+		"in panic, the short one counts": {20, 70, 4, 7, scaling.ReactiveDemand},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := &kpa{kpaScaler: *decider(10), low: 1, high: 10, begun: true, log: gatewayLog{keep: time.Minute}}
+			if p.panicPods = tt.panicPods; p.panicPods > 0 {
+				p.panicSince = t0
+			}
+			early := tt.stable*60 - tt.panics*6
+			p.log.add(Gateway{Time: at(-60)})
+			p.log.add(Gateway{Time: at(-6), Concurrency: early})
+			o := Observation{Gateway: Gateway{Time: t0, Concurrency: early + tt.panics*6}}
+			o.Time, o.Desired = t0, 4
+			for range o.Desired {
+				o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready})
+			}
+			if d := p.Decide(o); d.Replicas != tt.want || d.Reason != tt.reason {
+				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.want, tt.reason, d.Steps)
+			}
+		})
+	}
+}
+
 // TestAutoscalerNoDataNoAutoscale, and the scaler's way to zero: the grace period
 // (pkg/reconciler/autoscaling/kpa/scaler.go, scale-to-zero-grace-period 30 s).
 func TestKPAGoesToZeroAndBack(t *testing.T) {

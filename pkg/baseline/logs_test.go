@@ -101,7 +101,18 @@ func TestReplicaLogFollowsEachReplica(t *testing.T) {
 	if got, _ := l.gain("a", signals.RequestsFinished); got != 12 {
 		t.Errorf("gained %g after a restart, want 10 and 2", got)
 	}
-	show(100, 0, 0, 0)
+	o := Observation{Observation: scaling.Observation{Time: at(100)}}
+	for i, hits := range []float64{0, 30, 500} {
+		r := &signals.Reading{Time: at(100 + float64(i))}
+		r.Set(signals.PrefixCacheQueries, 100*float64(i))
+		r.Set(signals.PrefixCacheHits, hits)
+		o.Replicas = []scaling.Replica{{ID: "c", Phase: scaling.Ready, Reading: r}}
+		l.add(&o)
+		if got, want := l.share("c", signals.PrefixCacheHits, signals.PrefixCacheQueries), []float64{0, 0.3, 1}[i]; got != want {
+			t.Errorf("%g hits of %d: share %g, want %g", hits, 100*i, got, want)
+		}
+	}
+	show(200, 0, 0, 0)
 	if len(l.byID) != 0 {
 		t.Errorf("%d replicas remembered that are gone", len(l.byID))
 	}

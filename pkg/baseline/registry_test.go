@@ -60,6 +60,14 @@ func TestEveryKnobIsTakenAndBounded(t *testing.T) {
 	}
 }
 
+func TestOneNumberIsABound(t *testing.T) {
+	for _, s := range []Setup{{Min: 3, Max: 3}, {Min: 3}} {
+		if _, err := New("hpa-queue", s); err != nil {
+			t.Errorf("%d to %d: %v", s.Min, s.Max, err)
+		}
+	}
+}
+
 func TestMistakesAreNamedWithTheirRemedy(t *testing.T) {
 	tests := map[string]struct {
 		name  string

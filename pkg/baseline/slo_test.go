@@ -54,7 +54,7 @@ func TestSLOAwareFollowsLatencies(t *testing.T) {
 	l.run(6 * time.Minute)
 	down := l.desired
 	l.run(2 * time.Minute)
-	if l.desired != down-1 {
-		t.Errorf("idle: %d, two minutes later %d, want one fewer", down, l.desired)
+	if down != up-1 || l.desired != up-2 {
+		t.Errorf("idle after %d: %d after six minutes, %d after eight; want one fewer each time", up, down, l.desired)
 	}
 }

@@ -28,6 +28,7 @@ func TestWVAAnalyzesAsUpstreamExpects(t *testing.T) {
 		"scale down unsafe - only one non-saturated replica": {[]load{{0.50, 2}}, saturation{1, 0.30, 3, false, false}},
 		"EmptyMetrics":                        {nil, saturation{}},
 		"AllSaturated":                        {[]load{{0.85, 2}, {0.50, 6}, {0.90, 7}}, saturation{0, 0, 0, true, false}},
+		"at the thresholds is saturated":      {[]load{{0.80, 0}, {0.50, 5}, {0.79, 0}}, saturation{1, 0.01, 5, true, false}},
 		"SaturatedReplicas: one of three not": {[]load{{0.85, 2}, {0.50, 6}, {0.60, 2}}, saturation{1, 0.20, 3, false, false}},
 	}
 	for name, tt := range tests {
