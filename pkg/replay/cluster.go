@@ -53,6 +53,7 @@ type cluster struct {
 	drained []*unit
 	events  []replica.Event
 	ended   []end
+	order   []int32       // of ended
 	stats   replica.Stats // of the page that is being fetched
 	err     error
 }
@@ -160,15 +161,46 @@ func (c *cluster) tell() {
 	if len(c.ended) == 0 {
 		return
 	}
-	if len(c.ended) > 1 {
-		slices.SortFunc(c.ended, func(a, b end) int {
-			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.service, b.service), cmp.Compare(a.request.ID, b.request.ID))
-		})
-	}
-	for i := range c.ended {
-		c.sink.Ended(c.ended[i].request)
+	if len(c.ended) == 1 {
+		c.sink.Ended(c.ended[0].request)
+	} else {
+		for _, i := range c.inOrder() {
+			c.sink.Ended(c.ended[i].request)
+		}
 	}
 	c.ended = c.ended[:0]
+}
+
+// inOrder returns the places of the ends in order of time, then of target and of arrival. Mostly there are two or three,
+// and ends are large to move.
+func (c *cluster) inOrder() []int32 {
+	order := c.order[:0]
+	for i := range c.ended {
+		k := len(order)
+		order = append(order, int32(i))
+		if k > fewEnds {
+			continue
+		}
+		for ; k > 0 && c.ended[i].compare(&c.ended[order[k-1]]) < 0; k-- {
+			order[k] = order[k-1]
+		}
+		order[k] = int32(i)
+	}
+	if len(order) > fewEnds {
+		slices.SortFunc(order, func(a, b int32) int { return c.ended[a].compare(&c.ended[b]) })
+	}
+	c.order = order
+	return order
+}
+
+// fewEnds is up to how many ends are put in order one by one.
+const fewEnds = 16
+
+func (e *end) compare(o *end) int {
+	if e.at != o.at {
+		return cmp.Compare(e.at, o.at)
+	}
+	return cmp.Or(cmp.Compare(e.service, o.service), cmp.Compare(e.request.ID, o.request.ID))
 }
 
 // happen does all that is due now.

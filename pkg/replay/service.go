@@ -44,7 +44,7 @@ func newService(c *cluster, index int, t Target) *service {
 	s := &service{
 		Target: t, cluster: c, index: index, path: t.Policy.Path(),
 		desired: t.Initial, asked: t.Initial,
-		census: Census{Target: t.Name, At: -1}, changed: true, total: Total{Target: t.Name},
+		census: Census{Desired: -1}, changed: true, total: Total{Target: t.Name},
 	}
 	if c.cfg.LostScrapes > 0 {
 		s.losses = c.dice(lossDraws, t.Name, -1)
