@@ -12,24 +12,18 @@ const Oracle = "oracle"
 // search looks for the oracle's schedule under one lead time and seed, and runs it as the other policies were run.
 func (c *comparison) search(ctx context.Context, r *run) error {
 	found, err := oracle.Find(ctx, oracle.Problem{
-		Cluster: c.cluster(r), Target: c.target(), Load: c.Meter.measure(ctx, c.Load, r.Seed, &r.spent), SLO: c.SLO,
+		Cluster: c.cluster(r), Target: c.target(), Load: c.Meter.measure(ctx, c.Load, r.Seed), SLO: c.SLO,
 	}, oracle.Options{Candidates: c.candidates(r)})
 	if err != nil {
 		return err
 	}
-	c.Meter.total.Add(r.spent + c.facts.Requests - c.searchBudget())
 	r.proof = &found
 	return c.observe(ctx, r, found.Policy(c.Cluster.Start))
 }
 
-// usualSchedules is about how many schedules a search simulates where its budget does not end it.
-const usualSchedules = 80
-
 // searchBudget is how many requests are set aside for one search and the run of its result.
 func (c *comparison) searchBudget() int64 {
-	n := c.facts.Requests
-	least := n * int64(len(c.Policies)+6) // the others' schedules and the first of its own are simulated in any case
-	return n + max(least, min(oracle.DefaultRequests, usualSchedules*n))
+	return c.facts.Requests + max(oracle.DefaultRequests, c.facts.Requests*int64(len(c.Policies)))
 }
 
 // candidates are what the other policies asked for under the same lead time and seed.
