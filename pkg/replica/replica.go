@@ -28,10 +28,10 @@ type Request struct {
 	// and ignored where Blocks are given.
 	CachedTokens int
 	// Blocks are the hashes of the prompt's leading blocks of PrefixBlock
-	// tokens, in order: what two requests have in common, the second finds in
-	// the prefix cache if it is still there. A last block that the prompt does
-	// not fill does not count. The slice is kept until the request has ended
-	// and must not be changed.
+	// tokens, in order, each of the prompt up to the block's end: what two
+	// requests have in common, the second finds in the prefix cache if it is
+	// still there. A last block that the prompt does not fill does not count.
+	// The slice is kept until the request has ended and must not be changed.
 	Blocks []uint64
 }
 
@@ -73,11 +73,12 @@ type Replica struct {
 	profile  Profile
 	cost     cost
 	overhead time.Duration // APIOverhead
-	stride   int64         // steps passed at once at most
+	longest  int64         // steps passed at once at most
 	capacity int           // of the KV cache, in blocks
 
 	origin  time.Time // time of the first call, from which durations count
 	started bool
+	told    time.Time     // by the latest call
 	clock   time.Duration // latest time told by a caller
 	now     instant       // step boundary reached; while idle or in a stride it lags behind clock
 	planned instant       // when the next step was or will be put together: now, or the boundary before
@@ -85,6 +86,7 @@ type Replica struct {
 	open    bool          // the step numbered step is in flight
 	took    picoseconds
 	end     instant       // of the step in flight
+	waits   stride        // what run waits for the end of, if there is work and no step in flight
 	soonest time.Duration // nothing can be seen before
 
 	known    index
@@ -162,7 +164,7 @@ func New(p Profile) (*Replica, error) {
 		cache:    newPrefixCache(p.BlockSize),
 		stats:    newMeters(p),
 	}
-	r.stride = r.cost.longestStride(p)
+	r.longest = r.cost.longestStride(p)
 	return r, nil
 }
 
@@ -316,10 +318,14 @@ func (r *Replica) Cached(blocks []uint64) int {
 	return n
 }
 
-// tick takes note of the time.
+// tick takes note of the time. Callers often say the same one twice.
 func (r *Replica) tick(now time.Time) {
+	if r.started && now.Equal(r.told) {
+		return
+	}
 	if !r.started {
 		r.origin, r.started = now, true
 	}
+	r.told = now
 	r.clock = max(r.clock, now.Sub(r.origin))
 }

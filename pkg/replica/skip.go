@@ -2,27 +2,60 @@ package replica
 
 import "math"
 
-// quiet is the number of steps from the present boundary on that consist of
-// nothing but decoding, and have one bucket of the ITL histogram; at its end an
-// event may be due. Zero says that the next step needs a closer look: it
-// computes prompts, or evicts.
-func (r *Replica) quiet() int64 {
-	if r.decoding == 0 || r.decoding != r.running.length || !r.stuck() {
+// stride is a run of decode-only steps, each of which is longer than the one
+// before by the same growth, for every sequence has one more token of context.
+type stride struct {
+	steps         int64
+	first, growth picoseconds
+}
+
+// span is the time of the first n steps.
+func (s stride) span(n int64) picoseconds {
+	return picoseconds(n)*s.first + s.growth*picoseconds(n*(n-1)/2)
+}
+
+// reach is the smallest number of steps that together take at least gap. n of
+// them take n·first + growth·n·(n-1)/2, a quadratic in n; whole numbers then
+// settle what the square root leaves open.
+func (s stride) reach(gap picoseconds) int64 {
+	if gap <= 0 {
 		return 0
 	}
-	n := min(r.due[0].step-r.step, r.stride)
-	n = r.fitting(n)
-	if n == 0 {
-		return 0
+	b := float64(s.first) - float64(s.growth)/2
+	n := max(1, int64(2*float64(gap)/(b+math.Sqrt(b*b+2*float64(s.growth)*float64(gap)))))
+	for n > 1 && s.span(n-1) >= gap {
+		n--
 	}
-	n = r.stats.alike(r.span(1), r.cost.perContext*picoseconds(r.decoding), n)
-	if r.waiting.head != nil || r.arriving.head == nil {
-		return n
-	}
-	if gap := r.now.until(r.arriving.head.queuedAt); gap < r.span(n) {
-		n = min(n, r.reach(gap)+int64(r.profile.StepsAhead))
+	for s.span(n) < gap {
+		n++
 	}
 	return n
+}
+
+// quiet is the stride from the present boundary on in which nothing but decoding
+// goes on and all steps have one bucket of the ITL histogram; at its end an
+// event may be due. No steps say that the next one needs a closer look: it
+// computes prompts, or evicts.
+func (r *Replica) quiet() stride {
+	if r.decoding == 0 || r.decoding != r.running.length || !r.stuck() {
+		return stride{}
+	}
+	s := stride{
+		steps:  r.fitting(min(r.due[0].step-r.step, r.longest)),
+		first:  r.cost.decode(r.decoding, r.context+int64(r.decoding)) + r.cost.touched(r.decoding),
+		growth: r.cost.perContext * picoseconds(r.decoding),
+	}
+	if s.steps == 0 {
+		return s
+	}
+	s.steps = r.stats.alike(s)
+	if r.waiting.head != nil || r.arriving.head == nil {
+		return s
+	}
+	if gap := r.now.until(r.arriving.head.queuedAt); gap < s.span(s.steps) {
+		s.steps = min(s.steps, s.reach(gap)+int64(r.profile.StepsAhead))
+	}
+	return s
 }
 
 // stuck says whether the head of the queue, if any, finds no room, and will not
@@ -60,41 +93,17 @@ func (r *Replica) fitting(n int64) int64 {
 	return low
 }
 
-// span is the time of the next n decode-only steps.
-func (r *Replica) span(n int64) picoseconds {
-	first := r.cost.decode(r.decoding, r.context+int64(r.decoding)) + r.cost.touched(r.decoding)
-	growth := r.cost.perContext * picoseconds(r.decoding)
-	return picoseconds(n)*first + growth*picoseconds(n*(n-1)/2)
-}
-
-// reach is the smallest number of decode-only steps that together take at least
-// gap. Steps grow by a constant, so n of them take
-// n·first + growth·n·(n-1)/2, a quadratic in n; whole numbers then settle what
-// the square root leaves open.
-func (r *Replica) reach(gap picoseconds) int64 {
-	if gap <= 0 {
-		return 0
-	}
-	first := float64(r.span(1))
-	growth := float64(r.cost.perContext) * float64(r.decoding)
-	b := first - growth/2
-	n := int64(math.Ceil(2 * float64(gap) / (b + math.Sqrt(b*b+2*growth*float64(gap)))))
-	n = max(n, 1)
-	for n > 1 && r.span(n-1) >= gap {
-		n--
-	}
-	for r.span(n) < gap {
-		n++
-	}
-	return n
-}
-
-// pass goes over the next n decode-only steps, total long, and reports what is
-// due at their end.
-func (r *Replica) pass(n int64, total picoseconds) {
-	r.stats.decoded(r.span(1), total, n, r.decoding)
+// pass goes over the first n steps of a stride and reports what is due at their
+// end.
+func (r *Replica) pass(s stride, n int64) {
+	total := s.span(n)
+	r.stats.decoded(s.first, total, n, r.decoding)
 	r.stats.stepped(r.decoding, n)
-	r.moveTo(r.now.add(total), r.now.add(r.span(n-1)))
+	before := r.now
+	if r.profile.StepsAhead > 0 {
+		before = r.now.add(total - s.first - s.growth*picoseconds(n-1))
+	}
+	r.moveTo(r.now.add(total), before)
 	r.step += n
 	r.context += n * int64(r.decoding)
 	r.trim()

@@ -115,14 +115,14 @@ func (m *meters) decoded(first, total picoseconds, n int64, decoding int) {
 	m.itl.sum += seconds(total) * float64(decoding)
 }
 
-// alike is how many of n steps, of which each is longer than the one before by
-// growth, are in the same bucket of the ITL histogram as the first.
-func (m *meters) alike(first, growth picoseconds, n int64) int64 {
-	bound := picoseconds(m.itl.scale.bounds[m.itl.scale.bucket(int64(first))])
-	if first+growth*picoseconds(n-1) <= bound {
-		return n
+// alike is how many steps of a stride are in the same bucket of the ITL histogram
+// as the first.
+func (m *meters) alike(s stride) int64 {
+	bound := picoseconds(m.itl.scale.bounds[m.itl.scale.bucket(int64(s.first))])
+	if s.first+s.growth*picoseconds(s.steps-1) <= bound {
+		return s.steps
 	}
-	return int64((bound-first)/growth) + 1
+	return int64((bound-s.first)/s.growth) + 1
 }
 
 // looked records that the prompt has been looked up in the prefix cache.

@@ -14,17 +14,16 @@ func (r *Replica) run() {
 		if !r.wake() {
 			return
 		}
-		n := r.quiet()
-		if n == 0 {
+		s := r.quiet()
+		if s.steps == 0 {
 			r.begin()
 			continue
 		}
-		total := r.span(n)
-		if end := r.now.add(total); end.after(r.clock) {
-			r.soonest = end.ceil()
+		if end := r.now.add(s.span(s.steps)); end.after(r.clock) {
+			r.waits, r.soonest = s, end.ceil()
 			return
 		}
-		r.pass(n, total)
+		r.pass(s, s.steps)
 	}
 }
 
@@ -35,8 +34,8 @@ func (r *Replica) catchUp() {
 	if r.open || r.running.length == 0 {
 		return
 	}
-	if n := r.reach(r.now.until(r.clock)+1) - 1; n > 0 {
-		r.pass(n, r.span(n))
+	if n := r.waits.reach(r.now.until(r.clock)+1) - 1; n > 0 {
+		r.pass(r.waits, n)
 	}
 	r.enqueue()
 	r.begin()

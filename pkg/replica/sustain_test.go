@@ -85,6 +85,18 @@ func TestSustainableIsZeroWhereALoneRequestMisses(t *testing.T) {
 	}
 }
 
+// The worked example of Sustainable's comment.
+func TestSustainableByHand(t *testing.T) {
+	p, err := ProfileNamed("llama-3.1-70b-h100x4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Sustainable(p, Mix{PromptTokens: 1000, OutputTokens: 200}, 2*time.Second, 50*time.Millisecond)
+	if math.Abs(got-7.4) > 0.05 {
+		t.Errorf("%.2f requests/s, by hand 7.4", got)
+	}
+}
+
 func TestSustainableGrowsWithTheObjectives(t *testing.T) {
 	p, err := ProfileNamed("llama-3.1-8b-h100")
 	if err != nil {

@@ -52,10 +52,14 @@ func newRuler(bounds []float64, unit float64) *ruler {
 	return r
 }
 
-// bucket is the first one whose bound is not below v.
+// bucket is the first one whose bound is not below v. Within a class there are at
+// most two bounds, and no branch to mispredict.
 func (r *ruler) bucket(v int64) int {
 	i := int(r.first[class(v)])
-	for r.bounds[i] < v {
+	if r.bounds[i] < v {
+		i++
+	}
+	if r.bounds[i] < v {
 		i++
 	}
 	return i

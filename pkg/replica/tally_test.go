@@ -1,0 +1,48 @@
+package replica
+
+import (
+	"math"
+	"math/rand"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The buckets of a tally are those that a Histogram finds by searching: at every
+// bound and beside it, and at random.
+func TestTallyAgreesWithHistogram(t *testing.T) {
+	rulers := map[string]*ruler{
+		"TTFT":              newRuler(ttftBounds, 1e-9),
+		"ITL in picosecond": newRuler(itlBounds, 1e-12),
+		"TPOT":              newRuler(itlBounds, 1e-9),
+		"latency":           newRuler(latencyBounds, 1e-9),
+		"iteration":         newRuler(iterationBounds, 1),
+		"short prompts":     newRuler(TokenBounds(7), 1),
+		"long prompts":      newRuler(TokenBounds(10_000_000), 1),
+	}
+	for name, r := range rulers {
+		t.Run(name, func(t *testing.T) {
+			rng := rand.New(rand.NewSource(1))
+			values := []int64{0, 1, 2, 3, 4, 5, math.MaxInt64 / 2}
+			for _, b := range r.bounds[:len(r.bounds)-1] {
+				values = append(values, b-1, b, b+1)
+			}
+			for range 10_000 {
+				values = append(values, int64(math.Exp(rng.Float64()*math.Log(1e16))))
+			}
+			h, tally := NewHistogram(r.floats), newTally(r)
+			var got Histogram
+			for _, v := range values {
+				h.Observe(float64(v)/math.Round(1/r.unit), 1)
+				tally.observe(v)
+			}
+			tally.into(&got)
+			if diff := cmp.Diff(h.Counts, got.Counts); diff != "" {
+				t.Errorf("counts (-histogram +tally):\n%s", diff)
+			}
+			if math.Abs(got.Sum/h.Sum-1) > 1e-9 {
+				t.Errorf("sum %v, want %v", got.Sum, h.Sum)
+			}
+		})
+	}
+}
