@@ -108,7 +108,7 @@ func numeric(line []byte) bool {
 
 // recogniseHeader tells a CSV by its columns.
 func recogniseHeader(line []byte) Format {
-	t := &table{}
+	t := &table{lines: &lines{}}
 	if err := t.split(bytes.TrimSuffix(line, []byte("\r"))); err != nil {
 		return ""
 	}

@@ -92,7 +92,9 @@ const reorderWindow = 1 << 16
 // ordered puts rows in order within a window. Rows that come in order, nearly all, go through a ring at no cost; only the
 // others go through the heap.
 type ordered struct {
-	in     rowReader
+	in rowReader
+	// window is how many rows ring and heap may hold together; the ring grows up to it.
+	window int
 	ring   []queued
 	head   int // of the ring
 	length int // of the ring
@@ -106,12 +108,12 @@ type ordered struct {
 }
 
 func newOrdered(in rowReader, window int) *ordered {
-	return &ordered{in: in, ring: make([]queued, window)}
+	return &ordered{in: in, window: window, ring: make([]queued, min(window, 256))}
 }
 
 // next returns the earliest row in the window.
 func (o *ordered) next() (row, error) {
-	for !o.ended && o.length+len(o.late.rows) < len(o.ring) {
+	for !o.ended && o.length+len(o.late.rows) < o.window {
 		if err := o.read(); err != nil {
 			return row{}, err
 		}
@@ -142,9 +144,20 @@ func (o *ordered) read() error {
 		o.late.add(q)
 		return nil
 	}
+	o.append(q)
+	return nil
+}
+
+// append puts a row at the ring's end.
+func (o *ordered) append(q queued) {
+	if o.length == len(o.ring) {
+		grown := make([]queued, min(o.window, 4*len(o.ring)))
+		n := copy(grown, o.ring[o.head:])
+		copy(grown[n:], o.ring[:o.head])
+		o.ring, o.head = grown, 0
+	}
 	o.ring[(o.head+o.length)%len(o.ring)] = q
 	o.length++
-	return nil
 }
 
 // fail ends the stream: what is in the window precedes the fault, but a trace that breaks off is of no use.
@@ -155,7 +168,7 @@ func (o *ordered) fail(err error) {
 func (o *ordered) outOfOrder(r row) error {
 	place := o.in.here()
 	place.Err = fmt.Errorf("this row is %v earlier than one more than %d rows before it: sort the file by its time column",
-		time.Duration(o.last-r.at), len(o.ring)-1)
+		time.Duration(o.last-r.at), o.window-1)
 	o.fail(place)
 	return place
 }

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"io"
 	"math"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +46,26 @@ func TestReadFormats(t *testing.T) {
 		"BurstGPT of six columns, failures left out": {
 			"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,52,3,55,Conversation log\n6,GPT-4,5,0,5,API log\n7,GPT-4,56,30,86,API log\n",
 			[]Request{{0, 52, 3, nil}, {2 * s, 56, 30, nil}},
+		},
+		"plain, with Windows' line ends, a byte order mark, blank lines and no last newline": {
+			"\xef\xbb\xbfarrival_s,input_tokens,output_tokens\r\n10,1,2\r\n\r\n11.25,3,4",
+			[]Request{{0, 1, 2, nil}, {1250 * time.Millisecond, 3, 4, nil}},
+		},
+		"plain, columns in another order and case, quotes, spaces, whole numbers with a point": {
+			"note,Output_Tokens,ARRIVAL_S,input_tokens\n\"a, b\", 2 ,1e1,1.0\nc,4,10.5,3\n",
+			[]Request{{0, 1, 2, nil}, {500 * time.Millisecond, 3, 4, nil}},
+		},
+		"plain with prefix blocks": {
+			"arrival_s,input_tokens,output_tokens,prefix_blocks\n0,1,2,7 8\n1,3,4,\n",
+			[]Request{{0, 1, 2, []uint64{7, 8}}, {s, 3, 4, nil}},
+		},
+		"Azure across midnight and zones": {
+			"TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-11T23:59:59.5Z,1,2\n2024-05-12 02:00:00.25+02:00,3,4\n2024-05-12 00:00:01,5,6\n",
+			[]Request{{0, 1, 2, nil}, {750 * time.Millisecond, 3, 4, nil}, {1500 * time.Millisecond, 5, 6, nil}},
+		},
+		"Mooncake with fields unknown, in another order": {
+			`{"output_length": 5, "session": "a\"b", "input_length": 7, "timestamp": 1.5}` + "\n" + `{"timestamp": 2, "input_length": 1, "output_length": 1}`,
+			[]Request{{0, 7, 5, nil}, {500 * time.Microsecond, 1, 1, nil}},
 		},
 		"BurstGPT of eight columns": {
 			"Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,a,1.5,ChatGPT,52,3,55,Conversation log\n",
@@ -89,6 +113,19 @@ func TestReadErrorsNameFileAndLine(t *testing.T) {
 		text string
 		want []string
 	}{
+		"only blanks":             {" \n\n", []string{"x.csv", "empty"}},
+		"a place in a row":        {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\n2023-11-16 18:15:46,many,1\n", []string{`x.csv: line 3, column 2 (ContextTokens): "many"`}},
+		"a fraction of a token":   {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1.5,1\n", []string{"column 2 (num_prefill_tokens)", "1.5"}},
+		"an empty field":          {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,,1\n", []string{"column 2 (num_prefill_tokens)", `""`}},
+		"a column too many":       {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1,1\n", []string{"line 2, column 4", "4 columns where the header has 3"}},
+		"a quote that stays open": {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,\"1,1\n", []string{"line 2", "quote"}},
+		"a day that is none":      {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-30 18:15:46,1,1\n", []string{"column 1 (TIMESTAMP)", "2023-02-30"}},
+		"an hour that is none":    {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-20 24:15:46,1,1\n", []string{"column 1 (TIMESTAMP)"}},
+		"all failures":            {"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,a,5,0,5,b\n", []string{"all 1 rows record failures"}},
+		"blocks that are none":    {"arrival_s,input_tokens,output_tokens,prefix_blocks\n0,1,2,7 x\n", []string{"column 4 (prefix_blocks)", `"x"`}},
+		"a JSON field of a kind":  {`{"timestamp": 1, "input_length": "7", "output_length": 1}`, []string{"line 1, column 36 (input_length)", "string"}},
+		"JSON below zero":         {`{"timestamp": 1, "input_length": 7, "output_length": -1}`, []string{"line 1, output_length", "-1"}},
+		"rates for requests":      {"period,count\n0,1\n60,1\n", []string{"rates holds rates"}},
 		"empty":                   {"", []string{"x.csv", "empty"}},
 		"no requests":             {"arrived_at,num_prefill_tokens,num_decode_tokens\n", []string{"x.csv", "no requests"}},
 		"unknown columns":         {"a,b,c\n1,2,3\n", []string{"x.csv", "unknown trace format", "a,b,c"}},
@@ -167,6 +204,118 @@ func TestReadRatesErrors(t *testing.T) {
 	}
 }
 
+func TestOffsetsAreKeptWhenAsked(t *testing.T) {
+	tests := map[string]struct {
+		text  string
+		first time.Duration
+		start string
+	}{
+		"seconds of a trace":  {"arrival_s,input_tokens,output_tokens\n7200.5,1,1\n", 2*time.Hour + 500*time.Millisecond, ""},
+		"seconds of an epoch": {"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n1700000000,a,1,1,2,b\n", 22*time.Hour + 13*time.Minute + 20*s, "2023-11-14T00:00:00Z"},
+		"dates":               {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\n", 18*time.Hour + 15*time.Minute + 46*s, "2023-11-16T00:00:00Z"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x")
+			if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			in, err := Open(path, Options{KeepOffset: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, err := in.Next()
+			if err != nil || q.At != tc.first {
+				t.Errorf("the first request is at %v (%v), want %v", q.At, err, tc.first)
+			}
+			if got := in.Facts().Start; got.IsZero() != (tc.start == "") || (tc.start != "" && !got.Equal(date(tc.start))) {
+				t.Errorf("zero is %v, want %s", got, tc.start)
+			}
+		})
+	}
+}
+
+func TestAFormatCanBeForced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.csv")
+	// Both Vidur's and Azure's columns.
+	text := "arrived_at,num_prefill_tokens,num_decode_tokens,TIMESTAMP,ContextTokens,GeneratedTokens\n0,1,1,2023-11-16 18:15:46,70,80\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := collect(t, path, Options{Format: Vidur}); got[0].PromptTokens != 1 {
+		t.Errorf("as vidur: %+v", got)
+	}
+	if got := collect(t, path, Options{Format: AzureLLM}); got[0].PromptTokens != 70 {
+		t.Errorf("as azure-llm: %+v", got)
+	}
+	for format, want := range map[Format]string{
+		BurstGPT: "needs the columns Timestamp, Request tokens, Response tokens", RateTable: "the first column is none of time",
+		Functions2019: "minutes", Mooncake: "line 1", Prometheus: "line 1", PerSecond: "number 1", ServeGen: "start_s",
+	} {
+		if _, err := Open(path, Options{Format: format}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("as %s: %v does not say %q", format, err, want)
+		}
+	}
+}
+
+func TestFailuresAreCounted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.csv")
+	text := "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,a,52,3,55,b\n6,a,5,0,5,b\n7,a,5,0,5,b\n9,a,8,4,12,b\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Survey(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt, output := f.MeanTokens()
+	if f.Requests != 2 || f.Failed != 2 || f.Rate() != 0.5 || prompt != 30 || output != 3.5 || f.Progress() != 1 || f.Read != f.Size {
+		t.Errorf("facts %+v: %v requests/s of %v and %v tokens", f, f.Rate(), prompt, output)
+	}
+}
+
+// TestMemoryDoesNotGrowWithTheTrace reads from a writer that never stops by itself.
+func TestMemoryDoesNotGrowWithTheTrace(t *testing.T) {
+	const rows = 400_000
+	reader, writer := io.Pipe()
+	go func() {
+		w := NewWriter(writer)
+		for i := range rows {
+			if err := w.Write(Request{At: time.Duration(i) * time.Millisecond, PromptTokens: 1 + i%1000, OutputTokens: 1}); err != nil {
+				writer.CloseWithError(err)
+				return
+			}
+		}
+		writer.CloseWithError(w.Flush())
+	}()
+	f := &opened{path: "pipe", read: &counter{in: reader}, close: reader.Close}
+	if err := f.tell(); err != nil {
+		t.Fatal(err)
+	}
+	in, err := f.requests(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var early, late runtime.MemStats
+	for i := range rows {
+		if _, err := in.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if i == rows/4 {
+			runtime.GC()
+			runtime.ReadMemStats(&early)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&late)
+	if _, err := in.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last request: %v", err)
+	}
+	if grown := int64(late.HeapAlloc) - int64(early.HeapAlloc); grown > 1<<20 {
+		t.Errorf("%d bytes more are held after %d requests than after a quarter of them", grown, rows)
+	}
+}
+
 // FuzzRead checks that no bytes make the readers panic or return nonsense.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{
@@ -175,7 +324,10 @@ func FuzzRead(f *testing.F) {
 		"arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,374,44\n1e300,1,1\n",
 		"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,52,3,55,Conversation log\n",
 		"period,count\n1998-04-30 21:30:00,60\n1998-04-30 21:31:00,120\n",
-		"1 2 3 NaN 4", "\x1f\x8b\x08\x00",
+		"\"", "1 2 3 NaN 4", "\x1f\x8b\x08\x00", "arrival_s,input_tokens,output_tokens,prefix_blocks\n1e3,\"2\",3.0,4 5\n",
+		"app,func,end_timestamp,duration\na,b,0.5,0.75\n", "timestamp,rate_rps,mean_input_tokens,mean_output_tokens\n0,1,,5\n60,,7,8\n",
+		"HashOwner,Trigger,1,2,3,4,5,6,7,8,9,10\na,b,1,2,3,4,5,6,7,8,9,10\n",
+		`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1700000000,"1"],[1700000060.5,"NaN"]]}]}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -187,6 +339,17 @@ func FuzzRead(f *testing.F) {
 					t.Fatalf("impossible request %+v after %v", q, last)
 				}
 				last = q.At
+			}
+		}
+		for _, format := range Formats() {
+			f := &opened{path: "fuzz", read: &counter{in: bytes.NewReader(data)}, close: func() error { return nil }, format: format}
+			if f.tell() != nil || !format.requests() {
+				continue
+			}
+			if in, err := f.requests(Options{Mix: "fixed:1/1"}); err == nil {
+				if got, err := Collect(in); err == nil {
+					inOrder(t, got)
+				}
 			}
 		}
 		if got, err := ReadRates(bytes.NewReader(data), "fuzz"); err == nil {
