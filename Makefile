@@ -13,7 +13,7 @@ export GOLANGCI_LINT_CACHE := $(PREHEAT_CACHE)/lint-$(shell pwd | sha256sum | cu
 E2E := $(sort $(dir $(shell grep -rl --include '*_test.go' '^//go:build e2e' ./pkg ./deploy ./simulations)))
 RACE := $(if $(shell command -v gcc || command -v cc),-race)
 # Packages with goroutines of their own: tested with the race detector.
-CONCURRENT := ./pkg/controlloop/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
+CONCURRENT := ./pkg/compare/... ./pkg/controlloop/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
 	./pkg/apiservice/... ./pkg/telemetry/... ./simulations/emulator/... ./simulations/loadgen/... ./simulations/demo/...
 
 .PHONY: help

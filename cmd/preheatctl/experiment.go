@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,7 +96,19 @@ func (r *runOptions) settings() (map[string]compare.Setting, error) {
 
 // readProfile takes a profile by its name, or reads the file of that name.
 func (c *clusterOptions) readProfile() (replica.Profile, error) {
-	return replica.ProfileNamed(c.profile)
+	if slices.Contains(replica.ProfileNames(), c.profile) {
+		return replica.ProfileNamed(c.profile)
+	}
+	file, err := os.Open(c.profile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return replica.Profile{}, usageError{fmt.Errorf("--profile %s: neither a file nor a profile; known are %s",
+			c.profile, strings.Join(replica.ProfileNames(), ", "))}
+	}
+	if err != nil {
+		return replica.Profile{}, fmt.Errorf("read profile: %w", err)
+	}
+	defer file.Close()
+	return replica.ReadProfile(file, c.profile)
 }
 
 // config is the cluster around the replicas. start is the trace's own date, zero where it has none.

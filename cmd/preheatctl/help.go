@@ -13,6 +13,7 @@ const helpColumns = 120
 
 // attach gives a command its flags, shown in groups by its help.
 func attach(cmd *cobra.Command, groups []group) {
+	cmd.Flags().SortFlags = false
 	for _, g := range groups {
 		g.flags.SortFlags = false
 		cmd.Flags().AddFlagSet(g.flags)

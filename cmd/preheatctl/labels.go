@@ -41,12 +41,12 @@ func (o *options) conditions(e compare.Experiment, result compare.Outcome) []rep
 			facts = append(facts, report.Fact{Name: name, Value: fmt.Sprint(value)})
 		}
 	}
-	add(l.from > 0, "from", l.from)
-	add(l.length > 0, "for", l.length)
+	add(l.from > 0, "from", &l.from)
+	add(l.length > 0, "for", &l.length)
 	add(l.rate != 1, "requests multiplied by", l.rate)
 	add(l.compress > 0, "times divided by", l.compress)
 	add(l.dilate > 0, "times multiplied by", l.dilate)
-	add(l.offset > 0, "offset", l.offset)
+	add(l.offset > 0, "offset", &l.offset)
 	add(l.jitter > 0, "jitter", l.jitter)
 	add(l.mix != "", "token lengths", l.mix)
 	add(l.process != "", "process", l.process)

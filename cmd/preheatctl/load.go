@@ -10,8 +10,8 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
-// defaultWorkload is a day of two humps, replayed where there is no trace.
-const defaultWorkload = "diurnal:hours=6,low=1,high=8"
+// defaultWorkload is replayed where there is no trace: a day's hump in six hours, for one to four replicas.
+const defaultWorkload = "diurnal:hours=6,low=2,high=20"
 
 // source is what is replayed: the file, or the generated workload.
 func (l *loadOptions) source() string {
@@ -25,7 +25,7 @@ func (l *loadOptions) source() string {
 func (l *loadOptions) options(seed uint64) trace.Options {
 	o := trace.Options{
 		Format: trace.Format(l.format), Mix: l.mix, Arrivals: trace.Arrivals{Process: trace.Process(l.process), CV: l.cv},
-		From: l.from, For: l.length, Rate: l.rate, Compress: l.compress, Offset: l.offset, Jitter: l.jitter, Seed: int64(seed),
+		From: time.Duration(l.from), For: time.Duration(l.length), Rate: l.rate, Compress: l.compress, Offset: time.Duration(l.offset), Jitter: l.jitter, Seed: int64(seed),
 	}
 	if l.dilate > 0 {
 		o.Compress = 1 / l.dilate

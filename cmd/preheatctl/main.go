@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // schedules name time zones, and a container may have none
 
@@ -58,9 +59,18 @@ func run(ctx context.Context, s streams, args []string) int {
 		fmt.Fprintln(s.Err, "preheatctl: "+err.Error())
 		return exitInterrupted
 	case errors.As(err, &usage) || !*began: // cobra's own errors: an unknown command or flag, an argument too many
-		fmt.Fprintf(s.Err, "preheatctl: %v\nSee 'preheatctl --help' and 'preheatctl COMMAND --help'.\n", err)
+		fmt.Fprintf(s.Err, "%sSee 'preheatctl --help' and 'preheatctl COMMAND --help'.\n", complaint(err))
 		return exitUsage
 	}
-	fmt.Fprintln(s.Err, "preheatctl:", err)
+	fmt.Fprint(s.Err, complaint(err))
 	return exitFault
+}
+
+// complaint is an error for people, one fault a line.
+func complaint(err error) string {
+	text := err.Error()
+	if !strings.Contains(text, "\n") {
+		return "preheatctl: " + text + "\n"
+	}
+	return "preheatctl:\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n"
 }

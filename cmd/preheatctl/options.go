@@ -26,8 +26,9 @@ type options struct {
 // loadOptions say what is replayed.
 type loadOptions struct {
 	trace, format    string
-	from, length     time.Duration
-	offset, jitter   time.Duration
+	from, length     span
+	offset           span
+	jitter           time.Duration
 	rate             float64
 	compress, dilate float64
 	mix, process     string
@@ -83,7 +84,7 @@ func newOptions() *options {
 	return &options{
 		load: loadOptions{rate: 1},
 		cluster: clusterOptions{
-			profile: "llama-3.1-8b-h100", lead: []time.Duration{2 * time.Minute}, jitter: 0.2,
+			profile: "llama-3.1-70b-h100x4", lead: []time.Duration{2 * time.Minute}, jitter: 0.2,
 			router: "least-outstanding", timeout: 5 * time.Minute,
 		},
 		target: targetOptions{ttft: 2 * time.Second, tpot: 100 * time.Millisecond, attainment: 0.99},
@@ -110,18 +111,19 @@ func (o *options) groups() []group {
 
 func (o *options) loadFlags() *pflag.FlagSet {
 	fs, l := pflag.NewFlagSet("load", pflag.ContinueOnError), &o.load
-	fs.StringVar(&l.trace, "trace", "", "Trace `file`, gzipped or not, of requests (Azure, BurstGPT, Mooncake, Vidur, ServeGen, or\n"+
-		"arrival_s,input_tokens,output_tokens) or of rates (CSV, numbers, Prometheus JSON); or a generated workload:\n"+
-		strings.Join(trace.WorkloadNames(), ", ")+", with settings as in "+defaultWorkload)
+	fs.StringVar(&l.trace, "trace", "", "Trace `file`, gzipped or not, of requests (Azure, BurstGPT, Mooncake, Vidur, ServeGen, or "+
+		"arrival_s,input_tokens,output_tokens) or of rates (CSV, numbers, Prometheus JSON); or a generated workload: "+
+		strings.Join(trace.WorkloadNames(), ", ")+", with settings as in "+
+		defaultWorkload+" ('preheatctl workloads')")
 	fs.StringVar(&l.format, "format", "", "How the file is to be read. Absent: by its content")
-	fs.DurationVar(&l.from, "from", 0, "Begin this far into the trace")
-	fs.DurationVar(&l.length, "for", 0, "Replay this much of it. 0: to its end")
-	fs.DurationVar(&l.offset, "offset", 0, "Let everything happen this much later")
+	fs.Var(&l.from, "from", "Begin this far into the trace, as 90m, 24h or 7d")
+	fs.Var(&l.length, "for", "Replay this much of it. Absent: to its end")
+	fs.Var(&l.offset, "offset", "Let everything happen this much later")
 	fs.DurationVar(&l.jitter, "jitter", 0, "Delay each request by a random time below this; 3s for Mooncake's ticks")
 	fs.Float64Var(&l.rate, "rate", l.rate, "Multiply the number of requests")
 	fs.Float64Var(&l.compress, "compress", 0, "Divide all times: 10 makes ten minutes one")
 	fs.Float64Var(&l.dilate, "dilate", 0, "Multiply all times: 2 makes one minute two")
-	fs.StringVar(&l.mix, "mix", "", "Token lengths where the trace has none: "+strings.Join(trace.MixNames(), ", ")+",\n"+
+	fs.StringVar(&l.mix, "mix", "", "Token lengths where the trace has none: "+strings.Join(trace.MixNames(), ", ")+", "+
 		"fixed:PROMPT/OUTPUT, or a trace whose lengths are drawn. Absent: chat")
 	fs.StringVar(&l.process, "process", "", "Arrivals made from rates: poisson, gamma or weibull. Absent: poisson, gamma with --cv")
 	fs.Float64Var(&l.cv, "cv", 0, "Coefficient of variation of the times between arrivals made from rates")
@@ -131,7 +133,7 @@ func (o *options) loadFlags() *pflag.FlagSet {
 func (o *options) clusterFlags() *pflag.FlagSet {
 	fs, c := pflag.NewFlagSet("cluster", pflag.ContinueOnError), &o.cluster
 	fs.StringVar(&c.profile, "profile", c.profile, "Speed of a replica: a `name` of 'preheatctl profiles', or a YAML file of the same fields")
-	fs.DurationSliceVar(&c.lead, "lead-time", c.lead, "Median time from ordering a replica until it serves, 80 % of it loading, 20 % warming up.\n"+
+	fs.DurationSliceVar(&c.lead, "lead-time", c.lead, "Median time from ordering a replica until it serves, 80 % of it loading, 20 % warming up. "+
 		"Several, as in 30s,120s,300s: each is replayed; the first one is shown in full")
 	fs.Float64Var(&c.jitter, "lead-jitter", c.jitter, "Standard deviation of the logarithm of each phase of the lead time")
 	fs.DurationVar(&c.node, "node-time", 0, "Median time to provision a node, on top, where none has room (see --node-gpus)")
@@ -151,7 +153,7 @@ func (o *options) clusterFlags() *pflag.FlagSet {
 
 func (o *options) targetFlags() *pflag.FlagSet {
 	fs, t := pflag.NewFlagSet("target", pflag.ContinueOnError), &o.target
-	fs.StringVarP(&t.autoscaler, "filename", "f", "", "InferenceAutoscaler `file` that Preheat's policies follow; bounds and objective too, unless flags say\n"+
+	fs.StringVarP(&t.autoscaler, "filename", "f", "", "InferenceAutoscaler `file` that Preheat's policies follow; bounds and objective too, unless flags say "+
 		"otherwise. -: standard input. Absent: the defaults of its fields")
 	fs.DurationVar(&t.ttft, "slo-ttft", t.ttft, "Longest time to first token of a good request")
 	fs.DurationVar(&t.tpot, "slo-tpot", t.tpot, "Longest mean time per output token of a good request")
@@ -178,7 +180,7 @@ func (o *options) runFlags() *pflag.FlagSet {
 // outFlags are replay's alone: tune writes no files.
 func (o *options) outFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("out", pflag.ContinueOnError)
-	fs.StringVar(&o.out.dir, "out", "", "`Directory` for summary.json, timeline.csv, requests.csv, decisions.jsonl and report.html")
+	fs.StringVar(&o.out.dir, "out", "", "Write summary.json, timeline.csv, requests.csv, decisions.jsonl and report.html into this `directory`")
 	fs.BoolVar(&o.out.force, "force", false, "Write into --out even where it holds files of others")
 	return fs
 }

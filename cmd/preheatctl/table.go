@@ -49,9 +49,8 @@ func percentText(share float64) string { return fmt.Sprintf("%.4g %%", 100*share
 func findings(e compare.Experiment, o compare.Outcome, cells []score.Cell) []string {
 	var lines []string
 	for _, p := range o.Proofs {
-		if !p.Met {
-			lines = append(lines, fmt.Sprintf("No schedule was found that attains %s with lead time %v and seed %d: the bounds, the start or the objective forbid it.",
-				percentText(e.SLO.Attainment), p.Lead, p.Seed))
+		if p.Seed == e.Seeds[0] {
+			lines = append(lines, proofText(p, e))
 		}
 	}
 	for _, lead := range e.Leads {
@@ -63,4 +62,16 @@ func findings(e compare.Experiment, o compare.Outcome, cells []score.Cell) []str
 		lines = append(lines, verdict)
 	}
 	return lines
+}
+
+// proofText says how good the oracle's schedule is.
+func proofText(p compare.Proof, e compare.Experiment) string {
+	text := fmt.Sprintf("oracle: the best of %s schedules simulated", thousands(int64(p.Simulations)))
+	if len(e.Leads) > 1 {
+		text = fmt.Sprintf("oracle at %v: the best of %s schedules simulated", p.Lead, thousands(int64(p.Simulations)))
+	}
+	if !p.Met {
+		return text + ", none of which attains " + percentText(e.SLO.Attainment) + ": the bounds, the start or the objective forbid it."
+	}
+	return text + fmt.Sprintf("; no schedule whatever can attain %s for less than %.3g GPU-hours.", percentText(e.SLO.Attainment), p.Bound/3600)
 }

@@ -26,9 +26,6 @@ func (o *options) validate(args []string) error {
 
 func (l *loadOptions) validate(f *faults) {
 	f.check(l.format == "" || slices.Contains(trace.Formats(), trace.Format(l.format)), "--format %q: known are %v", l.format, trace.Formats())
-	f.check(l.from >= 0, "--from %v: must not be negative", l.from)
-	f.check(l.length >= 0, "--for %v: must not be negative; 0 is to the end", l.length)
-	f.check(l.offset >= 0, "--offset %v: must not be negative; --from leaves out the beginning", l.offset)
 	f.check(l.rate > 0 && l.rate <= 1000, "--rate %v: must be above 0 and at most 1000", l.rate)
 	f.check(l.compress == 0 || within(l.compress, 1e-3, 1e6), "--compress %v: must be from 0.001 to 1000000", l.compress)
 	f.check(l.dilate == 0 || within(l.dilate, 1e-3, 1e3), "--dilate %v: must be from 0.001 to 1000", l.dilate)

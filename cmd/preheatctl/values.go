@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
 // share is a flag for a part of a whole, written 0.99 or 99%.
@@ -31,6 +33,22 @@ func (s *share) String() string { return strconv.FormatFloat(float64(*s), 'g', -
 
 // Type implements pflag.Value.
 func (*share) Type() string { return "share" }
+
+// span is a flag for a length of time that may be days, written 90m, 24h or 7d.
+type span time.Duration
+
+// Set implements pflag.Value.
+func (s *span) Set(text string) error {
+	d, err := trace.ParseLength(text)
+	*s = span(d)
+	return err
+}
+
+// String implements pflag.Value.
+func (s *span) String() string { return time.Duration(*s).String() }
+
+// Type implements pflag.Value.
+func (*span) Type() string { return "duration" }
 
 // size is a flag for an amount of memory in bytes, written 512Mi or 2Gi.
 type size int64

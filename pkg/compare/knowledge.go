@@ -71,7 +71,8 @@ func engine(p replica.Profile) baseline.Engine {
 		StepTime: func(s baseline.Step) time.Duration {
 			// A prompt's tokens attend to half of its own length on average, as far as it is one prompt.
 			ms := p.StepBase + p.StepPerSequence*s.Sequences + p.StepPerContextToken*s.ContextTokens +
-				p.PrefillPerToken*s.PrefillTokens + p.PrefillPerTokenPair*s.PrefillTokens*s.PrefillTokens/2
+				p.PrefillPerToken*s.PrefillTokens + p.PrefillPerTokenPair*s.PrefillTokens*s.PrefillTokens/2 +
+				p.ExpertStep*(1-math.Pow(1-p.ExpertShare, s.Sequences+s.PrefillTokens))
 			return time.Duration(ms * float64(time.Millisecond))
 		},
 		Sustainable: func(m baseline.Mix, o baseline.SLO) float64 {

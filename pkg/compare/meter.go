@@ -11,7 +11,7 @@ import (
 // Progress is how far an experiment is.
 type Progress struct {
 	// Done requests of Total have been simulated; Total is zero while the load is being read for the first time, and Done
-	// counts the requests read then. The oracle's search may end before it has used what was set aside for it.
+	// counts the requests read then. What is set aside for the oracle's search is an estimate, and corrected as it ends.
 	Done, Total int64
 	// RunsDone of Runs have ended.
 	RunsDone, Runs int
@@ -50,15 +50,13 @@ type metered struct {
 	pending int64 // requests that the meter has not been told of
 }
 
-// measure returns the load as runs of one seed within ctx read it.
-func (m *Meter) measure(ctx context.Context, load Load, seed uint64) func() (trace.Stream, error) {
-	return func() (trace.Stream, error) {
-		stream, err := load.Open(seed)
-		if err != nil {
-			return nil, err
-		}
-		return &metered{Stream: stream, ctx: ctx, meter: m}, nil
+// open opens the load as a run of one seed within ctx reads it.
+func (m *Meter) open(ctx context.Context, load Load, seed uint64) (trace.Stream, error) {
+	stream, err := load.Open(seed)
+	if err != nil {
+		return nil, err
 	}
+	return &metered{Stream: stream, ctx: ctx, meter: m}, nil
 }
 
 // Next implements trace.Stream.
@@ -82,7 +80,10 @@ func (s *metered) tell() {
 }
 
 // Close implements io.Closer: runs that end early give back the file of their load.
-func (s *metered) Close() error { return closeStream(s.Stream) }
+func (s *metered) Close() error {
+	s.tell()
+	return closeStream(s.Stream)
+}
 
 // closeStream closes a stream that has something to close.
 func closeStream(s trace.Stream) error {

@@ -156,7 +156,7 @@ func (c *comparison) observe(ctx context.Context, r *run, policy baseline.Policy
 		return err
 	}
 	target := c.target()
-	if target.Load, err = c.Meter.measure(ctx, c.Load, r.Seed)(); err != nil {
+	if target.Load, err = c.Meter.open(ctx, c.Load, r.Seed); err != nil {
 		return err
 	}
 	defer closeStream(target.Load)

@@ -202,7 +202,7 @@ func TestValidateTellsOfEveryFault(t *testing.T) {
 	}
 	for _, part := range []string{
 		"no load", "no InferenceAutoscaler", `unknown policy "wishful"`, "named once each", "seeds []", "lead times [1s 1s]",
-		"maximum of 2", "GPUs is 0",
+		"maximum of 2", "gpus is 0",
 	} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not mention %q", err, part)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/preheat-autoscaler/preheat/pkg/oracle"
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
 // Oracle is the name under which the cheapest schedule with perfect foresight is compared.
@@ -11,19 +12,30 @@ const Oracle = "oracle"
 
 // search looks for the oracle's schedule under one lead time and seed, and runs it as the other policies were run.
 func (c *comparison) search(ctx context.Context, r *run) error {
+	searched := int64(0)
 	found, err := oracle.Find(ctx, oracle.Problem{
-		Cluster: c.cluster(r), Target: c.target(), Load: c.Meter.measure(ctx, c.Load, r.Seed), SLO: c.SLO,
-	}, oracle.Options{Candidates: c.candidates(r)})
+		Cluster: c.cluster(r), Target: c.target(), SLO: c.SLO,
+		Load: func() (trace.Stream, error) { return c.Load.Open(r.Seed) },
+	}, oracle.Options{Candidates: c.candidates(r), Progress: func(requests int64) {
+		searched += requests
+		c.Meter.done.Add(requests)
+	}})
 	if err != nil {
 		return err
 	}
+	c.Meter.total.Add(searched + c.facts.Requests - c.searchBudget())
 	r.proof = &found
 	return c.observe(ctx, r, found.Policy(c.Cluster.Start))
 }
 
+// usualSchedules is about how many schedules a search simulates where its budget does not end it.
+const usualSchedules = 80
+
 // searchBudget is how many requests are set aside for one search and the run of its result.
 func (c *comparison) searchBudget() int64 {
-	return c.facts.Requests + max(oracle.DefaultRequests, c.facts.Requests*int64(len(c.Policies)))
+	n := c.facts.Requests
+	least := n * int64(len(c.Policies)+6) // the others' schedules and the first of its own are simulated in any case
+	return n + max(least, min(oracle.DefaultRequests, usualSchedules*n))
 }
 
 // candidates are what the other policies asked for under the same lead time and seed.

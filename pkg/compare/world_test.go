@@ -24,7 +24,7 @@ var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 // hump is a load of some minutes that needs one replica, then three, then one.
 func hump() compare.Load {
 	return compare.Load{Name: "hump", Open: func(seed uint64) (trace.Stream, error) {
-		return trace.Open("flash-crowd:length=20m,low=4,high=20,at=6m", trace.Options{Seed: int64(seed), Mix: "fixed:1000/200"})
+		return trace.Open("flash-crowd:length=8m,low=2,high=12,at=2m", trace.Options{Seed: int64(seed), Mix: "fixed:1000/200"})
 	}}
 }
 

@@ -189,6 +189,9 @@ func (s *search) run(source string, schedule Schedule, path baseline.Path) (*tal
 	}
 	s.runs++
 	s.simulated += s.requests
+	if s.o.Progress != nil {
+		s.o.Progress(s.requests)
+	}
 	s.tried = append(s.tried, t.outcome)
 	s.remember(t)
 	if s.best == nil || t.better(s.best.outcome, s.allowed) {

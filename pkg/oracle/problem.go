@@ -71,6 +71,8 @@ type Options struct {
 	Requests    int64
 	// Candidates are taken into account.
 	Candidates []Candidate
+	// Progress is told after each run how many requests were simulated in it; nil: nobody is.
+	Progress func(requests int64)
 }
 
 // Defaults of Options: a few seconds of one core.

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// small is a comparison of a few thousand requests with files.
+func small(more ...string) []string {
+	return append([]string{
+		"replay", "--trace", "flash-crowd:length=8m,low=2,high=12,at=2m", "--mix", "fixed:1000/200", "--lead-time", "45s",
+		"--policy", "preheat,hpa-running,static-peak,oracle", "--slo-attainment", "95%",
+	}, more...)
+}
+
+// call runs the program and returns what it wrote.
+func call(ctx context.Context, args ...string) (code int, out, errs string) {
+	var o, e bytes.Buffer
+	code = run(ctx, streams{In: strings.NewReader(""), Out: &o, Err: &e}, args)
+	return code, o.String(), e.String()
+}
+
+// must is call where success is expected.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, errs := call(t.Context(), args...)
+	if code != exitOK {
+		t.Fatalf("preheatctl %s: exit %d: %s", strings.Join(args, " "), code, errs)
+	}
+	return out
+}
+
+// contents are the files of a directory by name.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Name()] = string(data)
+	}
+	return out
+}
+
+func TestReplayWritesTheSameFilesWhateverTheWorkers(t *testing.T) {
+	var first map[string]string
+	for i, workers := range []string{"1", "2", "2"} {
+		dir := filepath.Join(t.TempDir(), "out")
+		out := must(t, small("--workers", workers, "--out", dir)...)
+		got := contents(t, dir)
+		if i == 0 {
+			first = got
+			want := []string{"decisions.jsonl", "report.html", "requests.csv", "summary.json", "timeline.csv"}
+			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(got))); diff != "" {
+				t.Errorf("files: %s", diff)
+			}
+			for name := range got {
+				if !strings.Contains(out, filepath.Join(dir, name)+"\n") {
+					t.Errorf("the output does not name %s:\n%s", name, out)
+				}
+			}
+			continue
+		}
+		for name := range first {
+			if got[name] != first[name] {
+				t.Errorf("%s differs with %s workers: %s", name, workers, cmp.Diff(first[name], got[name]))
+			}
+		}
+	}
+}
+
+func TestFilesAgreeWithEachOther(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	must(t, small("--out", dir)...)
+	summary := readSummary(t, dir)
+	requests, timeline := readCSV(t, dir, "requests.csv"), readCSV(t, dir, "timeline.csv")
+	decisions := readDecisions(t, dir)
+	if n := len(summary.Policies); n != 4 {
+		t.Fatalf("%d policies in the summary, want 4", n)
+	}
+	for policy, cells := range summary.Policies {
+		if len(cells) != 1 || len(cells[0].Runs) != 1 {
+			t.Fatalf("%s has %d cells, want one with one run", policy, len(cells))
+		}
+		run := cells[0].Runs[0]
+		if got := gpuSeconds(t, timeline[policy], 4); math.Abs(got-run.GPUSeconds) > 1e-6*got {
+			t.Errorf("%s: the timeline adds up to %.6f GPU-seconds, the summary says %.6f", policy, got, run.GPUSeconds)
+		}
+		ids := map[string]int{}
+		for _, row := range requests[policy] {
+			ids[row[1]]++
+		}
+		for id, n := range ids {
+			if n != 1 {
+				t.Errorf("%s: request %s stands there %d times", policy, id, n)
+			}
+		}
+		if uint64(len(ids)) != summary.Trace.Requests || run.Requests.Arrived != summary.Trace.Requests {
+			t.Errorf("%s: %d requests in the file, %d scored, %d in the trace", policy, len(ids), run.Requests.Arrived, summary.Trace.Requests)
+		}
+		if decisions[policy] == 0 {
+			t.Errorf("%s took no decision", policy)
+		}
+	}
+}
+
+type summaryFile struct {
+	Version    int
+	Command    string
+	Incomplete bool
+	Unfinished []string
+	Trace      struct{ Requests uint64 }
+	Policies   map[string][]struct {
+		Runs []struct {
+			GPUSeconds float64 `json:"gpu_seconds"`
+			Requests   struct{ Arrived uint64 }
+		}
+	}
+}
+
+func readSummary(t *testing.T, dir string) summaryFile {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s summaryFile
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatalf("summary.json: %v", err)
+	}
+	return s
+}
+
+// readCSV returns the rows by policy, which is in the first column.
+func readCSV(t *testing.T, dir, name string) map[string][][]string {
+	t.Helper()
+	file, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	out := map[string][][]string{}
+	for _, row := range rows[1:] {
+		out[row[0]] = append(out[row[0]], row)
+	}
+	return out
+}
+
+// readDecisions counts them by policy.
+func readDecisions(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "decisions.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]int{}
+	for line := range strings.Lines(string(data)) {
+		var d struct{ Policy, Reason string }
+		if err := json.Unmarshal([]byte(line), &d); err != nil || d.Reason == "" {
+			t.Fatalf("decisions.jsonl: %v in %q", err, line)
+		}
+		out[d.Policy]++
+	}
+	return out
+}
+
+// gpuSeconds adds up a policy's timeline: policy,t_s,desired,starting,ready,draining,unschedulable.
+func gpuSeconds(t *testing.T, rows [][]string, gpus float64) float64 {
+	t.Helper()
+	number := func(text string) float64 {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	sum := 0.0
+	for i := range len(rows) - 1 {
+		held := number(rows[i][3]) + number(rows[i][4]) + number(rows[i][5])
+		sum += held * gpus * (number(rows[i+1][1]) - number(rows[i][1]))
+	}
+	return sum
+}
+
+func TestTableOfAReplay(t *testing.T) {
+	got := must(t, small("--price", "2.5")...)
+	golden := filepath.Join("testdata", "replay.txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("go test -update accepts it: %s", diff)
+	}
+}
+
+// tripwire ends a context once something has been written.
+type tripwire struct {
+	bytes.Buffer
+	text string
+	cut  context.CancelFunc
+}
+
+// Write implements io.Writer.
+func (w *tripwire) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.text) {
+		w.cut()
+	}
+	return w.Buffer.Write(p)
+}
+
+func TestInterruptLeavesWhatIsDone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out bytes.Buffer
+	errs := &tripwire{text: "1 of 3 runs", cut: cancel}
+	// The second policy takes long enough for the first one's end to be seen.
+	code := run(ctx, streams{In: strings.NewReader(""), Out: &out, Err: errs, Terminal: true}, []string{
+		"replay", "--trace", "steady:rate=30,length=4h", "--policy", "static-mean,preheat,hpa-running", "--workers", "1", "--out", dir,
+	})
+	if code != exitInterrupted {
+		t.Fatalf("exit %d, want %d: %s", code, exitInterrupted, errs)
+	}
+	s := readSummary(t, dir)
+	if !s.Incomplete || len(s.Unfinished) != 2 || len(s.Policies["static-mean"]) != 1 {
+		t.Errorf("incomplete %v, unfinished %v, policies %v; want static-mean alone", s.Incomplete, s.Unfinished, slices.Sorted(maps.Keys(s.Policies)))
+	}
+	for _, name := range []string{"requests.csv", "timeline.csv"} {
+		if got := slices.Sorted(maps.Keys(readCSV(t, dir, name))); !slices.Equal(got, []string{"static-mean"}) {
+			t.Errorf("%s holds %v, want static-mean alone", name, got)
+		}
+	}
+	if got := slices.Sorted(maps.Keys(contents(t, dir))); len(got) != 5 {
+		t.Errorf("files %v, want five", got)
+	}
+	if !strings.Contains(out.String(), "static-mean") || !strings.Contains(errs.String(), "2 of 3 runs are missing") {
+		t.Errorf("the output does not say what is done and what is missing:\n%s\n%s", out.String(), errs.String())
+	}
+}
+
+func TestInterruptBeforeAnythingIsDone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	dir := filepath.Join(t.TempDir(), "out")
+	code, _, errs := call(ctx, small("--out", dir)...)
+	if code != exitInterrupted || !strings.Contains(errs, "interrupted before anything was done") {
+		t.Errorf("exit %d and %q", code, errs)
+	}
+	if got := contents(t, dir); len(got) != 0 {
+		t.Errorf("it left %v", slices.Sorted(maps.Keys(got)))
+	}
+}
+
+func TestOutputAsData(t *testing.T) {
+	for name, check := range map[string]func(t *testing.T, out string){
+		"json": func(t *testing.T, out string) {
+			var s summaryFile
+			if err := json.Unmarshal([]byte(out), &s); err != nil || s.Version != 1 || len(s.Policies) != 2 {
+				t.Errorf("%v: %.200s", err, out)
+			}
+			want := "preheatctl replay --trace steady:rate=2,length=2m --policy preheat,kpa"
+			if s.Command != want {
+				t.Errorf("command %q, want %q", s.Command, want)
+			}
+		},
+		"csv": func(t *testing.T, out string) {
+			rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+			if err != nil || len(rows) != 3 || rows[0][0] != "policy" || rows[1][0] != "preheat" {
+				t.Errorf("%v: %.200s", err, out)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			check(t, must(t, "replay", "--trace", "steady:rate=2,length=2m", "--policy", "preheat,kpa", "-o", name, "--out", dir))
+		})
+	}
+}
