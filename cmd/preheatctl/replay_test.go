@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
-	"flag"
 	"maps"
 	"math"
 	"os"
@@ -17,8 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // small is a comparison of a few thousand requests with files.
 func small(more ...string) []string {
@@ -205,23 +202,6 @@ func gpuSeconds(t *testing.T, rows [][]string, gpus float64) float64 {
 		sum += held * gpus * (number(rows[i+1][1]) - number(rows[i][1]))
 	}
 	return sum
-}
-
-func TestTableOfAReplay(t *testing.T) {
-	got := must(t, small("--price", "2.5")...)
-	golden := filepath.Join("testdata", "replay.txt")
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("go test -update accepts it: %s", diff)
-	}
 }
 
 // tripwire ends a context once something has been written.
