@@ -108,6 +108,7 @@ type window struct {
 	ended        bool
 }
 
+// Next passes over what is before the window, and ends with it.
 func (w *window) Next() (Request, error) {
 	for !w.ended {
 		q, err := w.in.Next()
@@ -133,6 +134,7 @@ type thinned struct {
 	rng  *rand.Rand
 }
 
+// Next draws for each request whether it stays.
 func (t *thinned) Next() (Request, error) {
 	for {
 		q, err := t.in.Next()
@@ -149,6 +151,7 @@ type retimed struct {
 	offset time.Duration
 }
 
+// Next changes the time alone.
 func (r *retimed) Next() (Request, error) {
 	q, err := r.in.Next()
 	if r.factor != 1 {
@@ -169,6 +172,7 @@ type delayed struct {
 	err     error
 }
 
+// Next returns the earliest request held once nothing earlier can follow.
 func (d *delayed) Next() (Request, error) {
 	for d.err == nil && (len(d.held.rows) == 0 || d.held.rows[0].at > int64(d.reached)) {
 		d.read()

@@ -278,7 +278,9 @@ func TestRowsBeyondTheWindowAreAFault(t *testing.T) {
 
 func TestWriterRoundTrip(t *testing.T) {
 	want := []Request{
-		{0, 1, 1, nil}, {1, 2, 3, []uint64{0, math.MaxUint64}}, {1500 * time.Millisecond, 67108864, 5, nil},
+		{0, 1, 1, nil},
+		{1, 2, 3, []uint64{0, math.MaxUint64}},
+		{1500 * time.Millisecond, 67108864, 5, nil},
 		{time.Hour + 123456789, 7, 8, []uint64{5}},
 	}
 	for _, blocks := range []bool{false, true} {

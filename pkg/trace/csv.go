@@ -59,8 +59,10 @@ func (t *table) next() error {
 			return err
 		}
 		if len(t.fields) != len(t.header) {
-			return &Error{File: t.file, Line: t.lines.number, Column: min(len(t.fields), len(t.header)) + 1,
-				Err: fmt.Errorf("%d columns where the header has %d", len(t.fields), len(t.header))}
+			return &Error{
+				File: t.file, Line: t.lines.number, Column: min(len(t.fields), len(t.header)) + 1,
+				Err: fmt.Errorf("%d columns where the header has %d", len(t.fields), len(t.header)),
+			}
 		}
 		return nil
 	}
@@ -88,8 +90,7 @@ func (t *table) splitQuoted(line []byte) error {
 	record, err := csv.NewReader(bytes.NewReader(line)).Read()
 	if err != nil {
 		place := &Error{File: t.file, Line: t.lines.number, Err: err}
-		var parse *csv.ParseError
-		if errors.As(err, &parse) {
+		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 			place.Column, place.Err = parse.Column, fmt.Errorf("%w (the column counts characters)", parse.Err)
 		}
 		return place

@@ -48,10 +48,12 @@ func (l Lognormal) Mean() float64 {
 // lognormals draws prompt and output independently: measured correlations are weak (ServeGen, NSDI 2026).
 type lognormals struct{ prompt, output Lognormal }
 
+// Draw draws both sizes.
 func (m lognormals) Draw(rng *rand.Rand) (prompt, output int) {
 	return m.prompt.Draw(rng), m.output.Draw(rng)
 }
 
+// Means are those of the two distributions.
 func (m lognormals) Means() (prompt, output float64) { return m.prompt.Mean(), m.output.Mean() }
 
 // namedMix is a mix with its name; the parameters are the median and the spread that gives the mean.
@@ -108,8 +110,12 @@ func NamedMix(name string) (Mix, error) {
 // fixed is the one size of all requests.
 type fixed struct{ prompt, output int }
 
+// Draw returns the one size.
 func (f fixed) Draw(*rand.Rand) (prompt, output int) { return f.prompt, f.output }
-func (f fixed) Means() (prompt, output float64)      { return float64(f.prompt), float64(f.output) }
+
+// Means are the one size.
+func (f fixed) Means() (prompt, output float64) { return float64(f.prompt), float64(f.output) }
+
 func between(s string, low, high int) (n int, err error) {
 	if n, err = strconv.Atoi(s); err != nil || n < low || n > high {
 		return 0, fmt.Errorf("%q is not a whole number between %d and %d", s, low, high)

@@ -18,9 +18,10 @@ type Trace struct {
 	stream Stream
 	facts  Facts
 	// rows and read tell what a file's readers count; nil where there is none.
-	rows  rowReader
-	read  *counter
-	close func() error
+	rows rowReader
+	read *counter
+	// file is nil where none is open.
+	file io.Closer
 }
 
 // Open opens a file, a folder of ServeGen clients, or the spec of a workload, and re-times it as o says. A file that is
@@ -73,12 +74,12 @@ func (t *Trace) Facts() Facts {
 
 // Close lets go of the file, for a trace that is not read to its end.
 func (t *Trace) Close() error {
-	if t.close == nil {
+	if t.file == nil {
 		return nil
 	}
-	once := t.close
-	t.close = nil
-	return once()
+	file := t.file
+	t.file = nil
+	return file.Close()
 }
 
 // exists says whether a file or folder is there.
@@ -94,7 +95,7 @@ type opened struct {
 	read   *counter
 	size   int64
 	format Format
-	close  func() error
+	file   io.Closer
 }
 
 func openPath(path string, want Format) (*opened, error) {
@@ -102,7 +103,7 @@ func openPath(path string, want Format) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open trace: %w", err)
 	}
-	f := &opened{path: path, read: &counter{in: file}, close: file.Close, format: want}
+	f := &opened{path: path, read: &counter{in: file}, file: file, format: want}
 	if info, err := file.Stat(); err == nil {
 		f.size = info.Size()
 	}
@@ -157,7 +158,7 @@ func openFile(path string, o Options) (*Trace, error) {
 		t, err = f.rates(o)
 	}
 	if err != nil {
-		f.close()
+		f.file.Close()
 		return nil, err
 	}
 	t.facts.Source, t.facts.Format = path, f.format
@@ -174,7 +175,7 @@ func (f *opened) requests(o Options) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trace{stream: s, rows: in.rows.in, read: f.read, close: f.close}
+	t := &Trace{stream: s, rows: in.rows.in, read: f.read, file: f.file}
 	t.facts.Size, t.facts.Notes, t.facts.Length = f.size, in.notes, o.windowed(0)
 	t.facts.Start = o.startOf(in.start)
 	return t, nil
@@ -182,7 +183,7 @@ func (f *opened) requests(o Options) (*Trace, error) {
 
 // rates draws requests from a file of rates.
 func (f *opened) rates(o Options) (*Trace, error) {
-	defer f.close()
+	defer f.file.Close()
 	rates, err := readRates(f.text, f.path, f.format)
 	if err != nil {
 		return nil, err
@@ -262,7 +263,7 @@ func openRequests(path string, o Options) (*Trace, error) {
 	}
 	t, err := f.requests(o)
 	if err != nil {
-		f.close()
+		f.file.Close()
 		return nil, err
 	}
 	return t, nil
@@ -270,7 +271,7 @@ func openRequests(path string, o Options) (*Trace, error) {
 
 // Read is ReadFile on an open stream; name is used in errors.
 func Read(r io.Reader, name string) ([]Request, error) {
-	f := &opened{path: name, read: &counter{in: r}, close: func() error { return nil }}
+	f := &opened{path: name, read: &counter{in: r}, file: io.NopCloser(r)}
 	if err := f.tell(); err != nil {
 		return nil, err
 	}

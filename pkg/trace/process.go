@@ -62,6 +62,7 @@ func newGaps(a Arrivals, rng *rand.Rand) *gaps {
 		cv = 1
 	}
 	switch a.Process {
+	case "", Poisson:
 	case Gamma:
 		g.shape = 1 / (cv * cv)
 		g.scale = 1 / g.shape

@@ -288,7 +288,7 @@ func TestMemoryDoesNotGrowWithTheTrace(t *testing.T) {
 		}
 		writer.CloseWithError(w.Flush())
 	}()
-	f := &opened{path: "pipe", read: &counter{in: reader}, close: reader.Close}
+	f := &opened{path: "pipe", read: &counter{in: reader}, file: reader}
 	if err := f.tell(); err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		for _, format := range Formats() {
-			f := &opened{path: "fuzz", read: &counter{in: bytes.NewReader(data)}, close: func() error { return nil }, format: format}
+			f := &opened{path: "fuzz", read: &counter{in: bytes.NewReader(data)}, file: io.NopCloser(nil), format: format}
 			if f.tell() != nil || !format.requests() {
 				continue
 			}

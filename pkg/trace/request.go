@@ -41,6 +41,7 @@ func FromSlice(requests []Request) Stream { return &slice{requests} }
 
 type slice struct{ left []Request }
 
+// Next returns the first of what is left.
 func (s *slice) Next() (Request, error) {
 	if len(s.left) == 0 {
 		return Request{}, io.EOF

@@ -77,6 +77,7 @@ func ownZero(first int64, dated bool) int64 {
 	return min(first, 0)
 }
 
+// Next returns the next row as a request.
 func (r *requests) Next() (Request, error) {
 	in := r.pending
 	if !r.waiting {

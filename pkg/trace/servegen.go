@@ -172,6 +172,7 @@ func length(clients []*client) time.Duration {
 	return end
 }
 
+// Next returns the earliest arrival of all clients.
 func (s *service) Next() (Request, error) {
 	if len(s.heap) == 0 {
 		return Request{}, io.EOF

@@ -111,7 +111,7 @@ func openFolder(path string, o Options) (*Trace, error) {
 
 // clients opens a tar archive of a service's files, or the file of one client.
 func (f *opened) clients(o Options) (*Trace, error) {
-	defer f.close()
+	defer f.file.Close()
 	clients, err := f.readClients()
 	if err != nil {
 		return nil, err

@@ -16,7 +16,8 @@ func lowHigh(low, high string) []key {
 var workloads = []workload{
 	{
 		"steady", "one rate throughout", time.Hour,
-		[]key{{"rate", "the rate", aRate, "10"}}, steady,
+		[]key{{"rate", "the rate", aRate, "10"}},
+		steady,
 	},
 	{
 		"diurnal", "a smooth hump a day, lowest at the start", 24 * time.Hour,

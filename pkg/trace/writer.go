@@ -108,7 +108,7 @@ func appendBlocks(b []byte, blocks []uint64) []byte {
 // parseBlocks is the inverse of appendBlocks; an empty field is nil.
 func parseBlocks(field []byte) ([]uint64, error) {
 	var out []uint64
-	for _, word := range bytes.Fields(field) {
+	for word := range bytes.FieldsSeq(field) {
 		block, err := strconv.ParseUint(string(word), 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a block hash, a whole number of 64 bits", clip(word))

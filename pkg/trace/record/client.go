@@ -97,6 +97,7 @@ type authorized struct {
 	host, tokenFile string
 }
 
+// RoundTrip sends the request with the token where it may have it.
 func (a *authorized) RoundTrip(r *http.Request) (*http.Response, error) {
 	if a.tokenFile == "" || r.URL.Host != a.host {
 		return a.next.RoundTrip(r)
