@@ -246,6 +246,23 @@ func TestShapeOf(t *testing.T) {
 			t.Errorf("%s: bytes of a weight %v, want %v", model, got, want)
 		}
 	}
+	for variant, name := range map[string]string{
+		"llama-3-1-70b-instruct": "llama-3.1-70b", "qwen2-5-7b-instruct": "qwen2.5-7b", "llama2-70b": "llama-2-70b",
+		"Meta-Llama-3-8B": "llama-3-8b", "mixtral-8x7b-v0-1": "mixtral-8x7b", "Phi-3-5-mini": "phi-3.5-mini", "llama3.1-8b": "llama-3.1-8b",
+	} {
+		got, err := ShapeOf(variant)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want, err := ShapeOf(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s is not %s:\n%s", variant, name, diff)
+		}
+	}
 	for _, unknown := range []string{"", "gpt-2", "Llama-3.1-9B", "llama"} {
 		if _, err := ShapeOf(unknown); err == nil || !strings.Contains(err.Error(), "llama-3.1-8b") {
 			t.Errorf("%q: %v, want an error that lists the known models", unknown, err)

@@ -86,7 +86,7 @@ type Replica struct {
 	open    bool          // the step numbered step is in flight
 	took    picoseconds
 	end     instant       // of the step in flight
-	waits   stride        // what run waits for the end of, if there is work and no step in flight
+	waits   stride        // from now on, if run waits for its end or an arrival
 	soonest time.Duration // nothing can be seen before
 
 	known    index

@@ -2,6 +2,7 @@ package replica
 
 // begin puts together the next step and starts it.
 func (r *Replica) begin() {
+	r.waits = stride{}
 	evicted := r.makeRoom()
 	r.step++
 	r.open = true

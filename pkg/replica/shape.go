@@ -4,6 +4,7 @@ import (
 	_ "embed" // for shapes.yaml
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -150,10 +151,14 @@ func ShapeOf(model string) (Shape, error) {
 	return known[best].quantised(name), nil
 }
 
+// splitVersion is a version written with a dash, as in "llama-3-1-8b".
+var splitVersion = regexp.MustCompile(`([0-9])-([0-9])-`)
+
 // plainName strips the owner and the variants that do not change the shape.
 func plainName(model string) string {
 	name := strings.ToLower(model[strings.LastIndex(model, "/")+1:])
-	name = strings.NewReplacer("_", "-", "-coder", "", "-math", "").Replace(name)
+	name = strings.NewReplacer("_", "-", "-coder", "", "-math", "", "llama2-", "llama-2-", "llama3", "llama-3").Replace(name)
+	name = splitVersion.ReplaceAllString(name, "$1.$2-")
 	for _, owner := range []string{"meta-", "mistralai-", "microsoft-", "google-"} {
 		name = strings.TrimPrefix(name, owner)
 	}

@@ -33,8 +33,8 @@ func (s stride) reach(gap picoseconds) int64 {
 }
 
 // quiet is the stride from the present boundary on in which nothing but decoding
-// goes on and all steps have one bucket of the ITL histogram; at its end an
-// event may be due. No steps say that the next one needs a closer look: it
+// goes on, whatever arrives, and all steps have one bucket of the ITL histogram;
+// at its end an event may be due. No steps say that the next one needs a closer look: it
 // computes prompts, or evicts.
 func (r *Replica) quiet() stride {
 	if r.decoding == 0 || r.decoding != r.running.length || !r.stuck() {
@@ -49,6 +49,12 @@ func (r *Replica) quiet() stride {
 		return s
 	}
 	s.steps = r.stats.alike(s)
+	return s
+}
+
+// cut ends a stride where the next arrival may have its prompt computed; one that
+// has others before it in the queue does not matter.
+func (r *Replica) cut(s stride) stride {
 	if r.waiting.head != nil || r.arriving.head == nil {
 		return s
 	}
@@ -96,6 +102,7 @@ func (r *Replica) fitting(n int64) int64 {
 // pass goes over the first n steps of a stride and reports what is due at their
 // end.
 func (r *Replica) pass(s stride, n int64) {
+	r.waits = stride{}
 	total := s.span(n)
 	r.stats.decoded(s.first, total, n, r.decoding)
 	r.stats.stepped(r.decoding, n)

@@ -14,13 +14,17 @@ func (r *Replica) run() {
 		if !r.wake() {
 			return
 		}
-		s := r.quiet()
-		if s.steps == 0 {
+		whole := r.waits
+		if whole.steps == 0 {
+			whole = r.quiet()
+		}
+		if whole.steps == 0 {
 			r.begin()
 			continue
 		}
+		s := r.cut(whole)
 		if end := r.now.add(s.span(s.steps)); end.after(r.clock) {
-			r.waits, r.soonest = s, end.ceil()
+			r.waits, r.soonest = whole, end.ceil()
 			return
 		}
 		r.pass(s, s.steps)
