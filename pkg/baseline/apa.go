@@ -102,12 +102,12 @@ func (p *apa) Decide(o Observation) scaling.Decision {
 func (p *apa) recommend(d *draft, mean float64) scaling.Decision {
 	n := d.Current
 	wanted := p.compute(float64(n), mean)
-	d.step("apa", wanted, "%.3g on average over %v, %g wanted: %d replicas", mean, p.observe, p.target, wanted)
+	d.step("apa", wanted, "%.3g on average over %v, %g wanted: %s", mean, p.observe, p.target, count(wanted))
 	if p.pending && wanted > n && d.Ready < n {
-		return d.hold(scaling.ScaleUpStabilized, "pending", "%d of %d replicas are not ready yet: no more now", n-d.Ready, n)
+		return d.hold(scaling.ScaleUpStabilized, "pending", "%d of %s not ready yet: no more now", n-d.Ready, count(n))
 	}
 	reason := direction(n, wanted)
-	if p.tolerance.within(mean / p.target) {
+	if p.tolerance.within(mean/p.target) && n != whole(math.Ceil(float64(n)*mean/p.target)) {
 		reason = scaling.WithinTolerance
 	}
 	bounded := min(max(wanted, p.low), p.high)

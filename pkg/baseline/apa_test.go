@@ -78,7 +78,7 @@ func TestAPASaysWhatDecided(t *testing.T) {
 		"fewer":                 {4, 0.35, 3, scaling.DemandFell},
 		"fewer than allowed":    {3, 0.05, 2, scaling.AtMinimum},
 		"within the tolerance":  {4, 0.52, 4, scaling.WithinTolerance},
-		"right to the last bit": {4, 0.5, 4, scaling.WithinTolerance},
+		"right to the last bit": {4, 0.5, 4, scaling.DemandMet},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -93,6 +93,12 @@ func TestAPASaysWhatDecided(t *testing.T) {
 				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.want, tt.reason, d.Steps)
 			}
 		})
+	}
+	p := &apa{apaSpec: apaSpec{target: 0.5, downRate: 9, downWind: time.Minute, stabilizer: stabilizeHighest}, low: 2, high: 10}
+	p.recommended = ago(0.5, 5)
+	d := p.recommend(&draft{scaling.Decision{Time: t0, Current: 8}}, 0.01)
+	if d.Replicas != 5 || d.Reason != scaling.ScaleDownStabilized {
+		t.Errorf("below the minimum, but held: got %d %s, want 5 %s", d.Replicas, d.Reason, scaling.ScaleDownStabilized)
 	}
 }
 

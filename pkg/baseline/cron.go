@@ -45,7 +45,7 @@ func (p *cron) Decide(o Observation) scaling.Decision {
 	d := begin(&o)
 	now, soon := p.at(o.Time), p.at(o.Time.Add(p.ahead))
 	n := ceil(float64(max(now, soon)) * p.factor)
-	d.step("schedule", n, "%d replicas scheduled now, %d in %v, times %g", now, soon, p.ahead, p.factor)
+	d.step("schedule", n, "%s scheduled now, %d in %v, times %g", count(now), soon, p.ahead, p.factor)
 	return d.bound(n, p.low, p.high, scaling.DemandMet)
 }
 

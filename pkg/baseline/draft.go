@@ -76,6 +76,14 @@ func (d *draft) bound(wanted, low, high int32, reason scaling.Reason) scaling.De
 	return d.end(wanted, reason)
 }
 
+// count is a number of replicas in words.
+func count(n int32) string {
+	if n == 1 {
+		return "1 replica"
+	}
+	return fmt.Sprintf("%d replicas", n)
+}
+
 // direction is the reason of a change that nothing held back.
 func direction(current, wanted int32) scaling.Reason {
 	switch {

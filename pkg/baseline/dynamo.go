@@ -101,9 +101,9 @@ func (p *dynamo) Decide(o Observation) scaling.Decision {
 	case o.Desired > p.high, o.Desired < p.low:
 		return d.bound(o.Desired, p.low, p.high, scaling.DemandMet)
 	case d.Ready != o.Desired || existing(&o) != o.Desired:
-		return d.hold(scaling.ScaleUpStabilized, "gate", "%d of %d replicas ready: no decision until the last one has come about", d.Ready, o.Desired)
+		return d.hold(scaling.ScaleUpStabilized, "gate", "%d of %s ready: no decision until the last one has come about", d.Ready, count(o.Desired))
 	case p.loops == loopThroughput && p.floor > 0:
-		d.step("throughput", p.floor, "%d replicas until the next forecast at %s", p.floor, p.due.Format(time.TimeOnly))
+		d.step("throughput", p.floor, "%s until the next forecast at %s", count(p.floor), p.due.Format(time.TimeOnly))
 		return d.bound(p.floor, p.low, p.high, forecastReason(o.Desired, p.floor))
 	case p.loops == loopThroughput:
 		return d.hold(scaling.NoFreshData, "throughput", "no traffic was seen in %v: no decision", p.interval)

@@ -279,6 +279,16 @@ func TestDynamoObservesOnlyWhileCountsDiffer(t *testing.T) {
 	}
 }
 
+func TestDynamoForecastWithoutTrafficIsNone(t *testing.T) {
+	s := setup()
+	s.Settings = map[string]float64{"loops": loopThroughput}
+	l := newLine(t, "dynamo", s, 2)
+	l.run(10 * time.Minute)
+	if d := l.decisions[len(l.decisions)-1]; d.Replicas != 2 || d.Reason != scaling.NoFreshData {
+		t.Errorf("no request in ten minutes: got %d %s, want no decision", d.Replicas, d.Reason)
+	}
+}
+
 // TestBuiltinLoadPredictIdleTraffic: an idle interval carries the request's shape on, one before all traffic does not.
 func TestDynamoKeepsTheRequestsShape(t *testing.T) {
 	p := &dynamo{planned: linear(1e-3, 0, 0), forecasts: forecasts{&lastValue{}, &lastValue{}, &lastValue{}, &lastValue{}}}

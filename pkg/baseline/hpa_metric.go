@@ -64,12 +64,18 @@ func (p *pods) add(r *scaling.Replica, now time.Time, metric func(*signals.Readi
 	p.missing++
 }
 
-// proposal is what one metric asks for; ok is false where the metric could not be had.
+// proposal is what one metric asks for; ok is false where the metric could not be had, within set where the tolerance or
+// the pods without a sample keep it from asking for something else.
 type proposal struct {
 	replicas int32
 	within   bool
 	ok       bool
 	text     string
+}
+
+// kept is a proposal to stay at a number where the usage alone would make it another one.
+func kept(at, otherwise int32, text string) proposal {
+	return proposal{replicas: at, within: at != otherwise, ok: true, text: text}
 }
 
 // ratio is the mean usage over the target; the mean is cut to thousandths.
@@ -90,17 +96,18 @@ func (t tolerance) proposePods(p pods, target int64, current int32) proposal {
 	text := fmt.Sprintf("%.3g of the target on average over %d pods (%d without sample, %d pending)", ratio, len(p.values), p.missing, p.unready)
 	up := ratio > 1
 	if p.missing == 0 && (p.unready == 0 || !up) {
+		n := whole(math.Ceil(ratio * float64(len(p.values))))
 		if t.within(ratio) {
-			return proposal{replicas: current, within: true, ok: true, text: text}
+			return kept(current, n, text)
 		}
-		return proposal{replicas: whole(math.Ceil(ratio * float64(len(p.values)))), ok: true, text: text}
+		return proposal{replicas: n, ok: true, text: text}
 	}
 	all := p.assumed(ratio, target)
 	again := all.ratio(target)
 	text += fmt.Sprintf(", %.3g with these assumed", again)
 	n := whole(math.Ceil(again * float64(len(all.values))))
 	if t.within(again) || flips(ratio, again) || again < 1 && n > current || again > 1 && n < current {
-		return proposal{replicas: current, within: true, ok: true, text: text}
+		return kept(current, n, text)
 	}
 	return proposal{replicas: n, ok: true, text: text}
 }
@@ -131,10 +138,11 @@ func flips(before, after float64) bool {
 // tolerance is judged against the replicas that exist, and these are what it keeps.
 func (t tolerance) proposeAverage(value, target int64, exist int32) proposal {
 	text := fmt.Sprintf("%g in all, %g per pod wanted", float64(value)/1000, float64(target)/1000)
+	n := whole(math.Ceil(float64(value) / float64(target)))
 	if t.within(float64(value) / (float64(target) * float64(exist))) {
-		return proposal{replicas: exist, within: true, ok: true, text: text}
+		return kept(exist, n, text)
 	}
-	return proposal{replicas: whole(math.Ceil(float64(value) / float64(target))), ok: true, text: text}
+	return proposal{replicas: n, ok: true, text: text}
 }
 
 // proposeValue computes the replicas for an Object or External metric with a target of type Value: it multiplies the
@@ -142,11 +150,12 @@ func (t tolerance) proposeAverage(value, target int64, exist int32) proposal {
 func (t tolerance) proposeValue(value, target int64, current, ready int32) proposal {
 	ratio := float64(value) / float64(target)
 	text := fmt.Sprintf("%g, %g wanted", float64(value)/1000, float64(target)/1000)
+	n := whole(math.Ceil(ratio * float64(ready)))
 	switch {
 	case current == 0:
 		return proposal{replicas: whole(math.Ceil(ratio)), ok: true, text: text}
 	case t.within(ratio):
-		return proposal{replicas: current, within: true, ok: true, text: text}
+		return kept(current, n, text)
 	}
-	return proposal{replicas: whole(math.Ceil(ratio * float64(ready))), ok: true, text: text}
+	return proposal{replicas: n, ok: true, text: text}
 }

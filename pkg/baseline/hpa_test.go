@@ -131,6 +131,7 @@ func TestHPAExternalMetricAsUpstreamExpects(t *testing.T) {
 		"Value beyond 1 %: ConfigurableToleranceCMExternal":               {hundredth.proposeValue(8900, 8800, 3, 3), 4},
 		"Value from zero (horizontal_test.go ScaleUpFromZeroCMObject)":    {tenth.proposeValue(20000, 15000, 0, 0), 2},
 		"AverageValue from zero":                                          {tenth.proposeAverage(20000, 15000, 0), 2},
+		"a tenth more is tolerated, so that ten never become eleven":      {tenth.proposeAverage(11000, 1000, 10), 10},
 		"nothing asked of zero":                                           {tenth.proposeAverage(0, 15000, 0), 0},
 	}
 	for name, tt := range tests {
@@ -139,6 +140,44 @@ func TestHPAExternalMetricAsUpstreamExpects(t *testing.T) {
 				t.Errorf("got %+v, want %d", tt.got, tt.want)
 			}
 		})
+	}
+}
+
+// The tolerance is a reason only where it changed the answer.
+func TestHPANamesTheToleranceWhereItCounts(t *testing.T) {
+	tenth := tolerance{0.1, 0.1}
+	tests := map[string]struct {
+		got  proposal
+		want bool
+	}{
+		"AverageValue, more wanted":     {tenth.proposeAverage(4200, 1000, 4), true},
+		"AverageValue, exactly right":   {tenth.proposeAverage(4000, 1000, 4), false},
+		"AverageValue, rounded up":      {tenth.proposeAverage(3900, 1000, 4), false},
+		"Value, more wanted":            {tenth.proposeValue(1050, 1000, 4, 4), true},
+		"Value, exactly right":          {tenth.proposeValue(1000, 1000, 4, 4), false},
+		"Pods, more wanted":             {tenth.proposePods(pods{values: []int64{1050, 1050}}, 1000, 2), true},
+		"Pods, exactly right":           {tenth.proposePods(pods{values: []int64{1000, 1000}}, 1000, 2), false},
+		"Pods, some without sample":     {tenth.proposePods(pods{values: []int64{1900}, missing: 1}, 1000, 3), true},
+		"Pods, beyond the tolerance":    {tenth.proposePods(pods{values: []int64{1900}}, 1000, 1), false},
+		"AverageValue beyond tolerance": {tenth.proposeAverage(9000, 1000, 4), false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if tt.got.within != tt.want || !tt.got.ok {
+				t.Errorf("got %+v, want within %t", tt.got, tt.want)
+			}
+		})
+	}
+}
+
+// A Deployment's status counts what is not being deleted, also what has no node yet.
+func TestExistingReplicas(t *testing.T) {
+	o := Observation{}
+	for _, p := range []scaling.Phase{scaling.Ready, scaling.Ready, scaling.Starting, scaling.Unschedulable, scaling.Draining} {
+		o.Replicas = append(o.Replicas, scaling.Replica{Phase: p})
+	}
+	if got := existing(&o); got != 4 {
+		t.Errorf("got %d, want 4", got)
 	}
 }
 

@@ -86,7 +86,8 @@ func TestKEDAScalesByTheGatewaysMetrics(t *testing.T) {
 		want             int32
 		reason           scaling.Reason
 	}{
-		"16 in flight each are right":                        {lawQueue, 4, 0, 64, 4, scaling.WithinTolerance},
+		"16 in flight each are right":                        {lawQueue, 4, 0, 64, 4, scaling.DemandMet},
+		"a few more than 16 are tolerated":                   {lawQueue, 4, 0, 70, 4, scaling.WithinTolerance},
 		"as many replicas as sixteens in flight":             {lawQueue, 4, 0, 100, 7, scaling.ReactiveDemand},
 		"one replica for each one queued":                    {lawQueue, 4, 6, 64, 6, scaling.ReactiveDemand},
 		"doubled at most":                                    {lawQueue, 4, 60, 64, 8, scaling.RateLimited},

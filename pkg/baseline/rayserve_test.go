@@ -96,6 +96,48 @@ func TestRayServeWakesAtOnce(t *testing.T) {
 	}
 }
 
+func TestRayServeSaysWhatDecided(t *testing.T) {
+	tests := map[string]struct {
+		desired, ready int32
+		ongoing        float64
+		want           int32
+		reason         scaling.Reason
+	}{
+		"more, not yet":                        {2, 2, 40, 2, scaling.ScaleUpStabilized},
+		"fewer, not yet":                       {4, 4, 20, 4, scaling.ScaleDownStabilized},
+		"right":                                {2, 2, 20, 2, scaling.DemandMet},
+		"more than allowed, at the bound":      {10, 10, 400, 10, scaling.AtMaximum},
+		"more than allowed, and not yet there": {2, 2, 400, 2, scaling.ScaleUpStabilized},
+	}
+	observe := func(p Policy, at time.Time, desired, ready int32, ongoing float64) scaling.Decision {
+		o := Observation{Gateway: Gateway{Time: at, Concurrency: at.Sub(t0).Seconds() * ongoing}}
+		o.Time, o.Desired = at, desired
+		for range ready {
+			o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready})
+		}
+		return p.Decide(o)
+	}
+	s := setup()
+	s.Settings = map[string]float64{"target": 10}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p, err := New("ray-serve", s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			observe(p, t0, tt.desired, tt.ready, tt.ongoing)
+			d := observe(p, t0.Add(10*time.Second), tt.desired, tt.ready, tt.ongoing)
+			if d.Replicas != tt.want || d.Reason != tt.reason {
+				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.want, tt.reason, d.Steps)
+			}
+			stale := Observation{Observation: scaling.Observation{Time: t0.Add(6 * time.Minute), Desired: tt.desired}}
+			if d := p.Decide(stale); d.Replicas != tt.desired || d.Reason != scaling.NoFreshData {
+				t.Errorf("nothing pushed for six minutes: got %d %s", d.Replicas, d.Reason)
+			}
+		})
+	}
+}
+
 func TestRayServeFollowsOngoingRequests(t *testing.T) {
 	s := setup()
 	s.Min, s.Settings = 0, map[string]float64{"target": 20}

@@ -63,8 +63,8 @@ func (p *sloAware) Decide(o Observation) scaling.Decision {
 	p.signal = p.signal.Append(timeseries.Sample{Time: o.Time, Value: min(raw, sloClamp)}, sloSmoothing)
 	s, _ := p.signal.Since(o.Time.Add(-sloSmoothing + 1)).Mean()
 	wanted := law(s, float64(existing(&o)), float64(d.Ready), p.up, p.down)
-	d.step("law", whole(wanted), "%.2f of the objective, smoothed: %g of %d replicas wanted, up above %g, down below %g",
-		s, wanted, existing(&o), p.up, p.down)
+	d.step("law", whole(wanted), "%.2f of the objective, smoothed: %g wanted where there are %s, up above %g, down below %g",
+		s, wanted, count(existing(&o)), p.up, p.down)
 	return p.controller.decide(d, []proposal{p.controller.tolerance.proposeAverage(milli(wanted), 1000, existing(&o))})
 }
 

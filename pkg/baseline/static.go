@@ -63,6 +63,6 @@ func (p *static) Path() Path { return Path{Interval: time.Minute} }
 // Decide implements Policy.
 func (p *static) Decide(o Observation) scaling.Decision {
 	d := begin(&o)
-	d.step("static", p.replicas, "%d replicas, %s", p.replicas, p.text)
+	d.step("static", p.replicas, "%s, %s", count(p.replicas), p.text)
 	return d.bound(p.replicas, p.low, p.high, scaling.DemandMet)
 }

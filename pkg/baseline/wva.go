@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
@@ -66,6 +67,8 @@ type wvaBase struct {
 	log        replicaLog
 	decided    time.Time
 	target     int32
+	// why is what the last analysis found, for people.
+	why string
 }
 
 // wvaKnobs are the knobs of the HPA behind it, with the defaults of upstream's chart: 240 s both ways.
@@ -90,7 +93,7 @@ func (b *wvaBase) Path() Path {
 }
 
 // decide lets the engine set a new target when it is due, and the HPA carry out the one that stands.
-func (b *wvaBase) decide(o *Observation, optimize func(*draft) int32) scaling.Decision {
+func (b *wvaBase) decide(o *Observation, optimize func(d *draft) (target int32, why string)) scaling.Decision {
 	d := begin(o)
 	b.log.add(o)
 	if b.decided.IsZero() {
@@ -98,9 +101,10 @@ func (b *wvaBase) decide(o *Observation, optimize func(*draft) int32) scaling.De
 	}
 	if b.decided.IsZero() || o.Time.Sub(b.decided) >= wvaInterval {
 		b.decided = o.Time
-		b.target = min(max(optimize(d), b.controller.low), b.controller.high)
+		target, why := optimize(d)
+		b.target, b.why = min(max(target, b.controller.low), b.controller.high), why
 	}
-	d.step("wva", b.target, "%d replicas wanted since %v", b.target, b.decided.Format(time.TimeOnly))
+	d.step("wva", b.target, "%s wanted since %v: %s", count(b.target), b.decided.Format(time.TimeOnly), b.why)
 	return b.controller.decide(d, []proposal{b.controller.tolerance.proposeAverage(milli(float64(b.target)), 1000, existing(o))})
 }
 
@@ -130,19 +134,17 @@ func wvaPolicy() maker {
 
 // Decide implements Policy.
 func (p *wva) Decide(o Observation) scaling.Decision {
-	return p.decide(&o, func(d *draft) int32 { return p.optimize(&o, d) })
+	return p.decide(&o, func(d *draft) (int32, string) { return p.optimize(&o, d) })
 }
 
-func (p *wva) optimize(o *Observation, d *draft) int32 {
+func (p *wva) optimize(o *Observation, d *draft) (int32, string) {
 	loads := p.loads(o)
-	current := existing(o)
 	if len(loads) == 0 {
-		d.step("analysis", -1, "no replica reports: the target stays")
-		return p.target
+		return p.target, "no replica reports"
 	}
 	s := p.analyze(loads)
-	d.step("analysis", -1, "%d of %d replicas not saturated, %.2f of the KV cache and %.1f requests to spare", s.free, len(loads), s.spareCache, s.spareQueue)
-	return p.next(d, s, len(loads), current)
+	why := fmt.Sprintf("%d of %s not saturated, %.2f of the KV cache and %.1f requests to spare", s.free, count(int32(len(loads))), s.spareCache, s.spareQueue)
+	return p.next(d, s, len(loads), existing(o)), why
 }
 
 // next is the target after an analysis (CalculateSaturationTargets, with one variant).

@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -144,10 +145,10 @@ func wva2Policy() maker {
 
 // Decide implements Policy.
 func (p *wva2) Decide(o Observation) scaling.Decision {
-	return p.decide(&o, func(d *draft) int32 { return p.optimize(&o, d) })
+	return p.decide(&o, func(d *draft) (int32, string) { return p.optimize(&o, d) })
 }
 
-func (p *wva2) optimize(o *Observation, d *draft) int32 {
+func (p *wva2) optimize(o *Observation, d *draft) (int32, string) {
 	replicas := p.replicas(o)
 	current := existing(o)
 	var demand float64
@@ -163,19 +164,18 @@ func (p *wva2) optimize(o *Observation, d *draft) int32 {
 		demand += queueDemand(o.Gateway.Queued, o.Gateway.QueuedTokens, replicas)
 	}
 	if len(replicas) == 0 || p.perReplica <= 0 {
-		d.step("analysis", -1, "no replica reports its tokens: the target stays")
-		return p.target
+		return p.target, "no replica reports its tokens"
 	}
 	required, spare := p.balance(demand, p.perReplica, float64(d.Ready), float64(current-d.Ready))
-	d.step("analysis", -1, "%.0f tokens of demand, %.0f per replica, %d ready, %d loading: %.0f missing, %.0f to spare",
+	why := fmt.Sprintf("%.0f tokens of demand, %.0f per replica, %d ready, %d loading: %.0f missing, %.0f to spare",
 		demand, p.perReplica, d.Ready, current-d.Ready, required, spare)
 	switch {
 	case required > 0:
-		return current + ceil(required/p.perReplica)
+		return current + ceil(required/p.perReplica), why
 	case spare > 0:
-		return max(1, current-whole(math.Floor(spare/p.perReplica)))
+		return max(1, current-whole(math.Floor(spare/p.perReplica))), why
 	}
-	return current
+	return current, why
 }
 
 // replicas returns the tokens of each ready replica that reports them.
