@@ -46,7 +46,7 @@ func apaPolicy() maker {
 	return maker{
 		name: "apa",
 		knobs: []Knob{
-			number("target", 0.5, 0.001, 1e6, "mean of the metric per replica").tuned(0.1, 0.2, 0.3, 0.4, 0.5, 0.7),
+			number("target", 0.5, 0.001, 1e6, "mean of the metric per replica").tuned(0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
 			choice("stabilizer", "which recommendation of the down-window counts", "the lowest, as coded",
 				"the highest, as an HPA's").tuned(stabilizeLowest, stabilizeHighest),
 			choice("metric", "what is measured", "share of the KV cache in use", "running requests", "waiting requests"),

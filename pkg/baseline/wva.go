@@ -71,10 +71,9 @@ type wvaBase struct {
 	why string
 }
 
-// wvaKnobs are the knobs of the HPA behind it, with the defaults of upstream's chart: 240 s both ways.
+// wvaKnobs are the further knobs of the HPA behind it, with the defaults of upstream's chart: 240 s both ways.
 func wvaKnobs() []Knob {
 	return []Knob{
-		seconds("up-window", 240, "stabilization window of the HPA's scale-up"),
 		seconds("down-window", 240, "stabilization window of the HPA's scale-down"),
 		number("tolerance", 0.1, 0, 1, "share of the target by which the HPA lets usage be off before anything changes"),
 	}
@@ -118,8 +117,9 @@ func wvaPolicy() maker {
 	return maker{
 		name: "wva",
 		knobs: append([]Knob{
-			number("kv-spare", 0.10, 0, 1, "share of the KV cache to spare below which it scales up").tuned(0.1, 0.2, 0.35, 0.5),
-			number("queue-spare", 3, 0, 1000, "waiting requests to spare below which it scales up").tuned(1, 3, 4.5),
+			number("kv-spare", 0.10, 0, 1, "share of the KV cache to spare below which it scales up").tuned(0.1, 0.4, 0.6, 0.7),
+			seconds("up-window", 240, "stabilization window of the HPA's scale-up").tuned(0, 60, 240),
+			number("queue-spare", 3, 0, 1000, "waiting requests to spare below which it scales up"),
 			number("kv-threshold", 0.80, 0.01, 1, "share of the KV cache at which a replica is saturated"),
 			number("queue-threshold", 5, 0.1, 1000, "waiting requests at which a replica is saturated"),
 		}, wvaKnobs()...),

@@ -129,10 +129,11 @@ func wva2Policy() maker {
 	return maker{
 		name: "wva-v2",
 		knobs: append([]Knob{
-			number("kv-threshold", 0.80, 0.01, 1, "share of the KV cache that counts as capacity").tuned(0.2, 0.3, 0.4, 0.5, 0.65, 0.8),
+			number("kv-threshold", 0.80, 0.01, 1, "share of the KV cache that counts as capacity").tuned(0.1, 0.15, 0.2, 0.3, 0.5, 0.8),
 			number("up-threshold", 0.85, 0.01, 2, "share of capacity above which it scales up").tuned(0.75, 0.85),
 			number("down-boundary", 0.70, 0.01, 2, "share of capacity below which it scales down"),
 			number("queue-threshold", 5, 0.1, 1000, "waiting requests at which a replica is saturated"),
+			seconds("up-window", 240, "stabilization window of the HPA's scale-up"),
 		}, wvaKnobs()...),
 		build: func(s Setup, v values) (Policy, error) {
 			return &wva2{wvaBase: newWVABase(s, v, wvaRates), wvaTokens: wvaTokens{
