@@ -20,7 +20,7 @@ import (
 // small is a comparison of a few thousand requests with files.
 func small(more ...string) []string {
 	return append([]string{
-		"replay", "--trace", "flash-crowd:length=8m,low=2,high=12,at=2m", "--mix", "fixed:1000/200", "--lead-time", "45s",
+		"replay", "--trace", "flash-crowd:length=4m,low=2,high=12,at=1m", "--mix", "fixed:1000/200", "--lead-time", "45s",
 		"--policy", "preheat,hpa-running,static-peak,oracle", "--slo-attainment", "95%",
 	}, more...)
 }

@@ -52,6 +52,8 @@ type Experiment struct {
 	Initial, Min, Max int32
 	// Settings override the knobs of policies, by their names.
 	Settings map[string]Setting
+	// Search bounds the schedules that the oracle simulates under each lead time and seed; zero takes oracle's default.
+	Search int
 	// Workers is how many runs go on at once, zero for one on each processor. Memory bounds what all of them take
 	// together, in bytes, zero for no bound: fewer run at once where it is too small.
 	Workers int

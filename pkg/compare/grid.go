@@ -25,15 +25,19 @@ func (s Setting) String() string {
 	return strings.Join(words, ", ")
 }
 
-// grid lists every combination of the knobs' values, the last knob varying fastest.
-func grid(knobs []baseline.Knob) []Setting {
-	settings := []Setting{{}}
+// grid lists every combination of the knobs' values, the last knob varying fastest; what else is set stays.
+func grid(set Setting, knobs []baseline.Knob) []Setting {
+	settings := []Setting{set}
 	for _, k := range knobs {
 		var more []Setting
 		for _, s := range settings {
 			for _, v := range k.Grid {
-				with := maps.Clone(s)
-				with[k.Name] = v
+				with := Setting{k.Name: v}
+				for name, other := range s {
+					if name != k.Name {
+						with[name] = other
+					}
+				}
 				more = append(more, with)
 			}
 		}

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
@@ -51,8 +52,7 @@ func stabilization(grid []float64) baseline.Knob {
 	}
 }
 
-// path is how the production service sees its engines: a decision every 15 seconds on pages scraped every 5, the
-// defaults of its flags.
+// make returns the policy under a spec, which it changes.
 func (p ownPolicy) make(ia *v1alpha1.InferenceAutoscaler, settings map[string]float64) (baseline.Policy, error) {
 	p.ablate(ia)
 	for _, k := range p.knobs {
@@ -82,7 +82,8 @@ func apply(ia *v1alpha1.InferenceAutoscaler, k baseline.Knob, v float64) {
 
 // knows reports the first setting that is no knob of the policy, or has a value that it does not take.
 func (p ownPolicy) knows(settings map[string]float64) error {
-	for name, v := range settings {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		v := settings[name]
 		i := slices.IndexFunc(p.knobs, func(k baseline.Knob) bool { return k.Name == name })
 		if i < 0 {
 			return fmt.Errorf("policy %s: no setting %q", p.Name, name)

@@ -23,7 +23,7 @@ type Tuning struct {
 	Policy string `json:"policy"`
 	// Trials are the settings tried on the first part of the load: the policy as documented, then the grid in order.
 	Trials []Trial `json:"trials"`
-	// Default is the policy as documented, Best the setting that was best on the first part.
+	// Default is the policy as documented, or as the experiment sets it; Best the setting that was best on the first part.
 	Default Verdict `json:"default"`
 	Best    Verdict `json:"best"`
 }
@@ -112,7 +112,7 @@ func (e Experiment) tune(ctx context.Context, first, rest *comparison, meter *Me
 	first.Meter, rest.Meter = meter, meter
 	trials := map[string][]Setting{}
 	for _, p := range e.Policies {
-		trials[p] = append([]Setting{{}}, grid(Knobs(p))...)
+		trials[p] = append([]Setting{e.Settings[p]}, grid(e.Settings[p], Knobs(p))...)
 	}
 	tried, err := first.try(ctx, trials)
 	if err != nil {
@@ -126,7 +126,7 @@ func (e Experiment) tune(ctx context.Context, first, rest *comparison, meter *Me
 		}
 		best := tried[p][choose(tried[p], e.SLO)]
 		out = append(out, Tuning{Policy: p, Trials: tried[p], Default: Verdict{Tuned: tried[p][0]}, Best: Verdict{Tuned: best}})
-		finals[p] = []Setting{{}, best.Setting}
+		finals[p] = []Setting{e.Settings[p], best.Setting}
 	}
 	scored, err := rest.try(ctx, finals)
 	for i := range out {

@@ -43,7 +43,7 @@ func experiment(t *testing.T) compare.Experiment {
 		SLO:        score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.9},
 		Autoscaler: ia, Policies: []string{"preheat", "hpa-running", "static-peak"},
 		Seeds: []uint64{7, 8}, Leads: []compare.Lead{lead(30 * time.Second), lead(2 * time.Minute)},
-		Initial: -1, Min: 1, Workers: 2,
+		Initial: -1, Min: 1, Workers: 2, Search: 30,
 	}
 }
 

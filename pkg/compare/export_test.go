@@ -1,0 +1,4 @@
+package compare
+
+// Choose is exported to its test.
+var Choose = choose

@@ -1,0 +1,130 @@
+package compare_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
+	"github.com/preheat-autoscaler/preheat/pkg/score"
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+func TestEveryPolicyIsTunedWithTheSameBudget(t *testing.T) {
+	for _, policy := range compare.Names() {
+		settings := 1
+		for _, k := range compare.Knobs(policy) {
+			if !slices.ContainsFunc(k.Grid, func(v float64) bool { return v >= k.Low && v <= k.High }) {
+				t.Errorf("%s: the grid %v of %s is out of its bounds %v to %v", policy, k.Grid, k.Name, k.Low, k.High)
+			}
+			settings *= len(k.Grid)
+		}
+		want := baseline.Budget
+		if policy == compare.Oracle {
+			want = 1
+		}
+		if settings != want {
+			t.Errorf("%s has %d settings to try, want %d", policy, settings, want)
+		}
+	}
+}
+
+func TestEverySettingOfEveryGridRuns(t *testing.T) {
+	e := experiment(t)
+	e.Load = slice(slices.Concat(at(0, 5), at(time.Minute, 5), at(2*time.Minute, 5))...)
+	e.Policies, e.Seeds, e.Leads = compare.Names(), e.Seeds[:1], e.Leads[:1]
+	got, err := compare.Tune(t.Context(), e, 0.5, &compare.Meter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(compare.Names())-1 {
+		t.Fatalf("%d policies tuned, want all but the oracle", len(got))
+	}
+	for _, tuning := range got {
+		if len(tuning.Trials) != 1+baseline.Budget {
+			t.Errorf("%s: %d trials, want the documented setting and %d others", tuning.Policy, len(tuning.Trials), baseline.Budget)
+		}
+		if tuning.Default.Scored == nil || tuning.Best.Scored == nil {
+			t.Errorf("%s was not scored", tuning.Policy)
+		}
+	}
+}
+
+func TestTuningIsScoredOnWhatItHasNotSeen(t *testing.T) {
+	e := experiment(t)
+	e.Policies, e.Leads = []string{"static-peak"}, e.Leads[:1]
+	meter := &compare.Meter{}
+	got, err := compare.Tune(t.Context(), e, 0.5, meter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best := got[0].Best
+	if best.Scored == nil || best.Scored.GPUHours == best.Tuned.GPUHours {
+		t.Fatalf("%+v: both parts cost the same to the bit", best)
+	}
+	if diff := cmp.Diff(best.Tuned.Setting, best.Scored.Setting); diff != "" {
+		t.Errorf("scored under another setting: %s", diff)
+	}
+	for _, trial := range got[0].Trials {
+		if trial.Attainment >= e.SLO.Attainment && trial.GPUHours < best.Tuned.GPUHours {
+			t.Errorf("%v was better on the first part than the chosen %v", trial, best.Tuned)
+		}
+	}
+	if p := meter.Read(); p.RunsDone != 4 || p.Runs != 4 {
+		t.Errorf("progress %+v: the last stage is two settings with two seeds", p)
+	}
+}
+
+func TestATuningThatIsEndedKeepsWhatItTried(t *testing.T) {
+	e := experiment(t)
+	e.Policies, e.Seeds, e.Leads, e.Workers = []string{"static-peak", "hpa-running"}, e.Seeds[:1], e.Leads[:1], 1
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	load, opened := e.Load, 0
+	e.Load.Open = func(seed uint64) (trace.Stream, error) {
+		if opened++; opened == 3+13+2 { // three readings, the first policy's trials, one of the second
+			cancel()
+		}
+		return load.Open(seed)
+	}
+	got, err := compare.Tune(ctx, e, 0.5, &compare.Meter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Policy != "static-peak" || got[0].Best.Scored != nil {
+		t.Errorf("%+v, want the trials of static-peak, not scored", got)
+	}
+}
+
+func TestTuneRefusesToTrainOnNothing(t *testing.T) {
+	for name, share := range map[string]float64{"none": 0, "all": 1, "less than none": -1} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := compare.Tune(t.Context(), experiment(t), share, &compare.Meter{}); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+func TestTheBestSettingIsTheCheapestThatAttains(t *testing.T) {
+	slo := score.SLO{Attainment: 0.99}
+	for name, tc := range map[string]struct {
+		trials []compare.Trial
+		want   int
+	}{
+		"the cheapest of those that attain": {[]compare.Trial{{Attainment: 1, GPUHours: 9}, {Attainment: 0.99, GPUHours: 7}, {Attainment: 0.98, GPUHours: 1}}, 1},
+		"the first of equals":               {[]compare.Trial{{Attainment: 1, GPUHours: 9}, {Attainment: 1, GPUHours: 9}}, 0},
+		"the closest where none attains":    {[]compare.Trial{{Attainment: 0.9, GPUHours: 9}, {Attainment: 0.95, GPUHours: 99}, {Attainment: 0.2, GPUHours: 1}}, 1},
+		"one that attains, after a miss":    {[]compare.Trial{{Attainment: 0.9, GPUHours: 1}, {Attainment: 0.995, GPUHours: 99}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := compare.Choose(tc.trials, slo); got != tc.want {
+				t.Errorf("trial %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
