@@ -89,7 +89,7 @@ func (b *bins) spread(from, to time.Duration, add func(in *bin, seconds float64)
 	}
 	b.at(to) // folds before the loop, not within it
 	for from < to {
-		end := min(to, (from/b.width+1)*b.width)
+		end := min(to, from-from%b.width+b.width)
 		add(b.at(from), (end - from).Seconds())
 		from = end
 	}

@@ -38,8 +38,10 @@ func (d *diary) before(t time.Duration) *scaling.Decision {
 func TestThePageInABrowser(t *testing.T) {
 	const length = 30 * time.Minute
 	leads := []time.Duration{30 * time.Second, 2 * time.Minute}
+	r, longer := example(length, leads...), example(length, 5*time.Minute)
+	r.Cells = append(r.Cells, longer.Cells...) // scores without curves
 	page := filepath.Join(t.TempDir(), "report.html")
-	if err := os.WriteFile(page, []byte(write(t, example(length, leads...))), 0o644); err != nil {
+	if err := os.WriteFile(page, []byte(write(t, r)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	b := newBrowser(t)
@@ -53,7 +55,7 @@ func TestThePageInABrowser(t *testing.T) {
 				v.table()
 				v.picksPolicies()
 				v.zooms()
-				v.asksWhy()
+				v.asksWhy(v.decisions())
 				v.walks()
 				v.filtersTheLog()
 				v.changesTheLead(leads[1])
@@ -156,8 +158,7 @@ func (v *visit) decisions() *diary {
 }
 
 // asksWhy clicks on moments and compares what the page says with what was decided.
-func (v *visit) asksWhy() {
-	d := v.decisions()
+func (v *visit) asksWhy(d *diary) {
 	for _, part := range []float64{0.13, 0.34, 0.52, 0.672} { // the third is while nothing is seen
 		x, y, w, h := v.place("#chart-replicas .canvas")
 		v.clickAt(x+92+(w-92-12)*part, y+h*0.4)
@@ -175,6 +176,9 @@ func (v *visit) explains(d *scaling.Decision) {
 	if d.Current == d.Replicas {
 		outcome = fmt.Sprintf("%d replicas, as before", d.Replicas)
 	}
+	if d.Replicas == 1 {
+		outcome = strings.Replace(outcome, "replicas", "replica", 1)
+	}
 	v.equal("document.querySelector('#why .outcome').textContent", outcome+" "+string(d.Reason))
 	var steps []string
 	for _, s := range d.Steps {
@@ -182,7 +186,9 @@ func (v *visit) explains(d *scaling.Decision) {
 	}
 	v.equal("[...document.querySelectorAll('#why .steps p')].map(p => p.textContent).join('|')", strings.Join(steps, "|"))
 	v.equal("[...document.querySelectorAll('#why .unseen li')].map(p => p.textContent).join('|')", strings.Join(d.Unseen, "|"))
-	v.equal("document.querySelector('#why .figures').textContent.includes('forecast'+num("+strconv.FormatFloat(d.Forecast.Point, 'g', 4, 64)+"))", "true")
+	if d.Forecast.Known() {
+		v.equal("document.querySelector('#why .figures').textContent.includes('forecast'+num("+strconv.FormatFloat(d.Forecast.Point, 'g', 4, 64)+"))", "true")
+	}
 	v.equal("!!document.querySelector('#why .doubt')", strconv.FormatBool(d.Blind))
 }
 
@@ -228,12 +234,17 @@ func (v *visit) filtersTheLog() {
 // changesTheLead shows the scores and curves at another lead time.
 func (v *visit) changesTheLead(lead time.Duration) {
 	was := v.text("document.querySelector('#policies tr[data-policy=preheat]').textContent")
+	v.equal("document.querySelector('#elsewhere').hidden", "true")
 	v.click("#leads label:last-child input")
+	v.equal("document.querySelector('#time').hidden && document.querySelector('#log').hidden", "true")
+	v.equal("document.querySelector('#elsewhere').textContent.includes('30 s, 2 min')", "true")
+	v.click("#leads label:nth-of-type(2) input")
 	v.equal("runOf(S.policy).lead", "1")
 	if now := v.text("document.querySelector('#policies tr[data-policy=preheat]').textContent"); now == was {
 		v.t.Errorf("the table is the same at a lead time of %v: %s", lead, now)
 	}
 	v.equal("document.querySelectorAll('#sweep-table tbody tr').length", "9")
+	v.equal("document.querySelectorAll('#sweep-table thead th').length", "5")
 }
 
 // pictures takes one picture of each part of the page, where they are asked for.

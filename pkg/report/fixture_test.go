@@ -177,16 +177,6 @@ func plays(length time.Duration, leads ...time.Duration) []play {
 	return out
 }
 
-// both tells two sinks.
-type both [2]replay.Sink
-
-func (b both) Ended(r replay.Request)  { b[0].Ended(r); b[1].Ended(r) }
-func (b both) Counted(c replay.Census) { b[0].Counted(c); b[1].Counted(c) }
-func (b both) Decided(t string, d scaling.Decision, g baseline.Gateway) {
-	b[0].Decided(t, d, g)
-	b[1].Decided(t, d, g)
-}
-
 // example is the report of some plays.
 func example(length time.Duration, leads ...time.Duration) report.Report {
 	r := report.Report{
@@ -200,7 +190,7 @@ func example(length time.Duration, leads ...time.Duration) report.Report {
 	for _, p := range plays(length, leads...) {
 		rec := report.NewRecorder(report.Options{Policy: p.policy, Lead: p.lead, Start: start, SLO: slo, GPUs: 1})
 		col := score.NewCollector(score.Options{Policy: p.policy, Seed: 1, LeadTime: p.lead, SLO: slo, GPUs: 1, Price: 2.5, Start: start})
-		p.run(both{rec, col})
+		p.run(all{rec, col})
 		scores = append(scores, col.Score(replay.Total{End: p.length}))
 		r.Runs = append(r.Runs, rec.Run())
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -98,18 +99,24 @@ func (p *page) logBytes() int {
 	return n
 }
 
-// facts are what was replayed, then the conditions.
+// facts are what was replayed, then the conditions; of those with one name the first.
 func (r *Report) facts() []Fact {
 	t := r.Trace
-	facts := []Fact{{"Trace", t.Name}, {"Requests", fmt.Sprintf("%s in %s", thousands(t.Requests), span(time.Duration(t.Duration*float64(time.Second))))}}
+	facts := []Fact{{"trace", t.Name}, {"requests", fmt.Sprintf("%s in %s", thousands(t.Requests), span(time.Duration(t.Duration*float64(time.Second))))}}
 	if t.MeanRate > 0 {
-		facts = append(facts, Fact{"Rate", rate(t.MeanRate, t.PeakRate)})
+		facts = append(facts, Fact{"rate", rate(t.MeanRate, t.PeakRate)})
 	}
 	if t.MeanInputTokens > 0 || t.MeanOutputTokens > 0 {
-		facts = append(facts, Fact{"Mix", fmt.Sprintf("%s prompt and %s output tokens a request on average",
+		facts = append(facts, Fact{"mix", fmt.Sprintf("%s prompt and %s output tokens a request on average",
 			quantity(t.MeanInputTokens), quantity(t.MeanOutputTokens))})
 	}
-	return append(append(facts, Fact{"SLO", r.objective()}), r.Setup...)
+	facts = append(facts, Fact{"SLO", r.objective()})
+	for _, f := range r.Setup {
+		if !slices.ContainsFunc(facts, func(told Fact) bool { return told.Name == f.Name }) {
+			facts = append(facts, f)
+		}
+	}
+	return facts
 }
 
 func rate(mean, peak float64) string {

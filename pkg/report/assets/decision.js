@@ -38,17 +38,19 @@ function drawWhy() {
   else $('why').replaceChildren(head, ...explain(run, i));
 }
 
+const replicasOf = n => n + (n === 1 ? ' replica' : ' replicas');
+
 // explain is a decision as elements.
 function explain(run, i) {
   const c = name => decisionColumn(run, name)[i], reason = D.texts[c('reason')], age = S.pin - c('t');
   const from = c('from'), to = c('to'), meaning = D.reasons[reason];
   return [
     age >= 1 ? el('p', {class: 'soft small'}, `decided ${span(age)} before, at ${clock(c('t'), true)}`) : null,
-    el('p', {class: 'outcome', 'data-decision': i}, el('b', {class: to > from ? 'up' : to < from ? 'down' : ''}, from === to ? `${to} replicas, as before` : `${from} → ${to} replicas`),
+    el('p', {class: 'outcome', 'data-decision': i}, el('b', {class: to > from ? 'up' : to < from ? 'down' : ''}, from === to ? `${replicasOf(to)}, as before` : `${from} → ${replicasOf(to)}`),
       ' ', el('span', {class: 'reason'}, reason)),
     meaning ? el('p', {class: 'meaning'}, meaning[0].toUpperCase() + meaning.slice(1) + '.') : null,
     c('blind') ? el('p', {class: 'doubt'}, 'Blind: it saw nothing fresh.') : null,
-    known(c('needed')) ? el('p', {class: 'doubt'}, `Demand needs ${c('needed')} replicas; more than are allowed or there are GPUs for.`) : null,
+    known(c('needed')) ? el('p', {class: 'doubt'}, `Demand needs ${replicasOf(c('needed'))}; more than are allowed or there are GPUs for.`) : null,
     el('div', {class: 'grounds'}, stepsOf(run, i), figuresOf(run, i, c)),
     unseenOf(run, i),
   ].filter(Boolean);

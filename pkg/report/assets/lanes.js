@@ -294,7 +294,7 @@ const misses = {
       p.g.fillRect(p.box.left, y + 1, p.box.right - p.box.left, LANE - 3);
       for (let i = i0; i < i1; i++) {
         if (!missed[i]) continue;
-        p.g.globalAlpha = 0.25 + 0.75 * Math.sqrt(missed[i] / arrived[i]);
+        p.g.globalAlpha = 0.12 + 0.88 * Math.sqrt(missed[i] / arrived[i]);
         p.g.fillStyle = css('bad');
         const x0 = p.x(i * w), x1 = p.x((i + 1) * w);
         p.g.fillRect(x0, y + 1, Math.max(1.5, x1 - x0), LANE - 3);

@@ -1,7 +1,8 @@
 // The page comes alive.
 
 function drawVerdict() {
-  $('verdict').textContent = D.leads.length ? D.leads[S.lead].verdict : 'Nothing was replayed.';
+  const said = D.leads.length ? D.leads[S.lead].verdict : 'Nothing was replayed.';
+  $('verdict').textContent = said.replace(/ (%|×|GPU)/g, '\u00a0$1'); // numbers stay with their units
 }
 
 function buildLeads() {
@@ -10,6 +11,9 @@ function buildLeads() {
     el('input', {type: 'radio', name: 'lead', value: i, checked: i === S.lead, onchange: () => { S.lead = i; settle(); tell('lead', 'policy'); }}), ' ' + span(l.seconds))));
 }
 
+// hasRuns says whether there are curves at a lead time.
+const hasRuns = lead => D.runs.some(r => r.lead === lead);
+
 // settle chooses a policy that has curves at the present lead time, and one to compare it with.
 function settle() {
   const there = runsNow().map(r => r.policy);
@@ -17,6 +21,9 @@ function settle() {
   if (!there.includes(S.other) || S.other === S.policy) S.other = there.includes(policyNamed('oracle')) && policyNamed('oracle') !== S.policy ? policyNamed('oracle') : -1;
   S.view = [0, longest()];
   $('time').hidden = !there.length;
+  const elsewhere = D.leads.filter((_, i) => hasRuns(i)).map(l => span(l.seconds));
+  $('elsewhere').hidden = there.length > 0 || !elsewhere.length;
+  $('elsewhere').textContent = `What happened over time was kept at a lead time of ${elsewhere.join(', ')}: choose it above to see the curves and decisions.`;
   const seeds = Math.max(...resultsNow().map(r => r.seeds), 1);
   $('seeds').hidden = seeds < 2;
   $('seeds').textContent = `The curves are of the first of ${seeds} seeds; the table has the means of all.`;
@@ -64,8 +71,7 @@ window.addEventListener('resize', () => {
 });
 function resized() { drawFrontier(); drawSweep(); drawCharts(); }
 
-S.lead = Math.max(0, D.leads.findIndex((_, i) => runsNowAt(i)));
-function runsNowAt(lead) { return D.runs.some(r => r.lead === lead); }
+S.lead = Math.max(0, D.leads.findIndex((_, i) => hasRuns(i)));
 S.policy = Math.max(0, policyNamed('preheat'));
 buildLeads();
 buildToolbar();

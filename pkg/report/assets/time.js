@@ -22,7 +22,7 @@ function buildCharts() {
 }
 
 function beyondSwitch() {
-  const button = (beyond, name) => el('button', {type: 'button', class: 'quiet', 'data-beyond': beyond, 'aria-pressed': S.beyond === beyond, onclick: () => {
+  const button = (beyond, name) => el('button', {type: 'button', class: 'quiet', 'data-beyond': beyond, 'aria-pressed': String(S.beyond === beyond), onclick: () => {
     S.beyond = beyond;
     for (const b of $('beyond').children) b.setAttribute('aria-pressed', b.dataset.beyond === String(beyond));
     drawCharts();
@@ -192,6 +192,8 @@ function drawToolbar() {
   $('window').textContent = (whole ? 'all of ' + span(longest()) : `${clock(S.view[0], true)} – ${clock(S.view[1], true)}`) + (whole ? '; drag to zoom, click to see why' : '; double-click shows all');
 }
 
+const hundredths = x => known(x) ? num(Math.round(x * 100) / 100) : '–';
+
 // The charts in numbers: the window in some dozens of rows.
 function drawNumbers() {
   const run = chosen();
@@ -199,8 +201,8 @@ function drawNumbers() {
   const s = run.series, level = s.level((S.view[1] - S.view[0]) / 30), w = s.width(level), rows = [];
   const value = (name, i, write) => (write || num)(s.column(name, level)[i]);
   for (let i = Math.floor(S.view[0] / w); i < Math.min(s.count(level), Math.ceil(S.view[1] / w)); i++)
-    rows.push([clock(i * w, w < 60), num(rateAt(s, level, i)), value('point', i), value('upper', i), value('ready', i), value('starting', i), value('draining', i),
-      value('unschedulable', i), value('desired', i), value('waiting', i), value('ttft50', i, seconds), value('ttft99', i, seconds), value('missed', i)]);
+    rows.push([clock(i * w, w < 60), num(rateAt(s, level, i)), value('point', i), value('upper', i), ...['ready', 'starting', 'draining', 'unschedulable', 'desired', 'waiting'].map(n => value(n, i, hundredths)),
+       value('ttft50', i, seconds), value('ttft99', i, seconds), value('missed', i)]);
   plain($('numbers').querySelector('table'), `${nameOf(S.policy)} over time`,
     ['from', 'requests/s', 'forecast', 'upper', 'ready', 'starting', 'draining', 'unschedulable', 'asked for', 'waiting', 'TTFT p50', 'TTFT p99', 'missed'], rows);
 }
