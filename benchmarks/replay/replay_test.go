@@ -20,14 +20,18 @@ import (
 
 var start = time.Date(2024, 5, 13, 0, 0, 0, 0, time.UTC) // a Monday
 
-// sizes are token lengths as chat has them: about 1150 in and 210 out in the mean, drawn once, so that the time of a
-// run is that of the simulation and not of the logarithms and exponentials of its load.
-type sizes [1 << 12]struct{ prompt, output int }
+// sizes are token lengths as chat has them, about 1150 in and 210 out in the mean, and gaps between arrivals in units of
+// their mean. They are drawn once, so that the time of a run is that of the simulation and not of its load.
+type sizes [1 << 12]struct {
+	prompt, output int
+	gap            float64
+}
 
 func chatSizes() *sizes {
 	var s sizes
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range s {
+		s[i].gap = rng.ExpFloat64()
 		s[i].prompt = 50 + int(math.Min(4000, 1100*math.Exp(0.7*rng.NormFloat64()-0.25)))
 		s[i].output = 5 + int(math.Min(1000, 205*math.Exp(0.8*rng.NormFloat64()-0.32)))
 	}
@@ -36,7 +40,7 @@ func chatSizes() *sizes {
 
 // stream is a Poisson stream of n requests at a rate that depends on the time.
 type stream struct {
-	rng   *rand.Rand
+	rng   *rand.PCG // says where in sizes to look
 	sizes *sizes
 	left  int
 	at    time.Duration
@@ -47,7 +51,7 @@ type stream struct {
 }
 
 func newStream(n int, rate func(time.Duration) float64) *stream {
-	return &stream{rng: rand.New(rand.NewPCG(3, 4)), sizes: chatSizes(), left: n, rate: rate}
+	return &stream{rng: rand.NewPCG(3, 4), sizes: chatSizes(), left: n, rate: rate}
 }
 
 func (s *stream) Next() (trace.Request, error) {
@@ -59,8 +63,9 @@ func (s *stream) Next() (trace.Request, error) {
 		s.gap = float64(time.Second) / s.rate(s.at)
 		s.until = s.at + time.Second
 	}
-	s.at += time.Duration(s.rng.ExpFloat64() * s.gap)
-	x := &s.sizes[s.left%len(s.sizes)]
+	draw := s.rng.Uint64()
+	s.at += time.Duration(s.sizes[draw%uint64(len(s.sizes))].gap * s.gap)
+	x := &s.sizes[(draw>>32)%uint64(len(s.sizes))]
 	return trace.Request{At: s.at, PromptTokens: x.prompt, OutputTokens: x.output}, nil
 }
 

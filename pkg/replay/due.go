@@ -41,6 +41,13 @@ func (q *dueQueue) set(u *unit, at time.Duration) {
 	}
 }
 
+// sooner puts a unit at a time unless it is due before anyway.
+func (q *dueQueue) sooner(u *unit, at time.Duration) {
+	if u.place == absent || at < (*q)[u.place].at {
+		q.set(u, at)
+	}
+}
+
 // drop takes a unit out, if it is in.
 func (q *dueQueue) drop(u *unit) {
 	i, last := u.place, len(*q)-1

@@ -147,7 +147,7 @@ func (s *service) send(slot uint32) bool {
 	u.inflight++
 	s.inflight++
 	s.burden(u)
-	s.cluster.reschedule(u, now)
+	s.cluster.due.sooner(u, now+s.firstStep)
 	return true
 }
 

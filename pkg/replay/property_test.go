@@ -37,8 +37,12 @@ func anything(seed uint64) (replay.Config, []replay.Target, int) {
 		requests += n
 		l := load(seed+uint64(i), 2+20*r.Float64(), n)
 		l.shared = r.IntN(4)
+		p := engine()
+		if r.IntN(2) == 0 {
+			p.KVTokens, p.MaxModelLen = 8000+r.IntN(20_000), 4500 // a few requests fill it: evictions
+		}
 		targets = append(targets, replay.Target{
-			Name: fmt.Sprintf("t%d", i), Profile: engine(), Load: l,
+			Name: fmt.Sprintf("t%d", i), Profile: p, Load: l,
 			Policy: wanderer(seed*2 + uint64(i)), Initial: int32(r.IntN(4)), Min: int32(r.IntN(2)), Max: 8,
 		})
 	}

@@ -20,6 +20,9 @@ type service struct {
 	index   int
 	path    baseline.Path
 
+	// firstStep is the least time from a request's submission to its first token, rounded down: it has to reach the
+	// engine's queue, and no step is shorter than one with nothing to do.
+	firstStep time.Duration
 	// next is the request that arrives next, at forever where there is none.
 	next                 trace.Request
 	lastArrival, lastEnd time.Duration
@@ -43,7 +46,8 @@ type service struct {
 func newService(c *cluster, index int, t Target) *service {
 	s := &service{
 		Target: t, cluster: c, index: index, path: t.Policy.Path(),
-		desired: t.Initial, asked: t.Initial,
+		firstStep: time.Duration((t.Profile.APIOverhead + t.Profile.StepBase) * (1 - 1e-6) * float64(time.Millisecond)),
+		desired:   t.Initial, asked: t.Initial,
 		census: Census{Desired: -1}, changed: true, total: Total{Target: t.Name},
 	}
 	if c.cfg.LostScrapes > 0 {
