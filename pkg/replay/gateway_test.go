@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +163,38 @@ func TestWhatTheGatewayReports(t *testing.T) {
 	}
 	if len(seen) < 10 || seen[len(seen)-1].Arrived < 3000 {
 		t.Errorf("%d readings, the last with %v arrivals: too few to tell", len(seen), seen[len(seen)-1].Arrived)
+	}
+}
+
+func TestIdleIsTheTimeWithoutARequest(t *testing.T) {
+	j, totals := run(t, replay.Config{}, replay.Target{Name: "chat", Profile: engine(), Load: load(4, 0.5, 500), Policy: always(1), Initial: 1})
+	var idle, busyUntil time.Duration
+	byArrival := slices.SortedFunc(slices.Values(j.requests), func(a, b replay.Request) int { return int(a.ID) - int(b.ID) })
+	for _, r := range byArrival {
+		idle += max(0, r.Arrival-busyUntil)
+		busyUntil = max(busyUntil, r.Arrival+r.E2E)
+	}
+	if totals[0].Idle != idle || idle < 100*time.Second || totals[0].Held != totals[0].End {
+		t.Errorf("idle %v of %v, want %v", totals[0].Idle, totals[0].Held, idle)
+	}
+}
+
+func TestTheDateOfTheStartMovesNothing(t *testing.T) {
+	ends := func(start time.Time) []replay.Request {
+		var j journal
+		config := replay.Config{Start: start, Timeout: time.Minute, MaxOutstanding: 4}
+		target := replay.Target{Name: "chat", Profile: engine(), Load: load(4, 20, 500), Policy: always(2), Initial: 2}
+		if _, err := replay.Run(t.Context(), config, []replay.Target{target}, &j); err != nil {
+			t.Fatal(err)
+		}
+		return j.requests
+	}
+	want := ends(start)
+	// dates beyond what fits into Unix nanoseconds, too
+	for _, date := range []time.Time{{}, time.Date(1600, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(2262, 4, 11, 23, 47, 16, 0, time.UTC)} {
+		if diff := cmp.Diff(want, ends(date)); diff != "" {
+			t.Errorf("start %v (-want +got):\n%.500s", date, diff)
+		}
 	}
 }
 

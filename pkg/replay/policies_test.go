@@ -40,8 +40,10 @@ func TestEveryPolicyRunsThroughTroubleAndTheBooksBalance(t *testing.T) {
 	config := replay.Config{
 		Seed: 3, Lead: minute, Timeout: 30 * time.Second, LostScrapes: 0.05, GPUs: 10, APILag: 500 * time.Millisecond,
 		Events: []replay.Event{
-			{At: 5 * time.Minute, Kind: replay.ReplicasCrash, Value: 1}, {At: 9 * time.Minute, Kind: replay.ScrapesFail},
-			{At: 10 * time.Minute, Kind: replay.ScrapesWork}, {At: 11 * time.Minute, Kind: replay.StockChanges, Value: 6},
+			{At: 5 * time.Minute, Kind: replay.ReplicasCrash, Value: 1},
+			{At: 9 * time.Minute, Kind: replay.ScrapesFail},
+			{At: 10 * time.Minute, Kind: replay.ScrapesWork},
+			{At: 11 * time.Minute, Kind: replay.StockChanges, Value: 6},
 		},
 	}
 	makers := map[string]func() baseline.Policy{"preheat": func() baseline.Policy { return ours(t, "") }}

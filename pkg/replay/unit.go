@@ -229,6 +229,7 @@ func (u *unit) remove() {
 	}
 	c.due.drop(u)
 	u.stage, u.engine = gone, nil
+	u.readings, u.visible = nil, nil // the agenda may keep its void events for long
 	u.epoch++
 	i := slices.Index(s.units, u)
 	s.units = slices.Delete(s.units, i, i+1)
