@@ -109,13 +109,13 @@ func TestTableOfATuning(t *testing.T) {
 	best := compare.Trial{Setting: compare.Setting{"target": 32, "down-window": 120}, Attainment: 0.995, GPUHours: 7.25}
 	o := newOptions()
 	var out bytes.Buffer
-	err := o.printTunings(&out, e, 0.5, []compare.Tuning{
+	err := o.printTunings(&out, e, 0.5, compare.Tuned{Oracle: &compare.Trial{Attainment: 0.9901, GPUHours: 4.5}, Policies: []compare.Tuning{
 		{
 			Policy: "hpa-running", Trials: []compare.Trial{documented, best},
 			Default: compare.Verdict{Tuned: documented, Scored: &documented}, Best: compare.Verdict{Tuned: best, Scored: &best},
 		},
 		{Policy: "mute", Trials: []compare.Trial{documented}, Default: compare.Verdict{Tuned: documented}, Best: compare.Verdict{Tuned: documented}},
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

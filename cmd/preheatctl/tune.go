@@ -70,37 +70,40 @@ func (o *options) tune(ctx context.Context, s streams, part float64) error {
 }
 
 // tunings tunes, with progress on a terminal.
-func (o *options) tunings(ctx context.Context, s streams, e compare.Experiment, part float64) ([]compare.Tuning, error) {
+func (o *options) tunings(ctx context.Context, s streams, e compare.Experiment, part float64) (compare.Tuned, error) {
 	meter := &compare.Meter{}
 	if s.Terminal {
 		defer show(s.Err, meter.Read)()
 	}
 	tunings, err := compare.Tune(ctx, e, part, meter)
 	if err != nil && ctx.Err() != nil {
-		return nil, fmt.Errorf("%w before anything was done", errInterrupted)
+		return tunings, fmt.Errorf("%w before anything was done", errInterrupted)
 	}
 	return tunings, err
 }
 
-func (o *options) printTunings(out io.Writer, e compare.Experiment, part float64, tunings []compare.Tuning) error {
+func (o *options) printTunings(out io.Writer, e compare.Experiment, part float64, tunings compare.Tuned) error {
 	if o.out.format == "json" {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(struct {
-			Trace      string           `json:"trace"`
-			TrainShare float64          `json:"train_share"`
-			Policies   []compare.Tuning `json:"policies"`
+			Trace      string  `json:"trace"`
+			TrainShare float64 `json:"train_share"`
+			compare.Tuned
 		}{e.Load.Name, part, tunings})
 	}
 	fmt.Fprintf(out, "%s: tuned on the first %s of its time, scored on the rest; objective %s within TTFT %v and TPOT %v\n\n",
 		e.Load.Name, percentText(part), percentText(e.SLO.Attainment), e.SLO.TTFT, e.SLO.TPOT)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "POLICY\tSETTING\tTRIED\tTUNED: ATTAINED\tGPU-HOURS\tSCORED: ATTAINED\tGPU-HOURS")
-	for _, t := range tunings {
+	for _, t := range tunings.Policies {
 		writeVerdict(w, t.Policy, 1, t.Default)
 		if len(t.Trials) > 1 {
 			writeVerdict(w, "", len(t.Trials)-1, t.Best)
 		}
+	}
+	if o := tunings.Oracle; o != nil {
+		fmt.Fprintf(w, "%s\tperfect foresight\t\t\t\t%.2f%%\t%.2f\n", compare.Oracle, 100*o.Attainment, o.GPUHours)
 	}
 	return w.Flush()
 }

@@ -35,33 +35,39 @@ type Verdict struct {
 	Scored *Trial `json:"scored_on,omitempty"`
 }
 
+// Tuned is the outcome of tuning.
+type Tuned struct {
+	Policies []Tuning `json:"policies"`
+	// Oracle is the cheapest schedule found on the part that is scored; nil where it was not asked for or not found.
+	Oracle *Trial `json:"oracle,omitempty"`
+}
+
 // Tune tries the grid of each policy's knobs, as many settings for every policy, on the first part of the load: the given
 // share of its time. The best setting and the documented one are then scored on the rest. The best is the cheapest of
 // those that meet the objective; where none does, the one that comes closest. Policies that know a load beforehand know
-// the first part. The oracle has nothing to tune and is passed over.
+// the first part. The oracle has nothing to tune: it is looked for on the rest.
 //
 // Where ctx ends first, the policies whose trials are done are returned, and no error.
-func Tune(ctx context.Context, e Experiment, share float64, meter *Meter) ([]Tuning, error) {
+func Tune(ctx context.Context, e Experiment, share float64, meter *Meter) (Tuned, error) {
 	if !(share > 0 && share < 1) {
-		return nil, fmt.Errorf("share %v of the load to tune on: must be above 0 and below 1", share)
+		return Tuned{}, fmt.Errorf("share %v of the load to tune on: must be above 0 and below 1", share)
 	}
-	e.Policies = slices.DeleteFunc(slices.Clone(e.Policies), func(name string) bool { return name == Oracle })
 	if err := e.Validate(); err != nil {
-		return nil, err
+		return Tuned{}, err
 	}
 	whole, err := survey(ctx, e.Load, e.Seeds[0], meter.done.Store)
 	if err != nil {
-		return nil, err
+		return Tuned{}, err
 	}
 	e.Max = e.most(e.know(whole))
 	cut := time.Duration(share * float64(whole.Span))
 	first, err := e.part(ctx, 0, cut, nil)
 	if err != nil {
-		return nil, fmt.Errorf("the first %v of the load: %w", cut, err)
+		return Tuned{}, fmt.Errorf("the first %v of the load: %w", cut, err)
 	}
 	rest, err := e.part(ctx, cut, 0, first)
 	if err != nil {
-		return nil, fmt.Errorf("the load after %v: %w", cut, err)
+		return Tuned{}, fmt.Errorf("the load after %v: %w", cut, err)
 	}
 	return e.tune(ctx, first, rest, meter)
 }
@@ -108,33 +114,55 @@ type reshaped struct {
 func (r reshaped) Close() error { return closeStream(r.origin) }
 
 // tune tries on the first comparison and scores on the other.
-func (e Experiment) tune(ctx context.Context, first, rest *comparison, meter *Meter) ([]Tuning, error) {
+func (e Experiment) tune(ctx context.Context, first, rest *comparison, meter *Meter) (Tuned, error) {
 	first.Meter, rest.Meter = meter, meter
 	trials := map[string][]Setting{}
 	for _, p := range e.Policies {
-		trials[p] = append([]Setting{e.Settings[p]}, grid(e.Settings[p], Knobs(p))...)
+		if p != Oracle {
+			trials[p] = append([]Setting{e.Settings[p]}, grid(e.Settings[p], Knobs(p))...)
+		}
 	}
 	tried, err := first.try(ctx, trials)
 	if err != nil {
-		return nil, err
+		return Tuned{}, err
 	}
-	var out []Tuning
+	out := Tuned{}
 	finals := map[string][]Setting{}
 	for _, p := range e.Policies {
-		if len(tried[p]) < len(trials[p]) {
-			continue
+		if t := tried[p]; len(t) > 0 && len(t) == len(trials[p]) {
+			best := t[choose(t, e.SLO)]
+			out.Policies = append(out.Policies, Tuning{Policy: p, Trials: t, Default: Verdict{Tuned: t[0]}, Best: Verdict{Tuned: best}})
+			finals[p] = []Setting{e.Settings[p], best.Setting}
 		}
-		best := tried[p][choose(tried[p], e.SLO)]
-		out = append(out, Tuning{Policy: p, Trials: tried[p], Default: Verdict{Tuned: tried[p][0]}, Best: Verdict{Tuned: best}})
-		finals[p] = []Setting{e.Settings[p], best.Setting}
 	}
 	scored, err := rest.try(ctx, finals)
-	for i := range out {
-		if s := scored[out[i].Policy]; len(s) == 2 {
-			out[i].Default.Scored, out[i].Best.Scored = &s[0], &s[1]
+	if err != nil {
+		return Tuned{}, err
+	}
+	for i, p := range out.Policies {
+		if s := scored[p.Policy]; len(s) == 2 {
+			out.Policies[i].Default.Scored, out.Policies[i].Best.Scored = &s[0], &s[1]
 		}
 	}
+	found, err := rest.yardstick(ctx)
+	if len(found) == 1 {
+		out.Oracle = &found[0]
+	}
 	return out, err
+}
+
+// yardstick looks for the oracle, where it was asked for, among and beyond what has been run: one trial or none.
+func (c *comparison) yardstick(ctx context.Context) ([]Trial, error) {
+	var searches []*run
+	for _, r := range c.Experiment.runs() {
+		if r.Policy == Oracle {
+			searches = append(searches, &run{Key: r.Key, lead: r.lead})
+		}
+	}
+	c.runs = append(c.runs, searches...)
+	c.Meter.expect(len(searches), int64(len(searches))*c.searchBudget())
+	err := c.all(ctx, searches, c.search)
+	return c.trials()[Oracle], err
 }
 
 // choose is the index of the best trial: the cheapest that meets the objective, the earliest among equals; where none

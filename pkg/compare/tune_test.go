@@ -41,10 +41,10 @@ func TestEverySettingOfEveryGridRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != len(compare.Names())-1 {
-		t.Fatalf("%d policies tuned, want all but the oracle", len(got))
+	if len(got.Policies) != len(compare.Names())-1 {
+		t.Fatalf("%d policies tuned, want all but the oracle", len(got.Policies))
 	}
-	for _, tuning := range got {
+	for _, tuning := range got.Policies {
 		if len(tuning.Trials) != 1+baseline.Budget {
 			t.Errorf("%s: %d trials, want the documented setting and %d others", tuning.Policy, len(tuning.Trials), baseline.Budget)
 		}
@@ -56,26 +56,29 @@ func TestEverySettingOfEveryGridRuns(t *testing.T) {
 
 func TestTuningIsScoredOnWhatItHasNotSeen(t *testing.T) {
 	e := experiment(t)
-	e.Policies, e.Leads = []string{"static-peak"}, e.Leads[:1]
+	e.Policies, e.Leads = []string{"static-peak", compare.Oracle}, e.Leads[:1]
 	meter := &compare.Meter{}
 	got, err := compare.Tune(t.Context(), e, 0.5, meter)
 	if err != nil {
 		t.Fatal(err)
 	}
-	best := got[0].Best
+	best := got.Policies[0].Best
 	if best.Scored == nil || best.Scored.GPUHours == best.Tuned.GPUHours {
 		t.Fatalf("%+v: both parts cost the same to the bit", best)
 	}
 	if diff := cmp.Diff(best.Tuned.Setting, best.Scored.Setting); diff != "" {
 		t.Errorf("scored under another setting: %s", diff)
 	}
-	for _, trial := range got[0].Trials {
+	for _, trial := range got.Policies[0].Trials {
 		if trial.Attainment >= e.SLO.Attainment && trial.GPUHours < best.Tuned.GPUHours {
 			t.Errorf("%v was better on the first part than the chosen %v", trial, best.Tuned)
 		}
 	}
-	if p := meter.Read(); p.RunsDone != 4 || p.Runs != 4 {
-		t.Errorf("progress %+v: the last stage is two settings with two seeds", p)
+	if got.Oracle == nil || got.Oracle.Attainment < e.SLO.Attainment || got.Oracle.GPUHours > best.Scored.GPUHours {
+		t.Errorf("oracle %+v, want one that attains and is no dearer than %+v", got.Oracle, best.Scored)
+	}
+	if p := meter.Read(); p.RunsDone != 2 || p.Runs != 2 || p.Done == 0 {
+		t.Errorf("progress %+v: the last stage is the oracle's, with two seeds", p)
 	}
 }
 
@@ -95,7 +98,7 @@ func TestATuningThatIsEndedKeepsWhatItTried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 1 || got[0].Policy != "static-peak" || got[0].Best.Scored != nil {
+	if p := got.Policies; len(p) != 1 || p[0].Policy != "static-peak" || p[0].Best.Scored != nil {
 		t.Errorf("%+v, want the trials of static-peak, not scored", got)
 	}
 }
