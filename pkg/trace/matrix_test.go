@@ -72,6 +72,7 @@ func TestRatesHaveTheirPlaceInErrors(t *testing.T) {
 	tests := map[string]struct{ text, want string }{
 		"a bad rate":        {"timestamp,value\n2014-04-10 00:00:00,1\n2014-04-10 00:05:00,lots\n", `x: line 3, column 2 (value): "lots"`},
 		"a bad time":        {"timestamp,value\n0,1\nlater,1\n", `x: line 3, column 1 (timestamp): time "later"`},
+		"a row too early":   {"timestamp,value\n20,1\n10,1\n", `x: line 3, column 1 (timestamp): earlier than the row before`},
 		"a bad mean":        {"timestamp,rate_rps,mean_input_tokens\n0,1,1\n60,1,-3\n", `x: line 3, column 3 (mean_input_tokens): rate -3`},
 		"a short row":       {"timestamp,value\n0,1\n1\n", `x: line 3, column 2: 1 columns`},
 		"no column of time": {"name,value\na,1\n", "x: line 1: unknown trace format"},

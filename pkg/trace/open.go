@@ -49,8 +49,7 @@ func Open(spec string, o Options) (*Trace, error) {
 func (t *Trace) Next() (Request, error) {
 	q, err := t.stream.Next()
 	if err != nil {
-		t.facts.Ended = t.facts.Ended || errors.Is(err, io.EOF)
-		t.Close()
+		t.end(err)
 		return Request{}, err
 	}
 	t.facts.Requests++
@@ -58,6 +57,18 @@ func (t *Trace) Next() (Request, error) {
 	t.facts.OutputTokens += int64(q.OutputTokens)
 	t.facts.Reached = q.At
 	return q, nil
+}
+
+// end notes the end and lets go of the file.
+func (t *Trace) end(err error) {
+	t.Close()
+	if !errors.Is(err, io.EOF) {
+		return
+	}
+	t.facts.Ended = true
+	if t.rows != nil {
+		t.facts.Length = t.facts.Reached // a file of requests lasts as long as its last one
+	}
 }
 
 // Facts are what is known so far.

@@ -75,12 +75,17 @@ func readRates(in *lines, name string, format Format) (Rates, error) {
 // maxPeriods bounds a series in memory: more than two years of seconds.
 const maxPeriods = 1 << 26
 
+var errTooLong = fmt.Errorf("a series has at most %d rates", maxPeriods)
+
 func readRateList(in *lines, name string) (Rates, error) {
 	out := Rates{Period: time.Second}
 	scan := bufio.NewScanner(in)
 	scan.Split(bufio.ScanWords)
-	for scan.Scan() && len(out.PerSecond) < maxPeriods {
+	for scan.Scan() {
 		v, err := parseRate(scan.Bytes())
+		if err == nil && len(out.PerSecond) == maxPeriods {
+			err = errTooLong
+		}
 		if err != nil {
 			return Rates{}, &Error{File: name, Err: fmt.Errorf("number %d: %w", len(out.PerSecond)+1, err)}
 		}
@@ -125,10 +130,10 @@ func readRateTable(in *lines, name string) (Rates, error) {
 	}
 	times := &anyClock{}
 	var rows []point
-	for len(rows) < maxPeriods {
+	for {
 		err := t.next()
 		if errors.Is(err, io.EOF) {
-			break
+			return gridded(name, rows, unit.per, times.dated)
 		}
 		if err != nil {
 			return Rates{}, err
@@ -137,9 +142,14 @@ func readRateTable(in *lines, name string) (Rates, error) {
 		if err != nil {
 			return Rates{}, err
 		}
+		switch n := len(rows); {
+		case n == maxPeriods:
+			return Rates{}, t.fault(0, errTooLong)
+		case n > 0 && row.at < rows[n-1].at:
+			return Rates{}, t.fault(0, errors.New("earlier than the row before: sort the rows by time"))
+		}
 		rows = append(rows, row)
 	}
-	return gridded(name, rows, unit.per, times.dated)
 }
 
 // gridded is evenRates with the file's name and the date of the first row.

@@ -195,3 +195,14 @@ func FuzzClients(f *testing.F) {
 		inOrder(t, got)
 	})
 }
+
+func TestClientsAreNotLookedForFarBelow(t *testing.T) {
+	deep := map[string]string{"a/b/c/d/e/chunk-0-trace.csv": "0,1,1,Gamma,1,1\n"}
+	if _, err := Open(writeFolder(t, deep), Options{}); err == nil || !strings.Contains(err.Error(), "no chunk-N-trace.csv") {
+		t.Errorf("five folders down: %v", err)
+	}
+	near := map[string]string{"data/language/m-small/chunk-0-trace.csv": "0,1,1,Gamma,1,1\n"}
+	if got := collect(t, writeFolder(t, near), Options{}); len(got) != 600 {
+		t.Errorf("three folders down: %d requests", len(got))
+	}
+}

@@ -84,8 +84,14 @@ func openFolder(path string, o Options) (*Trace, error) {
 	}
 	var found chunks
 	err := filepath.WalkDir(path, func(name string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !chunkName.MatchString(entry.Name()) {
+		if err != nil {
 			return err
+		}
+		if entry.IsDir() {
+			return notTooDeep(path, name)
+		}
+		if !chunkName.MatchString(entry.Name()) {
+			return nil
 		}
 		file, err := os.Open(name)
 		if err != nil {
@@ -107,6 +113,18 @@ func openFolder(path string, o Options) (*Trace, error) {
 	}
 	t.facts.Source, t.facts.Format = path, ServeGen
 	return t, nil
+}
+
+// maxDepth is how far below a folder clients are looked for: data/language/m-small is three.
+const maxDepth = 4
+
+// notTooDeep keeps a wrong folder, such as a home, from being walked through.
+func notTooDeep(root, folder string) error {
+	below, err := filepath.Rel(root, folder)
+	if err != nil || strings.Count(below, string(filepath.Separator)) >= maxDepth {
+		return filepath.SkipDir
+	}
+	return nil
 }
 
 // clients opens a tar archive of a service's files, or the file of one client.

@@ -1,43 +1,15 @@
+//go:build unix
+
 package trace
 
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// csvText is a trace of n rows in a format.
-func csvText(format Format, n int) []byte {
-	var b bytes.Buffer
-	day := time.Date(2024, 5, 12, 0, 0, 0, 0, time.UTC)
-	switch format {
-	case Plain:
-		fmt.Fprintln(&b, plainHeader)
-	case AzureLLM:
-		fmt.Fprintln(&b, "TIMESTAMP,ContextTokens,GeneratedTokens")
-	case BurstGPT:
-		fmt.Fprintln(&b, "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type")
-	}
-	for i := range n {
-		at, prompt, output := time.Duration(i)*23*time.Millisecond, 100+i%4000, 1+i%600
-		switch format {
-		case Plain:
-			fmt.Fprintf(&b, "%.3f,%d,%d\n", at.Seconds(), prompt, output)
-		case AzureLLM:
-			fmt.Fprintf(&b, "%s,%d,%d\n", day.Add(at).Format("2006-01-02 15:04:05.000000-07:00"), prompt, output)
-		case BurstGPT:
-			fmt.Fprintf(&b, "%d,%d,1.5,ChatGPT,%d,%d,%d,Conversation log\n", i/40, i, prompt, output, prompt+output)
-		case Mooncake:
-			fmt.Fprintf(&b, `{"timestamp": %d, "input_length": %d, "output_length": %d, "hash_ids": [0, 1, 2, 3, %d, %d, %d, %d]}`+"\n",
-				i/100*3000, prompt, output, 4*i+4, 4*i+5, 4*i+6, 4*i+7)
-		}
-	}
-	return b.Bytes()
-}
 
 // cpuSeconds is the time that the process had a core, so that figures hold on a machine that others use too.
 func cpuSeconds(b *testing.B) float64 {

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -36,7 +37,7 @@ var commonKeys = []key{
 	{"hours", "how long it lasts, in hours", aFactor, ""},
 	{"seed", "of every random choice", aWhole, ""},
 	{"noise", "relative spread of the level, with a memory of five minutes", aFactor, "0.05"},
-	{"process", "of arrivals: poisson, gamma or weibull", aWord, ""},
+	{"process", "of arrivals: poisson, gamma or weibull; poisson, or gamma where cv is given", aWord, ""},
 	{"cv", "coefficient of variation of the gaps of gamma and weibull", aFactor, ""},
 	{"mix", "of sizes: a name, fixed:PROMPT/OUTPUT or a request trace's path", aWord, ""},
 }
@@ -316,6 +317,7 @@ func (s spec) override(o Options) (Options, error) {
 	}
 	if s.given["cv"] {
 		o.Arrivals.CV = s.settings["cv"]
+		o.Arrivals.Process = cmp.Or(o.Arrivals.Process, Gamma)
 	}
 	if s.given["mix"] {
 		o.Mix = s.words["mix"]

@@ -120,7 +120,7 @@ func TestEveryWorkloadRunsAsItIs(t *testing.T) {
 }
 
 func TestTheSpecGoesBeforeTheOptions(t *testing.T) {
-	a := collect(t, "steady:length=5m,seed=7,mix=fixed:9/9,process=gamma,cv=2", Options{Seed: 1, Mix: "rag"})
+	a := collect(t, "steady:length=5m,seed=7,mix=fixed:9/9,cv=2", Options{Seed: 1, Mix: "rag"})
 	b := collect(t, "steady:length=5m,mix=fixed:9/9", Options{Seed: 7, Arrivals: Arrivals{Process: Gamma, CV: 2}})
 	if !equal(a, b) || a[0].PromptTokens != 9 {
 		t.Error("seed, mix and process in the spec differ from those in the options")
@@ -145,7 +145,7 @@ func TestSpecErrorsNameTheKeyAndTheKnownOnes(t *testing.T) {
 		"steady:noise=3":                    {"noise=3", "between 0 and 1"},
 		"steady:seed=1.5":                   {"seed=1.5", "whole number"},
 		"steady:process=pareto":             {"pareto", "weibull"},
-		"steady:cv=2":                       {"cv 2", "Poisson"},
+		"steady:cv=2,process=poisson":       {"cv 2", "Poisson"},
 		"steady:mix=poem":                   {"poem", "chat"},
 		"steady:rate=x,over=1h,length=soon": {"rate=x", `"over"`, "length=soon"},
 	}
