@@ -18,6 +18,8 @@ const (
 type result struct {
 	policy       string
 	hours, ratio float64
+	// leastHours and mostHours bound the mean GPU-hours over the seeds.
+	leastHours, mostHours float64
 	// attained is the share of all requests that met the SLO, low and high bound its mean over the seeds.
 	attained, low, high float64
 	seeds               int
@@ -27,6 +29,8 @@ type result struct {
 func judge(c *score.Cell, slo score.SLO) result {
 	r := result{policy: c.Policy, hours: figure(c.Figures, "gpu_hours"), ratio: figure(c.ToOracle, "gpu_hours"), attained: c.Attained(), seeds: len(c.Runs)}
 	r.low, r.high = interval(c.Figures["attainment"], r.attained)
+	r.low, r.high = max(0, r.low), min(1, r.high)
+	r.leastHours, r.mostHours = interval(c.Figures["gpu_hours"], r.hours)
 	switch {
 	case r.low < slo.Attainment && slo.Attainment <= r.high:
 		r.verdict = unsure
@@ -49,10 +53,10 @@ func figure(figures map[string]score.Interval, name string) float64 {
 	return math.NaN()
 }
 
-// interval bounds a share, the mean where it is all that is known.
+// interval bounds a mean, by itself where it is all that is known.
 func interval(i score.Interval, mean float64) (low, high float64) {
 	if i.Low == nil || i.High == nil {
 		return mean, mean
 	}
-	return max(0, *i.Low), min(1, *i.High)
+	return *i.Low, *i.High
 }

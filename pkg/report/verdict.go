@@ -103,7 +103,7 @@ func (f field) standing(best *result) string {
 	case p.meets(f.slo):
 		return fmt.Sprintf(" Preheat meets it too, with %s: %s%s.", hours(p), more(p, best), f.againstOracle(p))
 	}
-	return fmt.Sprintf(" Preheat misses it: %s of requests instead of %s, with %s (%s than %s)%s.",
+	return fmt.Sprintf(" Preheat misses it: %s of requests instead of %s, with %s (%s, compared with %s)%s.",
 		percent(p.attained), percent(f.slo.Attainment), hours(p), more(p, best), best.policy, f.againstOracle(p))
 }
 
@@ -126,16 +126,21 @@ func (f field) doubt(r *result) string {
 // hours are a result's GPU-hours.
 func hours(r *result) string { return quantity(r.hours) + " GPU-hours" }
 
-// more is how much more or less a result costs than another.
+// more is how much more or less a result costs than another, and whether other seeds might turn that round.
 func more(r, than *result) string {
-	switch share := r.hours/than.hours - 1; {
-	case math.Abs(share) < 0.0005:
-		return "no more or less"
-	case share > 0:
-		return quantity(100*share) + " % more"
-	default:
-		return quantity(-100*share) + " % less"
+	share, word := 100*(r.hours/than.hours-1), "more"
+	if share < 0 {
+		share, word = -share, "less"
 	}
+	decimals := 0
+	if share < 9.95 {
+		decimals = 1
+	}
+	s := strconv.FormatFloat(share, 'f', decimals, 64) + " % " + word
+	if r.seeds > 1 && r.leastHours <= than.mostHours && than.leastHours <= r.mostHours {
+		s += fmt.Sprintf(", within the spread of the %d seeds", r.seeds)
+	}
+	return s
 }
 
 // quantity is a number with three digits, more where it is larger.

@@ -22,10 +22,10 @@ const sum = list => list.reduce((a, b) => a + b, 0);
 // num writes three significant digits, and all digits of the whole part.
 function num(x) {
   if (!known(x)) return '–';
-  const a = Math.abs(x);
-  if (a >= 1e5) return Math.round(x).toLocaleString('en-US');
-  if (a >= 100) return String(Math.round(x));
-  return String(+x.toPrecision(3));
+  const a = Math.abs(x), sign = x < 0 ? '−' : '';
+  if (a >= 1e5) return sign + Math.round(a).toLocaleString('en-US');
+  if (a >= 100) return sign + Math.round(a);
+  return sign + +a.toPrecision(3);
 }
 // fixed writes what stands in a column: as many decimals in every row.
 const fixed = (x, decimals) => known(x) ? x.toLocaleString('en-US', {minimumFractionDigits: decimals, maximumFractionDigits: decimals}) : '–';

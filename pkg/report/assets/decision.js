@@ -128,7 +128,7 @@ function drawEntries(run) {
     el('td', {class: 'text ' + (to[i] > from[i] ? 'up' : to[i] < from[i] ? 'down' : '')}, from[i] === to[i] ? String(to[i]) : `${from[i]} → ${to[i]}`),
     el('td', {class: 'text'}, D.texts[reason[i]]), el('td', {class: 'text wide'}, gist(run, i)));
   const more = list.length > LOG.rows ? el('tr', {}, el('td', {colspan: 4, class: 'text'}, el('button', {type: 'button', onclick: () => { LOG.rows += 200; drawEntries(run); }}, `show more of ${list.length}`))) : null;
-  $('log-count').textContent = `${list.length} decisions of ${nameOf(S.policy)}`;
+  $('log-count').textContent = `${list.length} ${list.length === 1 ? 'decision' : 'decisions'} of ${nameOf(S.policy)}`;
   $('log-table').replaceChildren(el('caption', {class: 'hidden'}, 'Decisions'),
     el('thead', {}, el('tr', {}, ['Time', 'Replicas', 'Reason', 'Because'].map(h => el('th', {scope: 'col', class: 'text'}, h)))),
     el('tbody', {}, list.slice(0, LOG.rows).map(row), more));

@@ -14,7 +14,7 @@ const covered = (series, level, i) => Math.min(series.width(level), series.run.e
 // ratesOf are arrivals per second; bins are wide enough to hold some arrivals each, so that chance does not hide the course.
 function rateLevel(series, pixel) {
   const mean = D.requests / Math.max(1, D.length);
-  return series.level(Math.max(3 * pixel, Math.min(12 / mean, 30 * pixel)));
+  return series.level(Math.max(3 * pixel, Math.min(40 / mean, 12 * pixel)));
 }
 const rateAt = (series, level, i) => series.column('arrived', level)[i] / covered(series, level, i);
 
@@ -52,11 +52,12 @@ function highest(series, level, ...values) {
   return top;
 }
 
-// upTo makes a linear axis from zero and draws its lines.
-function upTo(p, top, n) {
+// upTo makes a linear axis from zero and draws its lines; whole leaves out what is not a whole number.
+function upTo(p, top, n, whole) {
   const y = linear(0, top * 1.08 || 1, p.box.bottom, p.box.top);
   pen(p.g, css('line'), 1);
-  for (const t of roundTicks(0, top * 1.08 || 1, n || 5)) {
+  for (const t of roundTicks(0, top * 1.08 || 1, n)) {
+    if (whole && !Number.isInteger(t)) continue;
     line(p.g, p.box.left, y(t), p.box.right, y(t));
     p.label(num(t), p.box.left - 8, y(t), 'right');
   }
@@ -102,7 +103,7 @@ const demand = {
     const s = chosen().series, level = rateLevel(s, p.pixel), guess = forecasts(s, p.pixel);
     const seen = guess.filter(f => f[0] >= S.view[0] && f[0] <= S.view[1]);
     const top = Math.max(highest(s, level, i => rateAt(s, level, i)), ...seen.map(f => f[2]));
-    const y = upTo(p, top);
+    const y = upTo(p, top, 5);
     for (const piece of pieces(guess)) {
       p.g.fillStyle = css('forecast-area');
       p.g.beginPath();
@@ -139,7 +140,7 @@ const replicas = {
     const s = chosen().series, level = s.level(p.pixel), o = compared(), base = s.column('ready', level).map(() => 0);
     const columns = STATES.map(([, name]) => s.column(name, level)), ol = o && o.series.level(p.pixel), other = o && held(o.series, ol);
     const top = Math.max(highest(s, level, i => sum(columns.map(c => c[i] || 0)), i => s.column('desired', level)[i]), o ? highest(o.series, ol, i => other[i]) : 0, 1);
-    const y = upTo(p, top);
+    const y = upTo(p, top, 5, true);
     STATES.forEach(([state], k) => {
       const upper = base.map((b, i) => columns[k][i] == null ? null : b + columns[k][i]);
       if (columns[k].some(v => v > 0)) layer(p, s, level, base, upper, y, state);

@@ -4,8 +4,7 @@
 const MARKS = {meets: ['✓', 'meets'], misses: ['✗', 'misses'], unsure: ['≈', 'unsure']};
 const mark = (word, extra) => el('span', {class: 'mark ' + word}, el('span', {'aria-hidden': 'true'}, MARKS[word][0]), ' ' + (extra ?? MARKS[word][1]));
 
-const ci = (f, name, write) => known(f[name + '_low']) && f[name + '_high'] > f[name + '_low']
-  ? el('span', {class: 'ci'}, ' [' + write(f[name + '_low']) + '–' + write(f[name + '_high']) + ']') : null;
+const ci = (f, name, write) => el('span', {class: 'ci'}, f[name + '_high'] > f[name + '_low'] ? `[${write(f[name + '_low'])}–${write(f[name + '_high'])}]` : '');
 const share = x => (clamp(Math.floor(x * 1e4 + 1e-6) / 100, 0, 100)).toFixed(2);
 const hoursText = x => fixed(x, x < 10 ? 2 : 1);
 

@@ -46,7 +46,7 @@ function drawFrontier() {
 
 // priceAxis draws the horizontal axis and returns its scale: logarithmic where the dearest is far beyond the cheapest.
 function priceAxis(g, box, points, price) {
-  const xs = points.map(p => p.x), lo = Math.min(...xs), hi = Math.max(...xs), wide = hi / lo > 2.5;
+  const xs = points.flatMap(p => [p.x, p.x0, p.x1]).filter(x => known(x) && x > 0), lo = Math.min(...xs), hi = Math.max(...xs), wide = hi / lo > 2.5;
   const pad = wide ? 1.12 : Math.max((hi - lo) * 0.08, hi * 0.02);
   const from = wide ? lo / pad : Math.max(0, lo - pad), to = wide ? hi * pad : hi + pad * 1.6;
   const x = wide ? log(from, to, box.left, box.right) : linear(from, to, box.left, box.right);
@@ -94,8 +94,8 @@ function paretoLine(g, points, x, y, box) {
 
 function whiskers(g, p, x, y) {
   pen(g, colourOf(p.policy), 1);
-  if (known(p.y0) && p.y1 > p.y0) line(g, x(p.x), y(clamp(p.y0, 0, 1)), x(p.x), y(clamp(p.y1, 0, 1)));
-  if (known(p.x0) && p.x1 > p.x0) line(g, x(p.x0), y(p.y), x(p.x1), y(p.y));
+  if (known(p.y0) && p.y1 > p.y0) line(g, x(p.x), y(p.y0), x(p.x), y(clamp(p.y1, 0, 1)));
+  if (known(p.x0) && p.x1 > p.x0) line(g, x(Math.max(0, p.x0)), y(p.y), x(p.x1), y(p.y));
 }
 
 // labelPoints writes each point's name where it hits neither a point nor another name, as near as can be.
