@@ -54,6 +54,7 @@ func TestDynamoVotesAsUpstreamExpects(t *testing.T) {
 		"the same beyond the objective of 100 ms":                 {prefill, 100 * ms, time.Hour, 1500, alike(2, 0, 30000), 1, -1},
 		"test_consolidation_only_inflates_queue_not_compute":      {prefill, 100 * ms, time.Hour, 1500, alike(10, 0, 2000), -1, -1},
 		"test_high_own_compute_permits_scale_down: 21 ms of 23.2": {prefill, 50 * ms, time.Hour, 2000, alike(2, 0, 1000), -1, -1},
+		"queueing would use 21 ms of 19.2":                        {prefill, 45 * ms, time.Hour, 2000, alike(2, 0, 1000), 0, -1},
 		"test_t_own_above_sla_blocks_scale_down":                  {prefill, 21 * ms, time.Hour, 2000, alike(2, 0, 0), 0, -1},
 		"test_post_consolidation_within_sla_permits: 41 of 80 ms": {decode, time.Hour, 100 * ms, 1000, alike(2, 1500, 0), -1, -1},
 		"test_post_consolidation_breaches_sla_refuses: 171 ms":    {decode, time.Hour, 100 * ms, 1000, alike(2, 8000, 0), -1, 0},
@@ -274,6 +275,42 @@ func TestDynamoObservesOnlyWhileCountsDiffer(t *testing.T) {
 			d := p.Decide(o)
 			if d.Replicas != tt.desired || d.Reason != tt.reason {
 				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.desired, tt.reason, d.Steps)
+			}
+		})
+	}
+}
+
+// The floor of the forecast binds where both loops run, and only from below.
+func TestDynamoLoadLoopMovesAboveItsFloor(t *testing.T) {
+	tests := map[string]struct {
+		loops   int
+		floor   int32
+		running float64
+		want    int32
+		reason  scaling.Reason
+	}{
+		"one more than the floor and what there is":  {loopsBoth, 2, 90, 4, scaling.ReactiveDemand},
+		"one fewer, still above the floor":           {loopsBoth, 1, 1, 2, scaling.DemandFell},
+		"one fewer, but for the floor":               {loopsBoth, 3, 1, 3, scaling.ForecastVeto},
+		"the floor asks for more":                    {loopsBoth, 5, 1, 5, scaling.ForecastDemand},
+		"the load's loop alone knows no such floor":  {loopLoad, 5, 1, 2, scaling.DemandFell},
+		"neither: within the objective, not by much": {loopsBoth, 3, 45, 3, scaling.DemandMet},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := plannerOn(linear(1e-3, 1e-6, 1e-6), time.Second, 60*time.Millisecond)
+			p.loops, p.floor, p.low, p.high = tt.loops, tt.floor, 1, 10
+			p.forecasts = forecasts{&lastValue{}, &lastValue{1000}, &lastValue{200}, &lastValue{}}
+			o := Observation{Observation: scaling.Observation{Time: t0, Desired: 3}}
+			for range o.Desired {
+				r := &signals.Reading{Time: t0}
+				r.Set(signals.RequestsRunning, tt.running)
+				r.Set(signals.RequestsWaiting, 0)
+				r.Set(signals.KVCacheUtilization, tt.running/100)
+				o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready, Reading: r})
+			}
+			if d := p.load(&o, begin(&o)); d.Replicas != tt.want || d.Reason != tt.reason {
+				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.want, tt.reason, d.Steps)
 			}
 		})
 	}

@@ -276,6 +276,9 @@ func TestHPARateLimitsAsUpstreamExpects(t *testing.T) {
 		"up, the period is used up":                  {policies: rules{byPods(5, 120)}, ups: spread(120, 1, 5, 9), current: 100, wanted: 500, low: 1, high: 1000, want: 100},
 		"up, what was added counts":                  {policies: rules{byPods(150, 120)}, ups: spread(120, 1, 5, 9), current: 100, wanted: 500, low: 1, high: 1000, want: 235},
 		"up, percent of what was at the beginning":   {policies: rules{byPercent(200, 120)}, ups: spread(120, 1, 5, 9), current: 100, wanted: 500, low: 1, high: 1000, want: 255},
+		"up, what was added a whole period ago counts no more": {
+			policies: rules{byPods(1, 60)}, ups: ago(1, 5), current: 10, wanted: 20, low: 1, high: 1000, want: 11,
+		},
 		"up after ups and downs": {
 			policies: rules{byPercent(300, 300)}, ups: spread(120, 4), downs: spread(120, 2), current: 6, wanted: 24, low: 1, high: 1000, want: 16,
 		},

@@ -39,6 +39,8 @@ func TestKPADecidesAsUpstreamExpects(t *testing.T) {
 		"a tenth at least: TestAutoscalerRateLimitScaleDown":          {10, 1, 1, nil, 100, 10},
 		"a tenth again: TestAutoscalerRateLimitScaleDown":             {10, 1, 1, nil, 10, 1},
 		"none ready counts as one: UseOnePodAsMinimumIfNotFound":      {10, 1000, 888, nil, 0, 10},
+		"windows are rounded up: three stable, five in panic":         {10, 21, 45, nil, 1, 5},
+		"and the stable one too":                                      {10, 21, 0, nil, 2, 3},
 		"a rate that allows one more: IncreaseWithSmallScaleUpRate":   {1, 3, 3.1, func(k *kpaScaler) { k.upRate = 1.1 }, 2, 3},
 		"a rate that allows ten less: DecreaseWithSmallScaleDownRate": {10, 1, 1, func(k *kpaScaler) { k.downRate = 1.1 }, 100, 90},
 		"in panic the stable window can be larger: PanicStableLargerThanPanic": {

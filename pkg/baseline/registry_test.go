@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // setup is what the tests of every policy start from.
@@ -37,6 +39,27 @@ func TestEveryPolicyCanBeMadeAndTunedAlike(t *testing.T) {
 				t.Errorf("%d knobs with %d combinations, want one or two with %d", n, combinations, Budget)
 			}
 		})
+	}
+}
+
+// The paths that DESIGN.md tells, in seconds: between decisions, between readings, and the lag of these.
+func TestPaths(t *testing.T) {
+	want := map[string][3]float64{
+		"hpa-queue": {15, 15, 1}, "hpa-running": {15, 15, 1}, "keda": {15, 15, 1}, "slo-aware": {15, 15, 1}, "kpa": {2, 2, 1},
+		"apa": {10, 10, 0}, "wva": {15, 15, 1}, "wva-v2": {15, 15, 1}, "dynamo": {5, 5, 0}, "ray-serve": {10, 10, 0},
+		"static-peak": {60, 0, 0}, "static-mean": {60, 0, 0}, "cron": {15, 0, 0},
+	}
+	got := map[string][3]float64{}
+	for _, name := range Names() {
+		p, err := New(name, setup())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := p.Path()
+		got[name] = [3]float64{path.Interval.Seconds(), path.Scrape.Seconds(), path.Lag.Seconds()}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -198,6 +198,37 @@ func TestMedianAsUpstreamExpects(t *testing.T) {
 	}
 }
 
+// Eight requests/s keep 72 of 1200 tokens running; a replica of the line counts 0.8 of 48,000 tokens. 86,400/0.85 need
+// three of these, but a fourth that the first queue asked for stays, since 4·38,400 - 86,400/0.70 spares less than one.
+// At 2/s 21,600/0.70 leave no more than one.
+func TestWVA2FollowsTokens(t *testing.T) {
+	s := setup()
+	s.Settings = map[string]float64{"up-window": 0, "down-window": 0}
+	s.Engine = Engine{}
+	l := newLine(t, "wva-v2", s, 1)
+	l.load(2)
+	l.run(10 * time.Minute)
+	if l.desired != 1 {
+		t.Errorf("21,600 tokens: %d replicas, want 1", l.desired)
+	}
+	l.load(8)
+	l.run(30 * time.Minute)
+	if l.desired != 4 {
+		t.Errorf("86,400 tokens: %d replicas, want 4: %v", l.desired, l.decisions[len(l.decisions)-1].Steps)
+	}
+	l.load(2)
+	l.run(15 * time.Minute)
+	if l.desired != 1 {
+		t.Errorf("21,600 tokens again: %d replicas, want 1", l.desired)
+	}
+	l.lost = 1
+	l.load(8)
+	l.run(10 * time.Minute)
+	if l.desired != 1 {
+		t.Errorf("nothing reported for ten minutes: %d replicas, want the target to stay", l.desired)
+	}
+}
+
 // One replica per minute at most, and none while one loads: the ramp that WVA cannot follow. The HPA behind it adds its
 // 240 s of stabilization.
 func TestWVAClimbsSlowly(t *testing.T) {
