@@ -101,8 +101,12 @@ func (s *search) ceiling() int32 {
 // all is the whole search, from the surest to the finest. Each stage may use up the budget to a part of it; what the
 // others did is looked at before the last one, which goes on from the best.
 func (s *search) all() error {
+	if s.requests == 0 {
+		_, err := s.run("constant", Schedule{{At: 0, Replicas: s.p.Target.Min}}, s.path)
+		return err
+	}
 	budget := s.budget()
-	first, second := max(3, budget/6), max(7, budget/2)
+	first, second := max(2, budget/6), max(5, budget/2)
 	if budget < fewForImprovement {
 		second = budget
 	}
@@ -123,13 +127,13 @@ func (s *search) all() error {
 // Runs that are made whatever the budget of requests, if that of runs allows: enough for a schedule that is planned; and
 // the fewest with which it is worth while to improve it piece by piece.
 const (
-	fewRuns           = 8
+	fewRuns           = 5
 	fewForImprovement = 20
 )
 
 // budget is how many runs may be made, candidates apart.
 func (s *search) budget() int {
-	return min(s.o.Simulations, max(fewRuns, int(s.o.Requests/max(1, s.requests))))
+	return min(s.o.Simulations, max(fewRuns, int(s.o.Requests/max(1, s.effort))))
 }
 
 // candidates runs what others did, where it can be better than what has been found.

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 )
 
 // planner finds the cheapest number of ready replicas over time where misses have a price and each replica that is added
 // costs a lead time: by dynamic programming over cells and numbers of replicas, with misses as a curve tells.
 type planner struct {
-	work    []float64 // around each slot, in replicas
+	work []float64 // around each slot, in replicas
+	// steady is what must be ready lest a queue builds up that no moment's utilization tells of.
+	steady  []float64
 	arrived []float64 // requests in each slot
 	slot    float64   // seconds
 	lead    float64   // seconds that an added replica holds GPUs before it is ready
@@ -64,10 +67,10 @@ func (p *planner) slotCost(shares *[sizes][utilizations]float64, price float64, 
 	if n < int(p.low) || (t < p.locked && n > int(p.initial)) {
 		return math.Inf(1)
 	}
-	if n == 0 {
-		return price * p.arrived[t]
-	}
 	x := float64(n)
+	if n == 0 || x < p.steady[t] {
+		return p.slot*x + price*p.arrived[t]
+	}
 	return p.slot*x + price*p.arrived[t]*shares[size(x)][utilization(p.work[t], x)]
 }
 
@@ -86,10 +89,20 @@ func (p *planner) trace(value []float64, from []int16, levels int) []int32 {
 	return out
 }
 
-// priced plans at the price at which just as many requests miss as may. Each run teaches the next plan, so that a price
-// does not come to the same twice; it follows the misses until nothing gets better.
+// priced plans at the price at which just as many requests miss as may: first so that queues never last, then with a
+// tenth less, which pays where there is more to be gained from misses than from steadiness.
 func (s *search) priced() error {
-	p := s.planner()
+	for _, part := range []float64{1, 0.9} {
+		if err := s.haggle(s.planner(part)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// haggle runs plans at one price after the other. Each run teaches the next plan, so that a price does not come to the
+// same twice; the price follows the misses until nothing gets better.
+func (s *search) haggle(p *planner) error {
 	price := haggle{at: 2 * s.firstPrice(), goal: float64(s.goal())}
 	for tries, idle := 0, 0; tries < mostPrices && idle < idlePrices; tries++ {
 		shares, best := s.learned().shares(), s.best
@@ -108,8 +121,8 @@ func (s *search) priced() error {
 
 // Bounds of the search for a price: runs in all and in a row without success.
 const (
-	mostPrices = 24
-	idlePrices = 6
+	mostPrices = 16
+	idlePrices = 5
 	// astray is the misses over the goal from where on a run teaches nothing: once the whole load queues, misses tell of
 	// the queue and not of the moment, and a price that makes giving up pay is too low.
 	astray = 5
@@ -140,6 +153,10 @@ func (h *haggle) follow(missed float64) {
 	h.at = max(h.floor, h.at*math.Exp(change*h.damping))
 }
 
+// persistence is the window over which replicas must sustain the mean of what arrives: what was seen of shorter crowds
+// does not hold for longer ones, in which every request waits for all before it.
+const persistence = 3 * time.Minute
+
 // mostRuns that the curve is learned from; those whose misses are nearest to the goal.
 const mostRuns = 6
 
@@ -158,10 +175,16 @@ func (s *search) learned() *curve {
 	return &c
 }
 
-func (s *search) planner() *planner {
+// planner plans with what the load tells; part is how much of what steadiness asks for it insists on.
+func (s *search) planner(part float64) *planner {
 	p := &planner{
 		work: s.demand(sight), slot: s.cell.Seconds(), lead: s.usual().Seconds(),
 		initial: s.p.Target.Initial, low: s.p.Target.Min, most: s.most,
+	}
+	p.steady = s.demand(persistence)
+	scale := s.scale(s.p)
+	for i := range p.steady {
+		p.steady[i] *= part * scale
 	}
 	for i, a := range s.arrived {
 		p.arrived = append(p.arrived, float64(a-s.lost[i]))

@@ -66,7 +66,7 @@ type Known struct {
 type Options struct {
 	// Simulations and Requests bound how many runs are made, and how many requests are simulated in them all. Zero takes
 	// DefaultSimulations and DefaultRequests. A few runs are made whatever Requests says, and candidates whatever either
-	// says.
+	// says. Requests with many prefix blocks count for more than one.
 	Simulations int
 	Requests    int64
 	// Candidates are taken into account.

@@ -39,9 +39,8 @@ func (f family) want(demand []float64, scale float64, low, high int32) []int32 {
 // The scale is sought between these, until neighbours are a few per cent apart or the misses close to the goal.
 const (
 	leastScale = 1. / 16
-	usualScale = 1.4
-	mostScale  = 8.
-	firstRatio = 1.2
+	mostScale  = 16.
+	firstRatio = 1.15
 	lastRatio  = 1.03
 	closeTo    = 0.9
 )
@@ -63,7 +62,7 @@ func (s *search) staffing() error {
 // families finds for each family the least scale that meets the goal, and says whether the first one does at all. It
 // begins with the scale of the family before, and goes no further with one that is clearly worse there.
 func (s *search) families(goal int64) (met bool, err error) {
-	scale := usualScale
+	scale := s.scale(s.p)
 	for _, f := range families(s.span) {
 		b, err := s.leastOf(f, scale, goal)
 		if err != nil || (b.high == 0 && !met) {
@@ -132,7 +131,7 @@ func (b *bracket) next() float64 {
 	default:
 		at = b.low * math.Pow(b.high/b.low, b.part())
 	}
-	if at < b.least || at > b.most {
+	if at = min(max(at, b.least), b.most); at == b.low || at == b.high {
 		return 0
 	}
 	return at

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -34,6 +35,8 @@ func grown[T any](s []T, i int) []T {
 type survey struct {
 	clock
 	requests int64
+	// effort is the requests weighed by what it takes to simulate them: four prefix blocks take as long as a request.
+	effort int64
 	// span is the time of the last arrival.
 	span time.Duration
 	// work is the replica-seconds that arrive in each cell at full batches.
@@ -41,6 +44,8 @@ type survey struct {
 	// arrived are the requests that arrive in each cell, lost those that no replica could serve within the objectives.
 	arrived, lost []int32
 	bound         *Bounder
+	// tokens are the sums over all requests.
+	tokens replica.Mix
 	// kept are all requests where they are few, so that they need not be read again for each run.
 	kept []trace.Request
 }
@@ -78,9 +83,14 @@ func closeStream(s trace.Stream) {
 }
 
 func (s *survey) take(p Problem, q trace.Request) {
-	x := priced(p.Target.Profile, p.SLO, q, s.bound.cache.tokens(q))
+	known := s.bound.cache.tokens(q)
+	x := priced(p.Target.Profile, p.SLO, q, known)
+	s.tokens.PromptTokens += float64(q.PromptTokens)
+	s.tokens.OutputTokens += float64(q.OutputTokens)
+	s.tokens.CachedTokens += float64(known)
 	s.bound.add(q, x)
 	s.requests++
+	s.effort += 1 + int64(len(q.Blocks))/4
 	s.span = q.At
 	for q.At/s.cell >= mostCells {
 		s.coarsen()
@@ -140,6 +150,21 @@ func (r *replayed) Next() (trace.Request, error) {
 	q := r.requests[0]
 	r.requests = r.requests[1:]
 	return q, nil
+}
+
+// scale is how many replicas, by the closed form of what one sustains, the work of one replica at full batches needs; 1
+// where the closed form knows of nothing sustainable.
+func (s *survey) scale(p Problem) float64 {
+	n, work := float64(s.requests), 0.0
+	for _, w := range s.work {
+		work += w
+	}
+	mix := replica.Mix{PromptTokens: s.tokens.PromptTokens / n, OutputTokens: s.tokens.OutputTokens / n, CachedTokens: s.tokens.CachedTokens / n}
+	rate := replica.Sustainable(p.Target.Profile, mix, p.SLO.TTFT, p.SLO.TPOT)
+	if !(rate > 0 && work > 0) {
+		return 1
+	}
+	return max(1, n/(rate*work))
 }
 
 // demand is the work that arrives around each cell, in replicas: the mean over a window centred on it.
