@@ -2,7 +2,6 @@ package replica
 
 import (
 	"math"
-	"math/bits"
 	"time"
 )
 
@@ -66,18 +65,14 @@ func (c *cost) prefill(n, ctx int) picoseconds {
 	return c.perPrefill*picoseconds(n) + c.perPair*pairs
 }
 
-// longestStride is a number of steps whose total time cannot overflow: half of
-// the range of picoseconds, were every one as long as with a full batch and a
+// longestStride is a number of steps whose total time cannot overflow: a quarter
+// of the range of picoseconds, were every one as long as with a full batch and a
 // full cache.
 func (c *cost) longestStride(p Profile) int64 {
-	longest := c.decode(p.MaxNumSeqs, int64(p.KVTokens)) + c.touched(p.MaxNumSeqs)
-	growth := c.perContext * picoseconds(p.MaxNumSeqs)
+	longest := float64(c.decode(p.MaxNumSeqs, int64(p.KVTokens)) + c.touched(p.MaxNumSeqs))
+	growth := float64(c.perContext) * float64(p.MaxNumSeqs)
 	n := int64(1) << 20
-	for n > 1 {
-		high, low := bits.Mul64(uint64(n), uint64(longest)+uint64(n/2)*uint64(growth))
-		if high == 0 && low < 1<<61 {
-			break
-		}
+	for n > 1 && float64(n)*(longest+float64(n/2)*growth) > 1<<61 {
 		n /= 2
 	}
 	return n

@@ -43,6 +43,10 @@ func TestPrefixCacheTimelines(t *testing.T) {
 			},
 			first: []float64{125, 625}, queries: 2200, hits: 0, cached: []uint64{1, 9}, want: 1,
 		},
+		"what the caller guesses does not count where there are hashes": {
+			arrivals: []arrival{{0, Request{ID: 1, PromptTokens: 600, OutputTokens: 1, CachedTokens: 590, Blocks: []uint64{7}}}},
+			first:    []float64{5 + 70}, queries: 600, hits: 0, cached: []uint64{7}, want: 1,
+		},
 		"one token is computed though the whole prompt is known": {
 			arrivals: []arrival{
 				{0, Request{ID: 1, PromptTokens: 1024, OutputTokens: 1, Blocks: []uint64{7, 8}}},

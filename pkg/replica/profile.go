@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Profile says how fast one replica of a model is on given GPUs, and how its
@@ -75,42 +76,58 @@ type Profile struct {
 
 // Validate reports every fault of p at once, by the names of the fields in YAML.
 func (p Profile) Validate() error {
-	var faults []error
-	positive := func(name string, v float64) {
-		if !(v > 0) || math.IsInf(v, 0) {
-			faults = append(faults, fmt.Errorf("%s is %v, must be a positive number", name, v))
-		}
+	var f faults
+	f.positive("step_base_ms", p.StepBase)
+	f.notNegative("step_per_sequence_ms", p.StepPerSequence)
+	f.notNegative("step_per_context_token_ms", p.StepPerContextToken)
+	f.notNegative("prefill_per_token_ms", p.PrefillPerToken)
+	f.notNegative("prefill_per_token_pair_ms", p.PrefillPerTokenPair)
+	f.notNegative("expert_step_ms", p.ExpertStep)
+	f.notNegative("expert_share", p.ExpertShare)
+	f.notNegative("api_overhead_ms", p.APIOverhead)
+	f.positive("gpus", float64(p.GPUs))
+	f.positive("block_size", float64(p.BlockSize))
+	f.positive("max_num_seqs", float64(p.MaxNumSeqs))
+	f.positive("max_model_len", float64(p.MaxModelLen))
+	f.notNegative("stream interval", float64(p.StreamInterval))
+	f.atMost("block_size", p.BlockSize, 8192)
+	f.atMost("max_num_batched_tokens", p.MaxNumBatchedTokens, 1e8)
+	f.atMost("max_model_len", p.MaxModelLen, 1e8)
+	f.check(p.ExpertShare <= 1, "expert_share is %v, must be a share from 0 to 1", p.ExpertShare)
+	f.check(p.StepsAhead == 0 || p.StepsAhead == 1, "steps_ahead is %d, must be 0, or 1 for asynchronous scheduling", p.StepsAhead)
+	f.check(p.KVTokens >= p.BlockSize, "kv_tokens is %d, must hold one block of %d", p.KVTokens, p.BlockSize)
+	f.check(p.MaxNumBatchedTokens > p.MaxNumSeqs,
+		"max_num_batched_tokens is %d, must exceed max_num_seqs %d so that a full batch leaves room for prefill", p.MaxNumBatchedTokens, p.MaxNumSeqs)
+	longest := p.longestStep()
+	f.check(!(longest > time.Hour.Seconds()*1e3), "a full step would take %.0f s; costs are in milliseconds", longest/1e3)
+	return errors.Join(f...)
+}
+
+// longestStep is a bound on the milliseconds of a step.
+func (p Profile) longestStep() float64 {
+	tokens := float64(p.MaxNumBatchedTokens)
+	return p.StepBase + p.ExpertStep + p.APIOverhead + p.StepPerSequence*float64(p.MaxNumSeqs) +
+		p.StepPerContextToken*float64(max(p.KVTokens, p.MaxNumSeqs)) +
+		p.PrefillPerToken*tokens + p.PrefillPerTokenPair*tokens*float64(p.MaxModelLen)
+}
+
+// faults are what is wrong with a profile.
+type faults []error
+
+func (f *faults) check(holds bool, format string, args ...any) {
+	if !holds {
+		*f = append(*f, fmt.Errorf(format, args...))
 	}
-	notNegative := func(name string, v float64) {
-		if !(v >= 0) || math.IsInf(v, 0) {
-			faults = append(faults, fmt.Errorf("%s is %v, must be zero or a positive number", name, v))
-		}
-	}
-	positive("step_base_ms", p.StepBase)
-	notNegative("step_per_sequence_ms", p.StepPerSequence)
-	notNegative("step_per_context_token_ms", p.StepPerContextToken)
-	notNegative("prefill_per_token_ms", p.PrefillPerToken)
-	notNegative("prefill_per_token_pair_ms", p.PrefillPerTokenPair)
-	notNegative("expert_step_ms", p.ExpertStep)
-	notNegative("expert_share", p.ExpertShare)
-	notNegative("api_overhead_ms", p.APIOverhead)
-	positive("gpus", float64(p.GPUs))
-	positive("block_size", float64(p.BlockSize))
-	positive("max_num_seqs", float64(p.MaxNumSeqs))
-	positive("max_model_len", float64(p.MaxModelLen))
-	notNegative("stream interval", float64(p.StreamInterval))
-	if p.ExpertShare > 1 {
-		faults = append(faults, fmt.Errorf("expert_share is %v, must be a share from 0 to 1", p.ExpertShare))
-	}
-	if p.StepsAhead != 0 && p.StepsAhead != 1 {
-		faults = append(faults, fmt.Errorf("steps_ahead is %d, must be 0, or 1 for asynchronous scheduling", p.StepsAhead))
-	}
-	if p.KVTokens < p.BlockSize {
-		faults = append(faults, fmt.Errorf("kv_tokens is %d, must hold one block of %d", p.KVTokens, p.BlockSize))
-	}
-	if p.MaxNumBatchedTokens <= p.MaxNumSeqs {
-		faults = append(faults, fmt.Errorf("max_num_batched_tokens is %d, must exceed max_num_seqs %d so that a full batch leaves room for prefill",
-			p.MaxNumBatchedTokens, p.MaxNumSeqs))
-	}
-	return errors.Join(faults...)
+}
+
+func (f *faults) positive(name string, v float64) {
+	f.check(v > 0 && !math.IsInf(v, 0), "%s is %v, must be a positive number", name, v)
+}
+
+func (f *faults) notNegative(name string, v float64) {
+	f.check(v >= 0 && !math.IsInf(v, 0), "%s is %v, must be zero or a positive number", name, v)
+}
+
+func (f *faults) atMost(name string, v, most int) {
+	f.check(v <= most, "%s is %d, must be at most %d", name, v, most)
 }

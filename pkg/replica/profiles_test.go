@@ -167,6 +167,9 @@ func TestReadProfileSaysWhatIsWrong(t *testing.T) {
 		"a batch beyond the budget": {sound + "max_num_seqs: 9000\n", []string{"max_num_batched_tokens is 8192", "must exceed max_num_seqs 9000"}},
 		"a share above one":         {sound + "expert_share: 2\n", []string{"expert_share is 2", "from 0 to 1"}},
 		"two steps ahead":           {sound + "steps_ahead: 2\n", []string{"steps_ahead is 2", "0, or 1"}},
+		"costs in seconds":          {sound + "step_per_context_token_ms: 3000\n", []string{"a full step would take", "milliseconds"}},
+		"a block beyond reason":     {sound + "block_size: 100000\n", []string{"block_size is 100000, must be at most 8192"}},
+		"a length beyond reason":    {sound + "max_model_len: 9000000000000000000\n", []string{"max_model_len is", "at most 100000000"}},
 		"not YAML":                  {"a: [", []string{"mine.yaml"}},
 		"the same field twice":      {sound + "gpus: 1\ngpus: 2\n", []string{"mine.yaml", "gpus"}},
 	}
@@ -268,4 +271,41 @@ func TestShapeOf(t *testing.T) {
 			t.Errorf("%q: %v, want an error that lists the known models", unknown, err)
 		}
 	}
+}
+
+// With more GPUs than key-value heads each head is kept more than once: on eight
+// GPUs, Qwen2.5-7B with four heads has the KV cache of four, less the second copy
+// of the weights' share.
+func TestDeriveKeepsHeadsTwiceOnManyGPUs(t *testing.T) {
+	s, err := ShapeOf("Qwen2.5-7B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	four, eight := Derive(s, H100, 4), Derive(s, H100, 8)
+	if ratio := float64(eight.KVTokens) / float64(four.KVTokens); ratio < 1 || ratio > 1.1 {
+		t.Errorf("eight GPUs hold %.2f times the tokens of four, want hardly more", ratio)
+	}
+	if math.Abs(eight.StepPerContextToken/four.StepPerContextToken-1) > 1e-9 {
+		t.Errorf("a token of context costs %v ms on eight GPUs and %v on four", eight.StepPerContextToken, four.StepPerContextToken)
+	}
+}
+
+// Whatever is read is refused or of use.
+func FuzzReadProfile(f *testing.F) {
+	f.Add("step_base_ms: 7\nprefill_per_token_ms: 0.03\nkv_tokens: 400000\n")
+	f.Add("{}")
+	f.Add("gpus: [1]")
+	f.Add("step_base_ms: .inf\nprefill_per_token_ms: .nan\nkv_tokens: 1e99\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ReadProfile(strings.NewReader(text), "fuzz.yaml")
+		if err != nil {
+			return
+		}
+		if p.Name == "" || p.Model == "" || p.Source == "" {
+			t.Errorf("name %q, model %q, source %q", p.Name, p.Model, p.Source)
+		}
+		if _, err := New(p); err != nil {
+			t.Errorf("a profile that was read makes no replica: %v", err)
+		}
+	})
 }

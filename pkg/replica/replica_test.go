@@ -220,6 +220,57 @@ func TestCancelInTheQueue(t *testing.T) {
 	}
 }
 
+// A cancelled request makes the steps of the others shorter: their events come
+// earlier than was foreseen.
+func TestNextEventIsNotLateAfterACancel(t *testing.T) {
+	p := plain()
+	p.StreamInterval = 0
+	r := newReplica(t, p)
+	submit(t, r, epoch, Request{ID: 1, PromptTokens: 10, OutputTokens: 90}, Request{ID: 2, PromptTokens: 10, OutputTokens: 30})
+	r.Advance(at(100))
+	before := r.NextEvent()
+	r.Cancel(1)
+	for range 100 {
+		next := r.NextEvent()
+		if early := r.Advance(next.Add(-1)); len(early) > 0 {
+			t.Fatalf("%v came before the announced %v", early[0], next)
+		}
+		if events := r.Advance(next); len(events) > 0 {
+			if !events[0].Time.Before(before) {
+				t.Errorf("%v is not earlier than with the other, %v", events[0], before)
+			}
+			return
+		}
+	}
+	t.Error("the other request does not end")
+}
+
+// Where the way to the engine takes no time, a step that begins when a request
+// arrives does without it, whether or not somebody looked at that time.
+func TestArrivalAtAStepBoundary(t *testing.T) {
+	p := plain()
+	p.APIOverhead = 0
+	looks := map[string]func(*Replica){
+		"nobody looks":      func(*Replica) {},
+		"time is advanced":  func(r *Replica) { r.Advance(at(26)) },
+		"the page is asked": func(r *Replica) { r.Advance(at(26)); r.Stats() },
+	}
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			r := newReplica(t, p)
+			submit(t, r, epoch, Request{ID: 1, PromptTokens: 50, OutputTokens: 20})
+			// Prefill ends at 15, tokens follow at 26 and 37: there the second begins.
+			look(r)
+			submit(t, r, at(26), Request{ID: 2, PromptTokens: 50, OutputTokens: 1})
+			for _, e := range r.Advance(at(500)) {
+				if e.ID == 2 && e.Kind == FirstToken && !e.Time.Equal(at(37+16)) {
+					t.Errorf("first token at %v, want %v", e.Time, at(53))
+				}
+			}
+		})
+	}
+}
+
 // workload is a random open-loop load that overruns the replica at times.
 func workload(rng *rand.Rand, n int) (times []time.Time, reqs []Request) {
 	now := epoch

@@ -46,3 +46,13 @@ func TestTallyAgreesWithHistogram(t *testing.T) {
 		})
 	}
 }
+
+// A mean just above a bound is above it, though it is not a whole nanosecond.
+func TestPerTokenMeansAreNotRoundedDown(t *testing.T) {
+	m := newMeters(plain())
+	m.perToken(75_000_000, 3)
+	m.perToken(75_000_001, 3)
+	if got := m.tpot.counts[:3]; got[1] != 1 || got[2] != 1 {
+		t.Errorf("buckets %v, want 25 ms in the second and a third of a nanosecond more in the third", got)
+	}
+}

@@ -246,3 +246,20 @@ func TestPrint(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is read is refused or can be predicted, or says why not.
+func FuzzReadPoints(f *testing.F) {
+	f.Add(header + "1,Llama-3.1-70B-Instruct,4,0,2.5,547,248,484016,128,8192,52,88.1,17.1,4207.9\n")
+	f.Add(header + "1,x,-1,0,NaN,Inf,1e300,,,,1,1,1,1\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		points, err := ReadPoints(strings.NewReader(text), "fuzz.csv")
+		if err != nil {
+			return
+		}
+		for _, p := range points {
+			if !(p.Rate > 0) || p.TP < 1 || !(p.Prompt >= 1) || !(p.Output >= 1) || math.IsInf(p.Rate*p.Prompt*p.Output, 0) {
+				t.Errorf("a point of no use: %+v", p)
+			}
+		}
+	})
+}
