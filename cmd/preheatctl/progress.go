@@ -17,8 +17,9 @@ const redraw = 200 * time.Millisecond
 type progressLine struct {
 	out   io.Writer
 	read  func() compare.Progress
-	began time.Time
-	drawn int // columns in use
+	began time.Time // of what is counted now
+	done  int64     // when it was last drawn
+	drawn int       // columns in use
 }
 
 // show draws until the returned function is called, which wipes the line.
@@ -44,9 +45,19 @@ func (l *progressLine) until(done <-chan struct{}) {
 			l.draw("")
 			return
 		case now := <-ticker.C:
-			l.draw(progressText(l.read(), now.Sub(l.began)))
+			l.draw(l.text(now))
 		}
 	}
+}
+
+// text is the line at a time. Counting begins anew with each stage: reading the trace, running, tuning.
+func (l *progressLine) text(now time.Time) string {
+	p := l.read()
+	if p.Done < l.done {
+		l.began = now
+	}
+	l.done = p.Done
+	return progressText(p, now.Sub(l.began))
 }
 
 // draw replaces the line; what is shorter than before is filled with blanks.

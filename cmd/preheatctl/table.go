@@ -18,6 +18,10 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome) error {
 	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n\n",
 		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), o.Min, o.Max, o.Initial)
 	cells := o.Cells()
+	if len(cells) == 0 {
+		fmt.Fprintln(out, "No run came to its end.")
+		return nil
+	}
 	if err := score.WriteTable(out, cells, e.SLO); err != nil {
 		return err
 	}

@@ -84,10 +84,10 @@ func (r *runOptions) validate(f *faults) {
 	f.check(r.memory >= 64<<20, "--memory %s: must be at least 64Mi", r.memory.String())
 }
 
-func (w *outputOptions) validate(f *faults) {
-	f.check(slices.Contains([]string{"table", "json", "csv"}, w.format), "--output %q: must be table, json or csv", w.format)
-	if info, err := os.Stat(w.dir); w.dir != "" && err == nil {
-		f.check(info.IsDir(), "--out %s: is a file; name a directory", w.dir)
+func (o *outputOptions) validate(f *faults) {
+	f.check(slices.Contains([]string{"table", "json", "csv"}, o.format), "--output %q: must be table, json or csv", o.format)
+	if info, err := os.Stat(o.dir); o.dir != "" && err == nil {
+		f.check(info.IsDir(), "--out %s: is a file; name a directory", o.dir)
 	}
 }
 

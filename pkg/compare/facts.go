@@ -43,7 +43,7 @@ func survey(ctx context.Context, load Load, seed uint64, tell func(int64)) (Fact
 	if err != nil {
 		return Facts{}, err
 	}
-	defer closeStream(stream) // what was read needs no more than that
+	defer closeStream(stream)
 	var f Facts
 	var prompt, output int64
 	for {

@@ -11,11 +11,7 @@ import (
 
 // known has a replica that sustains 10 requests/s.
 func known(minutes ...int32) knowledge {
-	k := knowledge{capacity: 10, facts: Facts{Span: time.Duration(len(minutes)) * minute}}
-	for _, n := range minutes {
-		k.facts.minutes = append(k.facts.minutes, n)
-	}
-	return k
+	return knowledge{capacity: 10, facts: Facts{Span: time.Duration(len(minutes)) * minute, minutes: minutes}}
 }
 
 func TestStaffingLeavesRoomForTheNoiseOfArrivals(t *testing.T) {

@@ -82,13 +82,13 @@ func (s *metered) tell() {
 // Close implements io.Closer: runs that end early give back the file of their load.
 func (s *metered) Close() error {
 	s.tell()
-	return closeStream(s.Stream)
+	closeStream(s.Stream)
+	return nil
 }
 
-// closeStream closes a stream that has something to close.
-func closeStream(s trace.Stream) error {
+// closeStream closes a stream that has something to close. What was only read cannot be lost by it.
+func closeStream(s trace.Stream) {
 	if c, ok := s.(io.Closer); ok {
-		return c.Close()
+		c.Close()
 	}
-	return nil
 }

@@ -25,7 +25,7 @@ func own() []ownPolicy {
 			Description: Description{"preheat", "Preheat's planner, the code and the loop that run in production", "pkg/scaling"},
 			ablate:      func(*v1alpha1.InferenceAutoscaler) {},
 			knobs: []baseline.Knob{
-				quantile([]float64{0.8, 0.9, 0.95, 0.99}), stabilization([]float64{60, 300, 900}),
+				quantile([]float64{0.5, 0.7, 0.8, 0.9, 0.95, 0.99}), stabilization([]float64{60, 300}),
 			},
 		},
 		{

@@ -111,7 +111,10 @@ type reshaped struct {
 }
 
 // Close implements io.Closer.
-func (r reshaped) Close() error { return closeStream(r.origin) }
+func (r reshaped) Close() error {
+	closeStream(r.origin)
+	return nil
+}
 
 // tune tries on the first comparison and scores on the other.
 func (e Experiment) tune(ctx context.Context, first, rest *comparison, meter *Meter) (Tuned, error) {

@@ -2,7 +2,6 @@ package compare_test
 
 import (
 	"errors"
-	"io"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -105,19 +104,4 @@ func at(t time.Duration, n int) []trace.Request {
 		out = append(out, trace.Request{At: t + time.Duration(i)*time.Second/time.Duration(n), PromptTokens: 100, OutputTokens: 10})
 	}
 	return out
-}
-
-func drain(t *testing.T, s trace.Stream) []trace.Request {
-	t.Helper()
-	var out []trace.Request
-	for {
-		q, err := s.Next()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, q)
-	}
 }
