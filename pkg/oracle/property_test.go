@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/preheat-autoscaler/preheat/pkg/api/validation"
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
@@ -66,9 +67,26 @@ type contender struct {
 	make func(Problem) (baseline.Policy, error)
 }
 
-// contenders are all other systems' policies.
+const manifest = `apiVersion: preheat.dev/v1alpha1
+kind: InferenceAutoscaler
+metadata: {name: small, namespace: default}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: small}
+  mode: Own
+  maxReplicas: 6
+  slo: {ttft: 2s, tpot: 200ms}
+  leadTime: {prior: 60s}
+`
+
+// contenders are Preheat's own planner and all other systems' policies.
 func contenders() []contender {
-	var out []contender
+	out := []contender{{"preheat", func(Problem) (baseline.Policy, error) {
+		ia, err := validation.Parse([]byte(manifest))
+		if err != nil {
+			return nil, err
+		}
+		return replay.Preheat(ia, replay.DefaultPath())
+	}}}
 	for _, name := range baseline.Names() {
 		out = append(out, contender{name, func(p Problem) (baseline.Policy, error) { return baseline.New(name, setup(p)) }})
 	}

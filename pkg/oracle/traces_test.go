@@ -4,11 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/replay"
-	"github.com/preheat-autoscaler/preheat/pkg/replica"
-	"github.com/preheat-autoscaler/preheat/pkg/score"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -19,16 +15,10 @@ func recorded(t testing.TB, file, profile string, rate float64, initial int32) P
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("recorded traces are not at hand: %v", err)
 	}
-	p, err := replica.ProfileNamed(profile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Problem{
-		Cluster: replay.Config{Start: start, Seed: 1, Lead: replay.Lead{Load: replay.Phase{Median: 2 * time.Minute}}},
-		Target:  replay.Target{Name: "recorded", Profile: p, Initial: initial, Min: 1},
-		Load:    func() (trace.Stream, error) { return trace.Open(path, trace.Options{Rate: rate}) },
-		SLO:     score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
-	}
+	p := generated(t, path, profile, initial)
+	p.Load = func() (trace.Stream, error) { return trace.Open(path, trace.Options{Rate: rate}) }
+	p.Target.Min = 1
+	return p
 }
 
 // TestAzureConversation searches on an hour of real traffic, within 25 runs.
