@@ -13,7 +13,9 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/report"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
 var pictures = flag.String("pictures", "", "directory for pictures of the page, taken where a reader would look")
@@ -49,7 +51,7 @@ func TestThePageInABrowser(t *testing.T) {
 		for _, width := range []int{1280, 800} {
 			b.screen(width, 900, scheme)
 			b.open(page)
-			t.Run(fmt.Sprintf("%s, %d wide", scheme, width), func(t *testing.T) {
+			b.run(fmt.Sprintf("%s, %d wide", scheme, width), func(t *testing.T) {
 				v := &visit{browser: b, t: t, length: length, lead: leads[0]}
 				v.looks(scheme, width)
 				v.table()
@@ -64,6 +66,31 @@ func TestThePageInABrowser(t *testing.T) {
 		}
 	}
 	b.silent(page)
+}
+
+// Reports of next to nothing are pages too: no script stumbles over what is missing, and a click does no harm.
+func TestOddReportsInABrowser(t *testing.T) {
+	silent := tiny()
+	silent.Runs = []report.Run{report.NewRecorder(report.Options{Policy: "preheat", Lead: 2 * time.Second}).Run()}
+	aimless := tiny()
+	aimless.SLO = score.SLO{}
+	scoreless := tiny()
+	scoreless.Cells = nil
+	b := newBrowser(t)
+	b.screen(1280, 900, "light")
+	for name, r := range map[string]report.Report{
+		"nothing": {}, "six requests": tiny(), "a run of which nothing was told": silent, "no objective": aimless, "curves without scores": scoreless,
+	} {
+		b.run(name, func(t *testing.T) {
+			page := filepath.Join(t.TempDir(), "report.html")
+			if err := os.WriteFile(page, []byte(write(t, r)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			b.open(page)
+			b.eval("for (const t of [0, 1, 1e9, null]) { pin(t); walk(1); walk(-1); scale(0.5); place(); showAll(); }", nil)
+			b.silent(page)
+		})
+	}
 }
 
 // visit is one walk through the page; its methods are what the reader does, in order.

@@ -45,7 +45,7 @@ const mostUnseen = 4
 
 // decisions puts a log into the page's data.
 func (p *page) decisions(l *log) decisionLog {
-	out := decisionLog{Total: l.total, Columns: map[string]int{}}
+	out := decisionLog{Total: l.total, Columns: map[string]int{}, Steps: [][]pageStep{}, Unseen: [][]pageSentence{}}
 	for _, c := range decisionColumns {
 		out.Columns[c.name] = p.Columns.add(pick(l.entries, c.value), c.format)
 	}

@@ -175,6 +175,16 @@ func (b *browser) try(method string, params any, result any) error {
 
 type object map[string]any
 
+// run is a test within the test; what goes wrong in the browser is its fault.
+func (b *browser) run(name string, f func(t *testing.T)) {
+	outer := b.t
+	outer.Run(name, func(t *testing.T) {
+		b.t = t
+		defer func() { b.t = outer }()
+		f(t)
+	})
+}
+
 // attach opens a page and listens to it.
 func (b *browser) attach() {
 	b.t.Helper()
@@ -322,7 +332,7 @@ func (b *browser) shoot(path string) {
 	}
 }
 
-// silent fails the test where the page complained, or asked the network for anything.
+// silent fails the test where the page complained, or asked the network for anything, since it was last called.
 func (b *browser) silent(page string) {
 	b.t.Helper()
 	b.mu.Lock()
@@ -335,4 +345,5 @@ func (b *browser) silent(page string) {
 			b.t.Errorf("the page asks for %s", r)
 		}
 	}
+	b.faults, b.requests = nil, nil
 }

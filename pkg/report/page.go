@@ -75,7 +75,7 @@ type bounds struct{ bins, decisions int }
 func newPage(r *Report, b bounds) *page {
 	p := &page{
 		SLO: r.SLO.Objectives(), Requests: r.Trace.Requests, Length: number(r.Trace.Duration), Currency: r.Currency,
-		Reasons: map[string]string{}, Results: []pageResult{}, Settings: []pageSetting{}, Runs: []pageRun{}, Columns: &columns{}, Texts: &texts{},
+		Reasons: map[string]string{}, Leads: []pageLead{}, Policies: []pagePolicy{}, Results: []pageResult{}, Settings: []pageSetting{}, Runs: []pageRun{}, Columns: &columns{}, Texts: &texts{},
 	}
 	leads, names := r.leads(), r.policies()
 	p.name(r, leads, names)

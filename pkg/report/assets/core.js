@@ -1,6 +1,7 @@
 'use strict';
 // The page's data, and how its numbers, times and texts are read and written.
 const D = JSON.parse(document.getElementById('data').textContent);
+D.slo.attainment ??= 0;
 const $ = id => document.getElementById(id);
 
 // el makes an element; kids are nodes or texts. Texts never become markup.
@@ -70,7 +71,7 @@ function sentence(place, numbers) {
   return D.texts[place].replace(/\u0001/g, () => list[i++] ?? '');
 }
 
-// store reads one number of each decision of a run.
+// decisionColumn is one number of each decision of a run.
 const decisionColumn = (run, name) => D.columns[run.log.columns[name]];
 
 // last returns the greatest i with list[i] <= x, -1 where there is none; list ascends.

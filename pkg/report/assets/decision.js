@@ -121,6 +121,7 @@ function entries(run) {
 }
 
 function drawEntries(run) {
+  if (!run.log.steps.length) return;
   const list = entries(run), c = name => decisionColumn(run, name), t = c('t'), from = c('from'), to = c('to'), reason = c('reason');
   const now = S.pin == null ? -1 : decisionAt(run, S.pin);
   const row = i => el('tr', {class: i === now ? 'chosen' : '', 'data-decision': i, onclick: () => jump(t[i])},

@@ -2,7 +2,7 @@
 
 function drawVerdict() {
   const said = D.leads.length ? D.leads[S.lead].verdict : 'Nothing was replayed.';
-  $('verdict').textContent = said.replace(/ (%|×|GPU)/g, '\u00a0$1'); // numbers stay with their units
+  $('verdict').textContent = said.replace(/ (%|×|GPU)/g, '\u00a0$1').replaceAll('GPU-h', 'GPU\u2011h'); // numbers stay with their units
 }
 
 function buildLeads() {

@@ -70,6 +70,7 @@ function drawFrame(f) {
 
 // place puts the lines of the pointer and the pin, and the legends' values.
 function place() {
+  if (!chosen()) return;
   const t = hover ? hover.t : S.pin;
   for (const f of frames.values()) {
     const x = s => LEFT + (s - S.view[0]) / pixelOf(f);
