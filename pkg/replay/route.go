@@ -94,20 +94,29 @@ func (r *router) inTurn(room uint64) *unit {
 
 // longestPrefix takes the replica that holds most of the prompt, among those that are not much busier than the least
 // busy one.
-func (r *router) longestPrefix(blocks []uint64, room uint64) *unit {
-	best := r.least()
-	bound := min(room, r.loads[best]>>turnBits+slack+1)
-	if r.loads[best]>>turnBits >= room {
+func (s *service) longestPrefix(blocks []uint64, room uint64) *unit {
+	best := s.least()
+	bound := min(room, s.loads[best]>>turnBits+slack+1)
+	if s.loads[best]>>turnBits >= room {
 		return nil
 	}
-	most := r.ready[best].engine.Cached(blocks)
-	for i, u := range r.ready {
-		if r.loads[i]>>turnBits >= bound {
+	most := s.ready[best].cached(blocks)
+	for i, u := range s.ready {
+		if s.loads[i]>>turnBits >= bound {
 			continue
 		}
-		if n := u.engine.Cached(blocks); n > most || n == most && r.loads[i] < r.loads[best] {
+		if n := u.cached(blocks); n > most || n == most && s.loads[i] < s.loads[best] {
 			best, most = i, n
 		}
 	}
-	return r.ready[best]
+	return s.ready[best]
+}
+
+// cached is the number of leading blocks that a replica's prefix cache holds now: it must not be left behind.
+func (u *unit) cached(blocks []uint64) int {
+	c := u.service.cluster
+	if u.inflight > 0 {
+		c.advance(u, c.now, c.at(c.now))
+	}
+	return u.engine.Cached(blocks)
 }
