@@ -6,6 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
 // helpColumns is the width that the text of flags is wrapped to.
@@ -18,6 +22,7 @@ func attach(cmd *cobra.Command, groups []group) {
 		g.flags.SortFlags = false
 		cmd.Flags().AddFlagSet(g.flags)
 	}
+	complete(cmd)
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		out := cmd.OutOrStderr()
 		fmt.Fprintf(out, "Usage:\n  %s [flags]\n\nExamples:\n%s\n", cmd.CommandPath(), cmd.Example)
@@ -26,6 +31,19 @@ func attach(cmd *cobra.Command, groups []group) {
 		}
 		return nil
 	})
+}
+
+// complete lets a shell complete the values of flags that are words of a list.
+func complete(cmd *cobra.Command) {
+	for flag, words := range map[string][]string{
+		"policy": compare.Names(), "profile": replica.ProfileNames(), "router": routerNames(), "mix": trace.MixNames(),
+		"process": {"poisson", "gamma", "weibull"}, "output": {"table", "json", "csv"},
+	} {
+		if cmd.Flags().Lookup(flag) != nil {
+			// It fails only for a flag that is not there.
+			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveDefault))
+		}
+	}
 }
 
 // incidental are the flags that change nothing in the results: files do not tell of them, so that they are the same

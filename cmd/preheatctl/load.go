@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -39,8 +40,8 @@ func (l *loadOptions) options(seed uint64) trace.Options {
 // load is what the runs read.
 func (l *loadOptions) load() compare.Load {
 	name := l.source()
-	if l.trace != "" {
-		name = filepath.Base(name) // figures do not depend on where the file lies
+	if _, err := os.Stat(name); err == nil {
+		name = filepath.Base(name) // what is found does not depend on where the file lies
 	}
 	return compare.Load{Name: name, Open: func(seed uint64) (trace.Stream, error) {
 		return trace.Open(l.source(), l.options(seed))

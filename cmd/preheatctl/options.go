@@ -115,7 +115,7 @@ func (o *options) loadFlags() *pflag.FlagSet {
 		"arrival_s,input_tokens,output_tokens) or of rates (CSV, numbers, Prometheus JSON); or a generated workload: "+
 		strings.Join(trace.WorkloadNames(), ", ")+", with settings as in "+
 		defaultWorkload+" ('preheatctl workloads')")
-	fs.StringVar(&l.format, "format", "", "How the file is to be read. Absent: by its content")
+	fs.StringVar(&l.format, "format", "", "How the file is to be read, a `name`. Absent: by its content")
 	fs.Var(&l.from, "from", "Begin this far into the trace, as 90m, 24h or 7d")
 	fs.Var(&l.length, "for", "Replay this much of it. Absent: to its end")
 	fs.Var(&l.offset, "offset", "Let everything happen this much later")
@@ -123,9 +123,9 @@ func (o *options) loadFlags() *pflag.FlagSet {
 	fs.Float64Var(&l.rate, "rate", l.rate, "Multiply the number of requests")
 	fs.Float64Var(&l.compress, "compress", 0, "Divide all times: 10 makes ten minutes one")
 	fs.Float64Var(&l.dilate, "dilate", 0, "Multiply all times: 2 makes one minute two")
-	fs.StringVar(&l.mix, "mix", "", "Token lengths where the trace has none: "+strings.Join(trace.MixNames(), ", ")+", "+
+	fs.StringVar(&l.mix, "mix", "", "Token `lengths` where the trace has none: "+strings.Join(trace.MixNames(), ", ")+", "+
 		"fixed:PROMPT/OUTPUT, or a trace whose lengths are drawn. Absent: chat")
-	fs.StringVar(&l.process, "process", "", "Arrivals made from rates: poisson, gamma or weibull. Absent: poisson, gamma with --cv")
+	fs.StringVar(&l.process, "process", "", "Arrivals made from rates, by `process`: poisson, gamma or weibull. Absent: poisson, gamma with --cv")
 	fs.Float64Var(&l.cv, "cv", 0, "Coefficient of variation of the times between arrivals made from rates")
 	return fs
 }
@@ -133,14 +133,14 @@ func (o *options) loadFlags() *pflag.FlagSet {
 func (o *options) clusterFlags() *pflag.FlagSet {
 	fs, c := pflag.NewFlagSet("cluster", pflag.ContinueOnError), &o.cluster
 	fs.StringVar(&c.profile, "profile", c.profile, "Speed of a replica: a `name` of 'preheatctl profiles', or a YAML file of the same fields")
-	fs.DurationSliceVar(&c.lead, "lead-time", c.lead, "Median time from ordering a replica until it serves, 80 % of it loading, 20 % warming up. "+
+	fs.DurationSliceVar(&c.lead, "lead-time", c.lead, "Median time (`durations`) from ordering a replica until it serves, 80 % of it loading, 20 % warming up. "+
 		"Several, as in 30s,120s,300s: each is replayed; the first one is shown in full")
 	fs.Float64Var(&c.jitter, "lead-jitter", c.jitter, "Standard deviation of the logarithm of each phase of the lead time")
 	fs.DurationVar(&c.node, "node-time", 0, "Median time to provision a node, on top, where none has room (see --node-gpus)")
 	fs.DurationVar(&c.pull, "pull-time", 0, "Median time to pull the image, on top")
 	fs.IntVar(&c.gpus, "gpus", 0, "GPUs in stock; replicas beyond wait. 0: no limit")
 	fs.IntVar(&c.nodeGPUs, "node-gpus", 0, "GPUs on nodes that exist already. 0: all")
-	fs.StringVar(&c.router, "router", c.router, "Which replica takes a request: "+strings.Join(routerNames(), ", "))
+	fs.StringVar(&c.router, "router", c.router, "Which replica takes a request, by `rule`: "+strings.Join(routerNames(), ", "))
 	fs.IntVar(&c.maxOutstanding, "max-outstanding", 0, "Requests let into one replica at once; the gateway holds the rest. 0: no limit")
 	fs.IntVar(&c.queueLimit, "queue-limit", 0, "Requests that the gateway holds; what comes beyond is rejected. 0: no limit")
 	fs.DurationVar(&c.timeout, "timeout", c.timeout, "Longest wait of a request for its first token. 0: for ever")
@@ -167,13 +167,13 @@ func (o *options) targetFlags() *pflag.FlagSet {
 
 func (o *options) runFlags() *pflag.FlagSet {
 	fs, r := pflag.NewFlagSet("run", pflag.ContinueOnError), &o.run
-	fs.StringSliceVar(&r.policies, "policy", r.policies, "Policies to compare; 'preheatctl policies' tells of them")
+	fs.StringSliceVar(&r.policies, "policy", r.policies, "Policies to compare, a `list`; 'preheatctl policies' tells of them")
 	fs.StringArrayVar(&r.set, "set", nil, "Set a `knob` of a policy, as hpa-running.target=24; may be repeated. 'preheatctl policies hpa-running' lists them")
 	fs.Uint64Var(&r.seed, "seed", r.seed, "Decides every random draw: the same seed gives the same files")
 	fs.IntVar(&r.seeds, "seeds", r.seeds, "Number of seeds, from --seed on; intervals of confidence are over them")
 	fs.IntVar(&r.workers, "workers", r.workers, "Runs at once, at most; results do not depend on it")
 	fs.Var(&r.memory, "memory", "Bound of the memory of all runs together; fewer run at once where it is too small")
-	fs.StringVarP(&o.out.format, "output", "o", o.out.format, "Format on standard output: table, json or csv")
+	fs.StringVarP(&o.out.format, "output", "o", o.out.format, "Output as a `format`: table, json or csv")
 	return fs
 }
 

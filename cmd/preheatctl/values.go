@@ -45,7 +45,12 @@ func (s *span) Set(text string) error {
 }
 
 // String implements pflag.Value.
-func (s *span) String() string { return time.Duration(*s).String() }
+func (s *span) String() string {
+	if *s == 0 {
+		return "0" // pflag takes it as no default
+	}
+	return time.Duration(*s).String()
+}
 
 // Type implements pflag.Value.
 func (*span) Type() string { return "duration" }

@@ -77,11 +77,14 @@ func (k Key) String() string {
 // runs of 21.6 million requests on up to 60 replicas took 57 MB together, the program included.
 const runMemory = 32 << 20
 
-// workers is how many runs may go on at once.
-func (e *Experiment) workers() int {
+// searchMemory is that of the oracle's search: it keeps up to a million requests.
+const searchMemory = 160 << 20
+
+// workers is how many runs of that much memory may go on at once.
+func (e *Experiment) workers(memory int64) int {
 	n := cmp.Or(e.Workers, runtime.GOMAXPROCS(0))
 	if e.Memory > 0 {
-		n = min(n, int(e.Memory/runMemory))
+		n = min(n, int(e.Memory/memory))
 	}
 	return max(1, n)
 }

@@ -110,9 +110,9 @@ func (e *Experiment) runs() []*run {
 func (c *comparison) carryOut(ctx context.Context) error {
 	policies, oracles := c.split()
 	c.Meter.expect(len(c.runs), int64(len(policies))*c.facts.Requests+int64(len(oracles))*c.searchBudget())
-	err := c.all(ctx, policies, c.replay)
+	err := c.all(ctx, policies, runMemory, c.replay)
 	if err == nil {
-		err = c.all(ctx, oracles, c.search)
+		err = c.all(ctx, oracles, searchMemory, c.search)
 	}
 	return err
 }
@@ -128,9 +128,9 @@ func (c *comparison) split() (policies, oracles []*run) {
 	return policies, oracles
 }
 
-// all does the runs in parallel. That the caller ended them is no error.
-func (c *comparison) all(ctx context.Context, runs []*run, do func(context.Context, *run) error) error {
-	err := each(ctx, c.workers(), len(runs), func(within context.Context, i int) error {
+// all does runs of that much memory in parallel. That the caller ended them is no error.
+func (c *comparison) all(ctx context.Context, runs []*run, memory int64, do func(context.Context, *run) error) error {
+	err := each(ctx, c.workers(memory), len(runs), func(within context.Context, i int) error {
 		defer c.Meter.runsDone.Add(1)
 		return do(within, runs[i])
 	})

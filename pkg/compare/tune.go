@@ -164,7 +164,7 @@ func (c *comparison) yardstick(ctx context.Context) ([]Trial, error) {
 	}
 	c.runs = append(c.runs, searches...)
 	c.Meter.expect(len(searches), int64(len(searches))*c.searchBudget())
-	err := c.all(ctx, searches, c.search)
+	err := c.all(ctx, searches, searchMemory, c.search)
 	return c.trials()[Oracle], err
 }
 
@@ -197,7 +197,7 @@ func (c *comparison) try(ctx context.Context, settings map[string][]Setting) (ma
 		}
 	}
 	c.Meter.expect(len(c.runs), int64(len(c.runs))*c.facts.Requests)
-	err := c.all(ctx, c.runs, c.replay)
+	err := c.all(ctx, c.runs, runMemory, c.replay)
 	return c.trials(), err
 }
 
