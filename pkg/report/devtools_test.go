@@ -56,12 +56,16 @@ func newBrowser(t *testing.T) *browser {
 	if path == "" {
 		t.Skipf("no browser found (looked for %s): the page is not clicked through", strings.Join(browserNames, ", "))
 	}
+	profile, err := os.MkdirTemp("", "report-browser-") //nolint:usetesting // t.TempDir fails the test where a dying child still writes
+	if err != nil {
+		t.Fatal(err)
+	}
 	theirs, to := pipe(t)
 	from, ours := pipe(t)
 	b := &browser{t: t, to: to, answers: map[int]chan message{}}
 	b.cmd = exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
 		"--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync", "--mute-audio",
-		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+		"--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
 	b.cmd.ExtraFiles = []*os.File{theirs, ours} // 3 and 4 of the browser
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := b.cmd.Start(); err != nil {
@@ -70,7 +74,10 @@ func newBrowser(t *testing.T) *browser {
 	theirs.Close()
 	ours.Close()
 	go b.read(from)
-	t.Cleanup(func() { b.end(from) })
+	t.Cleanup(func() {
+		b.end(from)
+		_ = os.RemoveAll(profile) // what a dying child still writes there does no harm
+	})
 	b.attach()
 	return b
 }
@@ -250,6 +257,8 @@ func (b *browser) wait(condition string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.t.Fatalf("waited in vain for %s; complaints: %q", condition, b.faults)
 }
 

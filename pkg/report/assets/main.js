@@ -73,6 +73,7 @@ function resized() { drawFrontier(); drawSweep(); drawCharts(); }
 
 S.lead = Math.max(0, D.leads.findIndex((_, i) => hasRuns(i)));
 S.policy = Math.max(0, policyNamed('preheat'));
+$('glossary').append(...D.policies.filter(p => p.title).flatMap(p => [el('dt', {}, p.name), el('dd', {}, p.title)]));
 buildLeads();
 buildToolbar();
 buildCharts();

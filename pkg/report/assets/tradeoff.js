@@ -37,11 +37,13 @@ function drawFrontier() {
   const x = priceAxis(g, box, all, price);
   attainmentAxis(g, box, y);
   paretoLine(g, points.filter(p => !isOracle(p.policy)), x, y, box);
+  D.policies.forEach((_, i) => joinSettings(g, i, settings.filter(p => p.policy === i), x, y));
   settings.forEach(p => { g.globalAlpha = 0.55; point(g, p.policy, x(p.x), y(p.y), 2.5); g.globalAlpha = 1; });
   points.forEach(p => whiskers(g, p, x, y));
   points.forEach(p => point(g, p.policy, x(p.x), y(p.y), isOurs(p.policy) || isOracle(p.policy) ? 7 : 5.5));
-  labelPoints(g, points.map(p => ({...p, px: x(p.x), py: y(p.y)})), box);
-  frontierHits = all.map(p => ({...p, px: x(p.x), py: y(p.y)}));
+  const placed = p => ({...p, px: x(p.x), py: y(p.y)});
+  labelPoints(g, points.map(placed), settings.map(placed), box);
+  frontierHits = all.map(placed);
 }
 
 // priceAxis draws the horizontal axis and returns its scale: logarithmic where the dearest is far beyond the cheapest.
@@ -92,6 +94,14 @@ function paretoLine(g, points, x, y, box) {
   path(g, corners);
 }
 
+// joinSettings draws the line along which a policy moves as it is set otherwise.
+function joinSettings(g, policy, settings, x, y) {
+  g.globalAlpha = 0.35;
+  pen(g, colourOf(policy), 1);
+  path(g, settings.sort((a, b) => a.x - b.x).map(p => [x(p.x), y(p.y)]));
+  g.globalAlpha = 1;
+}
+
 function whiskers(g, p, x, y) {
   pen(g, colourOf(p.policy), 1);
   if (known(p.y0) && p.y1 > p.y0) line(g, x(p.x), y(p.y0), x(p.x), y(clamp(p.y1, 0, 1)));
@@ -99,8 +109,9 @@ function whiskers(g, p, x, y) {
 }
 
 // labelPoints writes each point's name where it hits neither a point nor another name, as near as can be.
-function labelPoints(g, points, box) {
-  const taken = points.map(p => ({x0: p.px - 7, x1: p.px + 7, y0: p.py - 7, y1: p.py + 7}));
+function labelPoints(g, points, others, box) {
+  const around = r => p => ({x0: p.px - r, x1: p.px + r, y0: p.py - r, y1: p.py + r});
+  const taken = [...points.map(around(7)), ...others.map(around(3))];
   const first = p => (isOurs(p.policy) ? 0 : isOracle(p.policy) ? 1 : 2);
   for (const p of [...points].sort((a, b) => first(a) - first(b) || a.px - b.px)) {
     g.font = (isOurs(p.policy) ? '600 ' : '') + FONT;
