@@ -1,5 +1,7 @@
 package replica
 
+import "math/bits"
+
 // ledger counts KV blocks in use without touching the sequences at each step.
 //
 // A sequence that joined after step j with t tokens of KV has t + s - j of them
@@ -16,17 +18,20 @@ type ledger struct {
 	quotient int // sum of floor(o/size), less the blocks that the prefix cache counts
 	joined   int
 	ends     []int // sequences by remainder of o
-	size     int64
+	shift    uint  // of size, which is a power of two: no division
 }
 
 func newLedger(blockSize int) ledger {
-	return ledger{ends: make([]int, blockSize), size: int64(blockSize)}
+	return ledger{ends: make([]int, blockSize), shift: uint(bits.TrailingZeros(uint(blockSize)))}
 }
+
+// blocks is the number of blocks for so many tokens.
+func (l *ledger) blocks(tokens int) int { return (tokens + len(l.ends) - 1) >> l.shift }
 
 // join counts a sequence with t tokens at the end of step, of which shared blocks are
 // counted elsewhere; it returns its o, which leave needs.
 func (l *ledger) join(t int, step int64, shared int) (offset int) {
-	offset = t - int(step) + int(l.size) - 1
+	offset = t - int(step) + len(l.ends) - 1
 	quotient, remainder := l.split(offset)
 	l.quotient += quotient - shared
 	l.ends[remainder]++
@@ -43,18 +48,14 @@ func (l *ledger) leave(offset, shared int) {
 
 // split divides, rounding towards minus infinity.
 func (l *ledger) split(offset int) (quotient, remainder int) {
-	size := int(l.size)
-	quotient, remainder = offset/size, offset%size
-	if remainder < 0 {
-		return quotient - 1, remainder + size
-	}
-	return quotient, remainder
+	return offset >> l.shift, offset & (len(l.ends) - 1)
 }
 
 // used is the number of blocks in use in a step, without the prefix cache's.
 func (l *ledger) used(step int64) int {
-	n := l.own + l.quotient + l.joined*int(step/l.size)
-	for _, sequences := range l.ends[l.size-step%l.size:] {
+	whole, rest := l.split(int(step))
+	n := l.own + l.quotient + l.joined*whole
+	for _, sequences := range l.ends[len(l.ends)-rest:] {
 		n += sequences
 	}
 	return n
@@ -62,5 +63,5 @@ func (l *ledger) used(step int64) int {
 
 // atMost is an upper bound of used that is quick to find.
 func (l *ledger) atMost(step int64) int {
-	return l.own + l.quotient + l.joined*int(step/l.size+1)
+	return l.own + l.quotient + l.joined*(int(step)>>l.shift+1)
 }

@@ -122,7 +122,7 @@ func TestSharedBlocksCountOnce(t *testing.T) {
 
 func TestBlocksAreIgnoredWhereTheyDoNotFitTheBlockSize(t *testing.T) {
 	p := roomy()
-	p.BlockSize = 48
+	p.BlockSize, p.KVTokens = 1024, 4096
 	r := newReplica(t, p)
 	submit(t, r, epoch, Request{ID: 1, PromptTokens: 1100, OutputTokens: 1, Blocks: []uint64{7, 8}})
 	r.Advance(at(1000))

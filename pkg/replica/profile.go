@@ -57,7 +57,7 @@ type Profile struct {
 
 	// KVTokens is the capacity of the KV cache in tokens.
 	KVTokens int `json:"kv_tokens"`
-	// BlockSize is the number of tokens in one KV block.
+	// BlockSize is the number of tokens in one KV block, a power of two.
 	BlockSize int `json:"block_size"`
 	// MaxNumSeqs bounds the sequences in the running batch.
 	MaxNumSeqs int `json:"max_num_seqs"`
@@ -93,6 +93,7 @@ func (p Profile) Validate() error {
 	f.atMost("block_size", p.BlockSize, 8192)
 	f.atMost("max_num_batched_tokens", p.MaxNumBatchedTokens, 1e8)
 	f.atMost("max_model_len", p.MaxModelLen, 1e8)
+	f.check(p.BlockSize&(p.BlockSize-1) == 0, "block_size is %d, must be a power of two", p.BlockSize)
 	f.check(p.ExpertShare <= 1, "expert_share is %v, must be a share from 0 to 1", p.ExpertShare)
 	f.check(p.StepsAhead == 0 || p.StepsAhead == 1, "steps_ahead is %d, must be 0, or 1 for asynchronous scheduling", p.StepsAhead)
 	f.check(p.KVTokens >= p.BlockSize, "kv_tokens is %d, must hold one block of %d", p.KVTokens, p.BlockSize)

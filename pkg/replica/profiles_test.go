@@ -169,6 +169,7 @@ func TestReadProfileSaysWhatIsWrong(t *testing.T) {
 		"two steps ahead":           {sound + "steps_ahead: 2\n", []string{"steps_ahead is 2", "0, or 1"}},
 		"costs in seconds":          {sound + "step_per_context_token_ms: 3000\n", []string{"a full step would take", "milliseconds"}},
 		"a block beyond reason":     {sound + "block_size: 100000\n", []string{"block_size is 100000, must be at most 8192"}},
+		"an odd block":              {sound + "block_size: 48\n", []string{"block_size is 48, must be a power of two"}},
 		"a length beyond reason":    {sound + "max_model_len: 9000000000000000000\n", []string{"max_model_len is", "at most 100000000"}},
 		"not YAML":                  {"a: [", []string{"mine.yaml"}},
 		"the same field twice":      {sound + "gpus: 1\ngpus: 2\n", []string{"mine.yaml", "gpus"}},

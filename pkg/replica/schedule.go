@@ -80,7 +80,7 @@ func (r *Replica) admissible(seq *sequence, budget int) (hits int, fits bool) {
 	} else if !seq.scheduled {
 		computed = seq.CachedTokens
 	}
-	need := r.blocksFor(min(seq.target, computed+budget)) - r.cache.perBlock*(hits-idle)
+	need := r.kv.blocks(min(seq.target, computed+budget)) - r.cache.perBlock*(hits-idle)
 	step := r.step
 	if !r.open {
 		step++
@@ -108,8 +108,8 @@ func (r *Replica) reuse(seq *sequence, hits int) {
 // hold takes the blocks for n more prompt tokens of seq, if there is room. The
 // prompt's whole blocks among them are from now on the prefix cache's.
 func (r *Replica) hold(seq *sequence, n int) bool {
-	need := r.blocksFor(seq.computed+n) - r.cache.perBlock*seq.shared - seq.held
-	if need > r.room() {
+	need := r.kv.blocks(seq.computed+n) - r.cache.perBlock*seq.shared - seq.held
+	if r.kv.atMost(r.step)+need > r.capacity-r.cache.inUse && need > r.room() {
 		return false
 	}
 	seq.held += need

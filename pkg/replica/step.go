@@ -213,7 +213,3 @@ func (r *Replica) produced(seq *sequence) int {
 	}
 	return n
 }
-
-func (r *Replica) blocksFor(tokens int) int {
-	return (tokens + r.profile.BlockSize - 1) / r.profile.BlockSize
-}

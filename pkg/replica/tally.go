@@ -2,7 +2,6 @@ package replica
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -65,20 +64,18 @@ func (r *ruler) bucket(v int64) int {
 	return i
 }
 
-// class is v's order of magnitude: its length in bits, and the two bits after
-// the first. Negative numbers, which do not occur, count as zero.
+// class is v's order of magnitude: the exponent and the first two bits after the
+// one of v as a floating-point number. Numbers below one, which only zero is, are
+// taken as one.
 func class(v int64) uint8 {
-	length := bits.Len64(uint64(max(0, v)))
-	if length < 3 {
-		return uint8(length)
-	}
-	return uint8(4*length) | uint8(v>>(length-3)&3)
+	return uint8(math.Float64bits(float64(max(1, v)))>>50 - 1023<<2)
 }
 
-// lowest is a number not above any of a class.
+// lowest is the smallest number of a class.
 func lowest(class int) int64 {
-	if class < 12 || class >= 256 {
-		return 0
+	exponent, quarters := class/4, int64(4+class&3)
+	if exponent < 2 {
+		return quarters << exponent / 4
 	}
-	return int64(4+class&3) << (class/4 - 3)
+	return quarters << (exponent - 2)
 }
