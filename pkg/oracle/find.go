@@ -107,13 +107,14 @@ func (s *search) all() error {
 	}
 	budget := s.budget()
 	first, second := max(2, budget/6), max(5, budget/2)
+	third := min(budget, second+mostCrosses)
 	if budget < fewForImprovement {
-		second = budget
+		second = max(3, budget-budget/4)
 	}
 	for _, stage := range []struct {
 		limit int
 		run   func() error
-	}{{first, s.staffing}, {second, s.priced}, {budget, s.candidates}, {budget, s.improve}} {
+	}{{first, s.staffing}, {second, s.priced}, {third, s.cross}, {budget, s.candidates}, {budget, s.improve}} {
 		s.limit, s.exhausted = min(stage.limit, budget), false
 		err := stage.run()
 		s.exhausted = errors.Is(err, errSpent)

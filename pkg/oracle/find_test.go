@@ -186,3 +186,41 @@ func TestFindRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestCrossTakesTheBetterParts: one run wastes in the calm, another lacks in the crowd.
+func TestCrossTakesTheBetterParts(t *testing.T) {
+	s, err := newSearch(t.Context(), crowd(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.limit = 20
+	wasteful, lacking := make([]int32, 600), make([]int32, 600)
+	for i := range wasteful {
+		wasteful[i], lacking[i] = 4, 1
+	}
+	for _, want := range [][]int32{wasteful, lacking} {
+		if _, err := s.staff("priced", want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := s.best.outcome
+	if before.missed > s.allowed {
+		t.Fatalf("four replicas miss %d", before.missed)
+	}
+	// The two differ everywhere, so that there is only one part to take; a third that differs in the calm gives another.
+	calm := append(make([]int32, 0, 600), lacking[:200]...)
+	if _, err := s.staff("priced", append(calm, wasteful[200:]...)); err != nil {
+		t.Fatal(err)
+	}
+	late := append(make([]int32, 0, 600), wasteful[:480]...)
+	if _, err := s.staff("priced", append(late, lacking[480:]...)); err != nil {
+		t.Fatal(err)
+	}
+	least := s.best.held
+	if err := s.cross(); err != nil {
+		t.Fatal(err)
+	}
+	if s.best.held >= least || s.best.missed > s.allowed {
+		t.Errorf("crossing came to %v with %d misses, the best of the runs before to %v", s.best.held, s.best.missed, least)
+	}
+}

@@ -112,9 +112,9 @@ func (m *improver) choose() []*move {
 }
 
 // pack leaves out what reaches into the window of an earlier one.
-func (m *improver) pack(all []*move) []*move {
+func (s *search) pack(all []*move) []*move {
 	var out []*move
-	taken := make([]bool, m.of(m.end+after)+2)
+	taken := make([]bool, s.of(s.span+s.cell+after)+2)
 	for _, mv := range all {
 		from, to := max(0, mv.from), min(mv.to, len(taken))
 		if slices.Contains(taken[from:to], true) {
@@ -137,7 +137,7 @@ func (m *improver) trial(moves []*move) error {
 	for _, mv := range moves {
 		mv.measure(m.now, t)
 	}
-	good := m.worthwhile(moves)
+	good := worthwhile(moves, m.now.missed, m.goal())
 	for _, mv := range moves {
 		m.learn(mv, slices.Contains(good, mv))
 	}
@@ -167,7 +167,7 @@ func (mv *move) price() (price float64, good, bad bool) {
 
 // worthwhile picks the changes to take: at the least price of a miss at which no more requests miss than may, what is
 // worth it at that price.
-func (m *improver) worthwhile(moves []*move) []*move {
+func worthwhile(moves []*move, missed, goal int64) []*move {
 	prices := []float64{0}
 	for _, mv := range moves {
 		if p, good, bad := mv.price(); !good && !bad {
@@ -177,7 +177,7 @@ func (m *improver) worthwhile(moves []*move) []*move {
 	slices.Sort(prices)
 	var good []*move
 	for _, price := range prices {
-		misses := m.now.missed
+		misses := missed
 		good = good[:0]
 		for _, mv := range moves {
 			if mv.worth(price) {
@@ -185,7 +185,7 @@ func (m *improver) worthwhile(moves []*move) []*move {
 				misses += mv.misses
 			}
 		}
-		if misses <= m.goal() {
+		if misses <= goal {
 			break
 		}
 	}

@@ -64,6 +64,10 @@ type move struct {
 	// held and misses are what a trial found the change to make of its window, in replica-seconds and requests.
 	held   float64
 	misses int64
+
+	// run and taken are set where what a run wanted in some cells is to be taken over.
+	run   *tally
+	taken window
 }
 
 // Influence of a change in capacity: requests in flight when it comes, and the time until a backlog is gone.
@@ -73,8 +77,8 @@ const (
 )
 
 // reach is the window in which a change of capacity between two times is felt.
-func (m *improver) reach(from, to time.Duration) window {
-	return window{from: m.of(from - before), to: m.of(to+after) + 1}
+func (s *search) reach(from, to time.Duration) window {
+	return window{from: s.of(from - before), to: s.of(to+after) + 1}
 }
 
 // propose returns the change of a kind to a piece, nil where there is none.

@@ -107,7 +107,7 @@ func (s *search) haggle(p *planner) error {
 	for tries, idle := 0, 0; tries < mostPrices && idle < idlePrices; tries++ {
 		shares, best := s.learned().shares(), s.best
 		want := p.plan(&shares, price.at)
-		t, err := s.try("priced", staffed(want, s.clock, s.p.Target.Initial, s.lead))
+		t, err := s.staff("priced", want)
 		if err != nil {
 			return err
 		}

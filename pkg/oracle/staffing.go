@@ -80,7 +80,7 @@ func (s *search) leastOf(f family, scale float64, goal int64) (bracket, error) {
 	b := bracket{goal: goal, ratio: firstRatio, least: leastScale, most: mostScale}
 	for at := scale; at > 0; at = b.next() {
 		want := f.want(x, at, s.p.Target.Min, s.most)
-		t, err := s.try("staffing", staffed(want, s.clock, s.p.Target.Initial, s.lead))
+		t, err := s.staff("staffing", want)
 		if err != nil {
 			return b, err
 		}
@@ -89,6 +89,15 @@ func (s *search) leastOf(f family, scale float64, goal int64) (bracket, error) {
 		}
 	}
 	return b, nil
+}
+
+// staff runs the schedule that has replicas ready as wanted, and keeps with its outcome what was wanted.
+func (s *search) staff(source string, want []int32) (*tally, error) {
+	t, err := s.try(source, staffed(want, s.clock, s.p.Target.Initial, s.lead))
+	if err == nil {
+		t.want = want
+	}
+	return t, err
 }
 
 // hopeless says whether a run is so much worse than the best one, at the price of a miss, that to go on with the like of

@@ -24,6 +24,8 @@ type tally struct {
 	misses   []int32
 	replicas []float64 // replica-seconds held in each cell
 	ready    []float64 // those of them that served
+	// want is the replicas that were to be ready in each cell; nil for a schedule that was not made of such.
+	want []int32
 
 	last replay.Census
 }
