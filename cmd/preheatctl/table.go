@@ -70,12 +70,21 @@ func findings(e compare.Experiment, o compare.Outcome, cells []score.Cell) []str
 
 // proofText says how good the oracle's schedule is.
 func proofText(p compare.Proof, e compare.Experiment) string {
-	text := fmt.Sprintf("oracle: the best of %s schedules simulated", thousands(int64(p.Simulations)))
+	text := compare.Oracle
 	if len(e.Leads) > 1 {
-		text = fmt.Sprintf("oracle at %v: the best of %s schedules simulated", p.Lead, thousands(int64(p.Simulations)))
+		text += fmt.Sprintf(" at %v", p.Lead)
 	}
-	if !p.Met {
-		return text + ", none of which attains " + percentText(e.SLO.Attainment) + ": the bounds, the start or the objective forbid it."
+	goal := percentText(e.SLO.Attainment)
+	if p.Met {
+		text += fmt.Sprintf(": the best of %s schedules simulated; no schedule whatever can attain %s for less than %.3g GPU-hours",
+			thousands(int64(p.Simulations)), goal, p.Bound/3600)
+	} else {
+		text += fmt.Sprintf(": none of %s schedules simulated attains %s; the bounds, the start or the objective forbid it",
+			thousands(int64(p.Simulations)), goal)
 	}
-	return text + fmt.Sprintf("; no schedule whatever can attain %s for less than %.3g GPU-hours.", percentText(e.SLO.Attainment), p.Bound/3600)
+	if p.Hopeless > 0 {
+		text += fmt.Sprintf("; %s requests (%.2g %%) miss the objective even alone on a replica",
+			thousands(p.Hopeless), 100*float64(p.Hopeless)/float64(p.Requests))
+	}
+	return text + "."
 }

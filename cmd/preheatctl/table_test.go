@@ -52,9 +52,13 @@ func scored(policy string, seed uint64, lead time.Duration, attained, hours floa
 func TestTables(t *testing.T) {
 	short, long := 30*time.Second, 5*time.Minute
 	proof := func(lead time.Duration, met bool) compare.Proof {
+		hopeless := int64(0)
+		if !met {
+			hopeless = 1234
+		}
 		return compare.Proof{
 			Key:    compare.Key{Policy: compare.Oracle, Lead: lead, Seed: 1},
-			Result: oracle.Result{Simulations: 1234, Met: met, Bound: 3600 * 3.3},
+			Result: oracle.Result{Simulations: 1234, Met: met, Bound: 3600 * 3.3, Requests: 19366, Hopeless: hopeless},
 		}
 	}
 	for name, tc := range map[string]struct {

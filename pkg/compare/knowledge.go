@@ -40,12 +40,13 @@ func (k knowledge) staff(rate float64) int32 {
 	return int32(min(1e6, math.Ceil(x+staffing*math.Sqrt(x))))
 }
 
-// initial is how many replicas are ready at the start.
+// initial is how many replicas are ready at the start: one at least unless the user says otherwise, since autoscalers take
+// none as switched off.
 func (e *Experiment) initial(k knowledge) int32 {
 	if e.Initial >= 0 {
 		return min(max(e.Initial, e.Min), e.most(k))
 	}
-	return min(max(k.staff(k.facts.FirstRate), e.Min), e.most(k))
+	return min(max(k.staff(k.facts.FirstRate), e.Min, 1), e.most(k))
 }
 
 // most is the bound of every policy.
