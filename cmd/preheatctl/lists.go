@@ -16,30 +16,37 @@ import (
 
 func newPolicies(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "policies [NAME]", Short: "List the policies that can be compared, or the knobs of one of them",
+		Use: "policies [NAME]", Short: "List the policies that can be compared, or the source and the knobs of one of them",
 		Example: "  preheatctl policies\n  preheatctl policies hpa-running", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return writeKnobs(s.Out, args[0])
 			}
 			w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tWHAT IT IS\tSOURCE")
+			fmt.Fprintln(w, "NAME\tWHAT IT IS")
 			for _, d := range compare.Descriptions() {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", d.Name, d.Summary, d.Source)
+				fmt.Fprintf(w, "%s\t%s\n", d.Name, d.Summary)
 			}
 			return w.Flush()
 		},
 	}
 }
 
-// writeKnobs lists what can be set of a policy.
+// writeKnobs tells of one policy and lists what can be set of it.
 func writeKnobs(out io.Writer, policy string) error {
-	if !slices.Contains(compare.Names(), policy) {
+	all := compare.Descriptions()
+	i := slices.IndexFunc(all, func(d compare.Description) bool { return d.Name == policy })
+	if i < 0 {
 		return usageError{fmt.Errorf("unknown policy %q: known are %s", policy, strings.Join(compare.Names(), ", "))}
+	}
+	fmt.Fprintf(out, "%s: %s\nsource: %s\n\n", policy, all[i].Summary, all[i].Source)
+	knobs := compare.AllKnobs(policy)
+	if len(knobs) == 0 {
+		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KNOB\tDEFAULT\tTUNED OVER\tWHAT IT IS")
-	for _, k := range compare.AllKnobs(policy) {
+	for _, k := range knobs {
 		fmt.Fprintf(w, "%s\t%v\t%s\t%s\n", k.Name, k.Default, strings.Trim(fmt.Sprint(k.Grid), "[]"), k.Doc)
 	}
 	return w.Flush()

@@ -245,8 +245,8 @@ func TestListsNameEverything(t *testing.T) {
 	if out := must(t, "profiles"); !strings.Contains(out, "llama-3.1-70b-h100x4") {
 		t.Errorf("no profiles in %q", out)
 	}
-	if out := must(t, "policies", "kpa"); !strings.Contains(out, "panic-threshold") {
-		t.Errorf("no knobs in %q", out)
+	if out := must(t, "policies", "kpa"); !strings.Contains(out, "panic-threshold") || !strings.Contains(out, "knative/serving") {
+		t.Errorf("no knobs or no source in %q", out)
 	}
 	if out := must(t, "workloads"); !strings.Contains(out, "flash-crowd") {
 		t.Errorf("no workloads in %q", out)

@@ -131,7 +131,10 @@ type summaryFile struct {
 	Policies   map[string][]struct {
 		Runs []struct {
 			GPUSeconds float64 `json:"gpu_seconds"`
-			Requests   struct{ Arrived uint64 }
+			Requests   struct {
+				Arrived uint64
+				Within  uint64 `json:"within_slo"`
+			}
 		}
 	}
 }
@@ -285,5 +288,32 @@ func TestOutputAsData(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "out")
 			check(t, must(t, "replay", "--trace", "steady:rate=2,length=2m", "--policy", "preheat,kpa", "-o", name, "--out", dir))
 		})
+	}
+}
+
+// TestReplayOfTheAzureTrace is the README's command on the real trace: everything it promises, and within the time.
+func TestReplayOfTheAzureTrace(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "shared", "traces", "AzureLLMInferenceTrace_conv.csv.gz")
+	if _, err := os.Stat(path); err != nil || testing.Short() {
+		t.Skip("needs the Azure 2023 conversation trace beside the repository, and some seconds")
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	out := must(t, "replay", "--trace", path, "--profile", "llama-3.1-70b-h100x4", "--lead-time", "120s", "--out", dir)
+	if !strings.Contains(out, ": 19,366 requests in 58m22s") {
+		t.Errorf("the trace is another one:\n%s", out)
+	}
+	s := readSummary(t, dir)
+	if got := slices.Sorted(maps.Keys(s.Policies)); len(got) < 9 || !slices.Contains(got, "oracle") || !slices.Contains(got, "preheat") {
+		t.Errorf("policies %v, want eight or more and the oracle", got)
+	}
+	best := s.Policies["oracle"][0].Runs[0]
+	for policy, cells := range s.Policies {
+		run := cells[0].Runs[0]
+		if run.Requests.Arrived != 19366 {
+			t.Errorf("%s was given %d requests", policy, run.Requests.Arrived)
+		}
+		if run.Requests.Within >= best.Requests.Within && run.GPUSeconds < best.GPUSeconds {
+			t.Errorf("%s attains as much as the oracle for less: %.0f and %.0f GPU-seconds", policy, run.GPUSeconds, best.GPUSeconds)
+		}
 	}
 }

@@ -38,5 +38,5 @@ var summaries = map[string][2]string{
 	"ray-serve":   {"Ray Serve on 2 ongoing requests a replica", "ray-project/ray python/ray/serve/autoscaling_policy.py"},
 	"static-peak": {"always what the busiest minute needs, known in hindsight", "closed-form capacity and square-root staffing"},
 	"static-mean": {"always what the mean rate needs, known in hindsight", "closed-form capacity and square-root staffing"},
-	"cron":        {"envelope of an earlier day or week by the hour; of the trace itself, in hindsight, where it is shorter than two days", "closed-form capacity and square-root staffing"},
+	"cron":        {"hourly envelope of the first day or week; of the trace itself where it has not two days", "closed-form capacity and square-root staffing"},
 }

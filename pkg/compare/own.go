@@ -7,33 +7,41 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
-// ownPolicy is one of Preheat's: the production planner under a spec, with something left out where it is an ablation.
+// ownPolicy is one of Preheat's: the production planner under a spec, with something changed where it is an ablation.
 type ownPolicy struct {
 	Description
-	// ablate changes the spec.
-	ablate func(*v1alpha1.InferenceAutoscaler)
+	ablate func(*scaling.Config)
 	knobs  []baseline.Knob
 }
 
 // own lists Preheat's policies. It is a function so that no caller can change another's copy.
 func own() []ownPolicy {
+	both := []baseline.Knob{quantile([]float64{0.5, 0.7, 0.8, 0.9, 0.95, 0.99}), stabilization([]float64{60, 300})}
+	only := func(forecaster string) func(*scaling.Config) {
+		return func(c *scaling.Config) { c.Forecast.Only = forecaster }
+	}
 	return []ownPolicy{
 		{
-			Description: Description{"preheat", "Preheat's planner, the code and the loop that run in production", "pkg/scaling"},
-			ablate:      func(*v1alpha1.InferenceAutoscaler) {},
-			knobs: []baseline.Knob{
-				quantile([]float64{0.5, 0.7, 0.8, 0.9, 0.95, 0.99}), stabilization([]float64{60, 300}),
-			},
+			Description{"preheat", "Preheat's planner: the code and the loop that run in production", "pkg/scaling"},
+			func(*scaling.Config) {}, both,
 		},
 		{
-			Description: Description{"preheat-reactive", "the same without a forecast: present demand alone", "pkg/scaling with spec.forecast.disabled"},
-			ablate:      func(ia *v1alpha1.InferenceAutoscaler) { ia.Spec.Forecast.Disabled = true },
-			knobs: []baseline.Knob{
-				stabilization([]float64{0, 30, 60, 120, 180, 240, 300, 450, 600, 900, 1200, 1800}),
-			},
+			Description{"preheat-reactive", "the same without a forecast: present demand alone", "pkg/scaling, spec.forecast.disabled"},
+			func(c *scaling.Config) { c.Forecast.Disabled = true },
+			[]baseline.Knob{stabilization([]float64{0, 30, 60, 120, 180, 240, 300, 450, 600, 900, 1200, 1800})},
+		},
+		{
+			Description{"preheat-last-value", "the same with the last value and its errors as the only forecast", "pkg/forecast"},
+			only(forecast.LastValue), both,
+		},
+		{
+			Description{"preheat-seasonal-naive", "the same with yesterday's value at that hour as the only forecast", "pkg/forecast"},
+			only(forecast.SeasonalNaive), both,
 		},
 	}
 }
@@ -54,7 +62,6 @@ func stabilization(grid []float64) baseline.Knob {
 
 // make returns the policy under a spec, which it changes.
 func (p ownPolicy) make(ia *v1alpha1.InferenceAutoscaler, settings map[string]float64) (baseline.Policy, error) {
-	p.ablate(ia)
 	for _, k := range p.knobs {
 		if v, ok := settings[k.Name]; ok {
 			apply(ia, k, v)
@@ -63,7 +70,7 @@ func (p ownPolicy) make(ia *v1alpha1.InferenceAutoscaler, settings map[string]fl
 	if err := p.knows(settings); err != nil {
 		return nil, err
 	}
-	policy, err := replay.Preheat(ia, replay.DefaultPath())
+	policy, err := replay.PreheatWith(ia, replay.DefaultPath(), p.ablate)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
 	}

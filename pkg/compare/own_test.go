@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
@@ -58,9 +59,6 @@ func TestSettingsOfPreheatReachTheSpec(t *testing.T) {
 						t.Errorf("the window of the spec is %v, want %v", got, v)
 					}
 				}
-				if ia.Spec.Forecast.Disabled != (p.Name == "preheat-reactive") {
-					t.Errorf("forecast disabled: %v", ia.Spec.Forecast.Disabled)
-				}
 			})
 		}
 	}
@@ -78,5 +76,28 @@ func TestBoundsAndObjectiveAreThoseOfTheExperiment(t *testing.T) {
 	}
 	if *ia.Spec.MinReplicas != 2 || ia.Spec.MaxReplicas != 3 {
 		t.Error("the caller's spec was changed")
+	}
+}
+
+func TestAblationsDifferInOneThing(t *testing.T) {
+	got := map[string]scaling.Config{}
+	for _, p := range own() {
+		c := scaling.Default()
+		p.ablate(&c)
+		got[p.Name] = c
+	}
+	want := map[string]scaling.Config{}
+	for name, change := range map[string]func(*scaling.Config){
+		"preheat":                func(*scaling.Config) {},
+		"preheat-reactive":       func(c *scaling.Config) { c.Forecast.Disabled = true },
+		"preheat-last-value":     func(c *scaling.Config) { c.Forecast.Only = "last-value" },
+		"preheat-seasonal-naive": func(c *scaling.Config) { c.Forecast.Only = "seasonal-naive" },
+	} {
+		c := scaling.Default()
+		change(&c)
+		want[name] = c
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -32,8 +32,15 @@ func TestRunsStandInTheOrderOfTheExperiment(t *testing.T) {
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Error(diff)
 	}
-	if n := len(got.Pictures); n != 6 {
-		t.Errorf("%d pictures of runs, want those of the first seed under both lead times: 6", n)
+	s := got.Summary(e, compare.Labels{})
+	if diff := cmp.Diff([]float64{30, 120}, s.LeadTimes); diff != "" || s.Incomplete || s.Oracle != "" {
+		t.Errorf("lead times %s, incomplete %v, oracle %q", diff, s.Incomplete, s.Oracle)
+	}
+	if len(s.Sweep) != 3 || len(s.Sweep[0].At) != 2 || len(s.Frontier) != 6 || len(s.Policies["preheat"][1].Runs) != 2 {
+		t.Errorf("%d rows of the sweep, %d points of the frontier, %+v", len(s.Sweep), len(s.Frontier), s.Policies["preheat"])
+	}
+	if n := len(got.Report(e, compare.Labels{}).Runs); n != 6 {
+		t.Errorf("%d runs on the page, want those of the first seed under both lead times: 6", n)
 	}
 }
 
