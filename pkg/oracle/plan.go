@@ -93,12 +93,20 @@ func (p *planner) trace(value []float64, from []int16, levels int) []int32 {
 // tenth less, which pays where there is more to be gained from misses than from steadiness.
 func (s *search) priced() error {
 	for _, part := range []float64{1, 0.9} {
-		if err := s.haggle(s.planner(part)); err != nil {
+		p := s.planner(part)
+		if len(p.work)*int(p.most+1) > mostStates {
+			return nil
+		}
+		if err := s.haggle(p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// mostStates bounds the table of a plan, two bytes for each cell and number of replicas: an hour of 18,000 replicas, a week
+// of 1,700. Beyond it staffing has to do, which is good at such numbers.
+const mostStates = 1 << 26
 
 // haggle runs plans at one price after the other. Each run teaches the next plan, so that a price does not come to the
 // same twice; the price follows the misses until nothing gets better.
@@ -183,6 +191,7 @@ func (s *search) planner(part float64) *planner {
 	}
 	p.steady = s.demand(persistence)
 	scale := s.scale(s.p)
+	p.most = min(p.most, max(p.low, int32(min(2*scale*slices.Max(p.work)+4, math.MaxInt16-1))))
 	for i := range p.steady {
 		p.steady[i] *= part * scale
 	}

@@ -237,3 +237,44 @@ func TestFindIsDeterministic(t *testing.T) {
 		}
 	}
 }
+
+// TestBoundHoldsWithPrefixes: replicas that share prefixes and see them routed to each other stay above the bound, which
+// takes every prefix as cached that came before.
+func TestBoundHoldsWithPrefixes(t *testing.T) {
+	met := 0
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		profile := plain()
+		profile.PrefillPerToken, profile.MaxNumBatchedTokens = 0.5, 2048
+		var requests []trace.Request
+		for at := time.Duration(0); len(requests) < 150; at += time.Duration(r.ExpFloat64() * float64(time.Second)) {
+			q := trace.Request{At: at, PromptTokens: 1 + r.IntN(2000), OutputTokens: 1 + r.IntN(60)}
+			for i := range q.PromptTokens / trace.BlockTokens {
+				q.Blocks = append(q.Blocks, uint64(10*r.IntN(4)+i))
+			}
+			requests = append(requests, q)
+		}
+		p := Problem{
+			Cluster: replay.Config{Start: start, Seed: seed, Router: replay.PrefixAware},
+			Target:  replay.Target{Name: "chat", Profile: profile, Initial: 1 + r.Int32N(3)},
+			Load:    func() (trace.Stream, error) { return &replayed{requests: requests}, nil },
+			SLO:     score.SLO{TTFT: 5 * time.Second, TPOT: time.Second, Attainment: 0.95},
+		}
+		b := NewBounder(profile, p.SLO)
+		for _, q := range requests {
+			b.Add(q)
+		}
+		least, ok := b.GPUSeconds()
+		came, _ := contend(t, p, Schedule{{0, p.Target.Initial}}.Policy(start, baseline.Path{Interval: time.Second}))
+		if came.missed > b.Allowed() {
+			continue
+		}
+		met++
+		if cost := came.held.Seconds() * float64(profile.GPUs); !ok || cost < least {
+			t.Errorf("seed %d: %d replicas cost %v, below the bound of %v (%v)", seed, p.Target.Initial, cost, least, ok)
+		}
+	}
+	if met < 10 {
+		t.Errorf("only %d of 30 runs met the objective", met)
+	}
+}
