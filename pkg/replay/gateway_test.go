@@ -14,6 +14,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -176,6 +177,31 @@ func TestIdleIsTheTimeWithoutARequest(t *testing.T) {
 	}
 	if totals[0].Idle != idle || idle < 100*time.Second || totals[0].Held != totals[0].End {
 		t.Errorf("idle %v of %v, want %v", totals[0].Idle, totals[0].Held, idle)
+	}
+}
+
+func TestLoadingIsNotIdle(t *testing.T) {
+	l := burst(100*time.Second, 1, 1, 1)
+	config := replay.Config{Lead: replay.Lead{Load: fixed(20 * time.Second)}, Events: []replay.Event{{At: 30 * time.Second, Kind: replay.ReplicasCrash, Value: 1}}}
+	_, totals := run(t, config, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: always(1), Initial: 1})
+	if totals[0].Idle != 80*time.Second || totals[0].Held < 100*time.Second {
+		t.Errorf("%+v, want 80 s idle: 30 before the crash and 50 after the load of 20", totals[0])
+	}
+}
+
+func TestWhatTimesOutInAReplicaCountsAsFinishedThere(t *testing.T) {
+	l := append(burst(time.Second, 300, 4000, 1), burst(90*time.Second, 1, 1, 1)...)
+	policy := always(1)
+	policy.path.Scrape = time.Second
+	var finished float64
+	policy.saw = func(o baseline.Observation) {
+		if r := o.Replicas[0].Reading; r != nil {
+			finished, _ = r.Value(signals.RequestsFinished)
+		}
+	}
+	j, _ := run(t, replay.Config{Timeout: 10 * time.Second}, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: policy, Initial: 1})
+	if n := j.outcomes(); finished != 300 || n[replay.TimedOut] < 200 {
+		t.Errorf("%v finished by the replica's page, %v: vLLM counts aborted requests too", finished, n)
 	}
 }
 

@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,12 @@ func TestReplicasAreSeenAsPodsAre(t *testing.T) {
 		Events: []replay.Event{{At: 120500 * time.Millisecond, Kind: replay.ReplicasCrash, Value: 2}},
 	}
 	seen := watch(t, config, baseline.Path{Interval: time.Second, Scrape: time.Second}, map[int]int32{0: 1, 20: 4}, 2500)
+	for _, o := range seen {
+		at, problem := o.Time.Sub(start), o.Replicas[0].Problem
+		if loading := at > 121*time.Second && at < 145*time.Second; loading != strings.Contains(problem, "connection refused") && at < 145*time.Second {
+			t.Errorf("at %v the problem of the first replica is %q", at, problem)
+		}
+	}
 	for name, want := range map[string][]string{
 		"chat-0": {
 			"Ready created -1h0m36s scheduled -1h0m36s started -1h0m26s ready -1h0m0s",

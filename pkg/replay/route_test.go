@@ -51,6 +51,33 @@ func TestRouters(t *testing.T) {
 	}
 }
 
+func TestOfTwoWithThePrefixTheLessBusyTakesIt(t *testing.T) {
+	blocks := []uint64{1, 2, 3, 4}
+	var l listed
+	send := func(at time.Duration, output int) {
+		l = append(l, trace.Request{At: at, PromptTokens: 2100, OutputTokens: output, Blocks: blocks})
+	}
+	for i := range 10 { // nine for the first replica, and one for the second
+		send(time.Duration(i)*400*time.Millisecond, []int{4000, 500, 4000, 500, 500, 500, 4000, 500, 500, 4000}[i])
+	}
+	send(25*time.Second, 10)
+	j, _ := run(t, replay.Config{Router: replay.PrefixAware}, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: always(3), Initial: 3})
+	replicas := map[uint64]int32{}
+	held := map[int32]int{}
+	for _, r := range j.requests {
+		replicas[r.ID] = r.Replica
+		if r.ID < 11 && r.Arrival+r.E2E > 25*time.Second {
+			held[r.Replica]++
+		}
+	}
+	if held[0] <= held[1] || held[1] == 0 || held[2] > 0 {
+		t.Fatalf("requests in flight %v: the test tests nothing", held)
+	}
+	if replicas[11] != 1 {
+		t.Errorf("replica %d took it, in flight were %v", replicas[11], held)
+	}
+}
+
 func TestAPrefixIsNotWorthAnyQueue(t *testing.T) {
 	blocks := []uint64{1, 2, 3, 4}
 	var l listed
