@@ -44,6 +44,9 @@ func profileText(e compare.Experiment, o compare.Outcome) string {
 	if n := e.Profile.GPUs; n != 1 {
 		gpus = fmt.Sprintf("%d GPUs", n)
 	}
+	if o.Capacity == 0 {
+		return fmt.Sprintf("%s: %s a replica, on which the mean request of this load misses the objective even alone", e.Profile.Name, gpus)
+	}
 	return fmt.Sprintf("%s: %s a replica, which sustains about %.3g requests/s of this load", e.Profile.Name, gpus, o.Capacity)
 }
 
@@ -83,7 +86,7 @@ func proofText(p compare.Proof, e compare.Experiment) string {
 			thousands(int64(p.Simulations)), goal)
 	}
 	if p.Hopeless > 0 {
-		text += fmt.Sprintf("; %s requests (%.2g %%) miss the objective even alone on a replica",
+		text += fmt.Sprintf("; %s requests (%.1f %%) miss the objective even alone on a replica",
 			thousands(p.Hopeless), 100*float64(p.Hopeless)/float64(p.Requests))
 	}
 	return text + "."

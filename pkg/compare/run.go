@@ -3,7 +3,6 @@ package compare
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/oracle"
@@ -207,62 +206,4 @@ func (c *comparison) outcome() Outcome {
 		}
 	}
 	return o
-}
-
-// observer keeps what a run does.
-type observer struct {
-	sinks
-	score   *score.Collector
-	orders  *oracle.Orders
-	picture *report.Recorder
-	files   *score.RunFiles
-}
-
-func (c *comparison) observer(r *run) (*observer, error) {
-	start := c.Cluster.Start
-	o := &observer{
-		score: score.NewCollector(score.Options{
-			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start,
-		}),
-	}
-	o.sinks = append(o.sinks, o.score)
-	if slices.Contains(c.Policies, Oracle) && r.Policy != Oracle {
-		o.orders = oracle.NewOrders("", start)
-		o.sinks = append(o.sinks, o.orders)
-	}
-	if r.first {
-		o.picture = report.NewRecorder(report.Options{
-			Policy: r.Policy, Lead: r.Lead, Start: start, SLO: c.SLO, GPUs: c.Profile.GPUs,
-		})
-		o.sinks = append(o.sinks, o.picture)
-	}
-	if r.inFull && c.Files != nil {
-		files, err := c.Files.Begin(r.policy, r.Policy, "", start)
-		if err != nil {
-			return nil, err
-		}
-		o.files = files
-		o.sinks = append(o.sinks, files)
-	}
-	return o, nil
-}
-
-// finish gathers the results of a run that went through to its end.
-func (o *observer) finish(r *run, path baseline.Path, total replay.Total) error {
-	r.score = o.score.Score(total)
-	r.score.Target = "" // there is one only
-	if o.orders != nil {
-		r.orders = oracle.Candidate{Name: r.Policy, Schedule: o.orders.Schedule(), Path: path}
-	}
-	if o.picture != nil {
-		picture := o.picture.Run()
-		r.picture = &picture
-	}
-	if o.files != nil {
-		if err := o.files.Finish(); err != nil {
-			return err
-		}
-	}
-	r.done = true
-	return nil
 }
