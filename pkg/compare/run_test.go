@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -186,16 +188,37 @@ func TestTheMeterEndsWhereTheRunsDo(t *testing.T) {
 }
 
 func TestFilesHoldTheFirstSeedAndLeadTime(t *testing.T) {
-	e := experiment(t)
-	files, err := score.Create(t.TempDir(), len(e.Policies))
+	e, dir := experiment(t), t.TempDir()
+	files, err := score.Create(dir, len(e.Policies))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := compare.Run(t.Context(), e, compare.Tools{Files: files}); err != nil {
+	got, err := compare.Run(t.Context(), e, compare.Tools{Files: files})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := files.Close(); err != nil {
-		t.Errorf("the files of three policies do not fit: %v", err)
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, score.RequestsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	rows := map[string]int64{}
+	for line := range strings.Lines(strings.TrimPrefix(string(data), score.RequestsHeader)) {
+		policy, _, _ := strings.Cut(line, ",")
+		if rows[policy]++; rows[policy] == 1 {
+			order = append(order, policy)
+		}
+	}
+	if diff := cmp.Diff(e.Policies, order); diff != "" {
+		t.Errorf("order of the policies: %s", diff)
+	}
+	for policy, n := range rows {
+		if n != got.Facts.Requests {
+			t.Errorf("%s: %d rows, want the %d requests of the first seed once", policy, n, got.Facts.Requests)
+		}
 	}
 }
 
