@@ -93,7 +93,7 @@ func leadTimes(rows []SweepRow) []float64 {
 func (r SweepRow) attained(lead float64) string {
 	for _, c := range r.At {
 		if c.LeadTime == lead {
-			return percent(c.Attainment)
+			return Percent(c.Attainment)
 		}
 	}
 	return ""
