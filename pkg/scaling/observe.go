@@ -84,7 +84,8 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 	}
 	now.Reading = later
 	if earlier == nil {
-		now.Arrivals, now.ArrivalsKnown = firstArrivals(r)
+		last, _ := st.Proposals.Last()
+		now.Arrivals, now.ArrivalsKnown = firstArrivals(r, last.Time)
 		return
 	}
 	now.Arrivals, now.ArrivalsKnown = arrivals(earlier, later)
@@ -149,15 +150,23 @@ func arrivals(earlier, later *signals.Reading) (float64, bool) {
 }
 
 // firstArrivals returns the load of a replica that became ready just before its first reading: all that it has
-// finished and holds came since. Of one that has been ready for longer nothing is known before its second reading.
-func firstArrivals(r *Replica) (float64, bool) {
-	seconds := r.Reading.Time.Sub(r.ReadyAt).Seconds()
+// finished and holds came since. It is spread over the time since the last tick, as that of the other replicas is: what
+// a router pours into a replica that joins would otherwise count twice, there and in what they had before. Of one that
+// has been ready for longer nothing is known before its second reading.
+func firstArrivals(r *Replica, lastTick time.Time) (float64, bool) {
+	age := r.Reading.Time.Sub(r.ReadyAt)
 	finished, ok := r.Reading.Value(signals.RequestsFinished)
 	waiting, running, okF := inFlight(r.Reading)
-	if r.ReadyAt.IsZero() || !ok || !okF || seconds < 1 || seconds > 60 {
+	if r.ReadyAt.IsZero() || !ok || !okF || age < 0 || age > time.Minute {
 		return 0, false
 	}
-	return (finished + waiting + running) / seconds, true
+	if since := r.Reading.Time.Sub(lastTick); !lastTick.IsZero() {
+		age = max(age, since)
+	}
+	if age < time.Second {
+		return 0, false
+	}
+	return (finished + waiting + running) / age.Seconds(), true
 }
 
 // interval returns what two readings teach of capacity, false where the engine does not report enough for it or began

@@ -460,3 +460,31 @@ func TestAnIdleEngineWithoutACounterOfRequestsIsSeen(t *testing.T) {
 		t.Errorf("busy without the counter: blind %v, unseen %q", d.Blind, d.Unseen)
 	}
 }
+
+// A router that sends to the least busy pours nearly all that comes into a replica that joins.
+func TestAReplicaThatJoinsDoesNotCountTwiceWhatItTakesOver(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	replica := func(name string, now, ready time.Time, finished, running float64) scaling.Replica {
+		r := &signals.Reading{Time: now}
+		r.Set(signals.RequestsWaiting, 0)
+		r.Set(signals.RequestsRunning, running)
+		r.Set(signals.RequestsFinished, finished)
+		r.Set(signals.GenerationTokens, 200*finished)
+		return scaling.Replica{ID: name, Name: name, Phase: scaling.Ready, Created: ready.Add(-time.Minute), ReadyAt: ready, Reading: r}
+	}
+	p, err := scaling.NewPlanner(scaling.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, later := at.Add(-time.Hour), at.Add(15*time.Second)
+	st, _ := p.Plan(scaling.State{}, scaling.Observation{Time: at, Desired: 3, Replicas: []scaling.Replica{
+		replica("a", at, old, 1000, 20), replica("b", at, old, 1000, 20),
+	}})
+	// 150 requests in 15 s: 65 to each of the old ones, 20 in two seconds to the new one.
+	_, d := p.Plan(st, scaling.Observation{Time: later, Desired: 3, Replicas: []scaling.Replica{
+		replica("a", later, old, 1065, 20), replica("b", later, old, 1065, 20), replica("c", later, later.Add(-2*time.Second), 0, 20),
+	}})
+	if d.Demand < 9.9 || d.Demand > 10.1 {
+		t.Errorf("demand %.2f requests/s, want 10", d.Demand)
+	}
+}
