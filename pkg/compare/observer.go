@@ -7,13 +7,12 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/oracle"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/report"
-	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
 // observer keeps what a run does.
 type observer struct {
-	sinks
+	replay.Sinks
 	score   *score.Collector
 	orders  *oracle.Orders
 	picture *report.Recorder
@@ -27,16 +26,16 @@ func (c *comparison) observer(r *run) (*observer, error) {
 			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start,
 		}),
 	}
-	o.sinks = append(o.sinks, o.score)
+	o.Sinks = append(o.Sinks, o.score)
 	if slices.Contains(c.Policies, Oracle) && r.Policy != Oracle {
 		o.orders = oracle.NewOrders("", start)
-		o.sinks = append(o.sinks, o.orders)
+		o.Sinks = append(o.Sinks, o.orders)
 	}
 	if r.first {
 		o.picture = report.NewRecorder(report.Options{
 			Policy: r.Policy, Lead: r.Lead, Start: start, SLO: c.SLO, GPUs: c.Profile.GPUs,
 		})
-		o.sinks = append(o.sinks, o.picture)
+		o.Sinks = append(o.Sinks, o.picture)
 	}
 	if r.inFull && c.Files != nil {
 		files, err := c.Files.Begin(r.policy, r.Policy, "", start)
@@ -44,7 +43,7 @@ func (c *comparison) observer(r *run) (*observer, error) {
 			return nil, err
 		}
 		o.files = files
-		o.sinks = append(o.sinks, files)
+		o.Sinks = append(o.Sinks, files)
 	}
 	return o, nil
 }
@@ -67,28 +66,4 @@ func (o *observer) finish(r *run, path baseline.Path, total replay.Total) error 
 	}
 	r.done = true
 	return nil
-}
-
-// sinks tell several.
-type sinks []replay.Sink
-
-// Ended implements replay.Sink.
-func (s sinks) Ended(r replay.Request) {
-	for _, to := range s {
-		to.Ended(r)
-	}
-}
-
-// Counted implements replay.Sink.
-func (s sinks) Counted(c replay.Census) {
-	for _, to := range s {
-		to.Counted(c)
-	}
-}
-
-// Decided implements replay.Sink.
-func (s sinks) Decided(target string, d scaling.Decision, g baseline.Gateway) {
-	for _, to := range s {
-		to.Decided(target, d, g)
-	}
 }

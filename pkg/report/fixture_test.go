@@ -190,7 +190,7 @@ func example(length time.Duration, leads ...time.Duration) report.Report {
 	for _, p := range plays(length, leads...) {
 		rec := report.NewRecorder(report.Options{Policy: p.policy, Lead: p.lead, Start: start, SLO: slo, GPUs: 1})
 		col := score.NewCollector(score.Options{Policy: p.policy, Seed: 1, LeadTime: p.lead, SLO: slo, GPUs: 1, Price: 2.5, Start: start})
-		p.run(all{rec, col})
+		p.run(replay.Sinks{rec, col})
 		scores = append(scores, col.Score(replay.Total{End: p.length}))
 		r.Runs = append(r.Runs, rec.Run())
 	}

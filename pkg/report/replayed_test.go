@@ -9,11 +9,9 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/validation"
-	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/report"
-	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
@@ -27,27 +25,6 @@ spec:
   maxReplicas: 8
   slo: {ttft: 2s, tpot: 100ms}
 `
-
-// all tells several sinks.
-type all []replay.Sink
-
-func (a all) Ended(r replay.Request) {
-	for _, s := range a {
-		s.Ended(r)
-	}
-}
-
-func (a all) Counted(c replay.Census) {
-	for _, s := range a {
-		s.Counted(c)
-	}
-}
-
-func (a all) Decided(t string, d scaling.Decision, g baseline.Gateway) {
-	for _, s := range a {
-		s.Decided(t, d, g)
-	}
-}
 
 // replayed runs the production planner on a generated load, with two GPUs a replica.
 func replayed(t *testing.T) (report.Report, *diary, score.Score) {
@@ -73,7 +50,7 @@ func replayed(t *testing.T) (report.Report, *diary, score.Score) {
 	rec := report.NewRecorder(report.Options{Policy: "preheat", Lead: lead, Start: start, SLO: slo, GPUs: 2})
 	col := score.NewCollector(score.Options{Policy: "preheat", LeadTime: lead, Start: start, SLO: slo, GPUs: 2})
 	totals, err := replay.Run(t.Context(), replay.Config{Start: start, Seed: 1, Lead: replay.Lead{Load: replay.Phase{Median: lead, Sigma: 0.2}}},
-		[]replay.Target{{Name: "chat", Profile: profile, Load: load, Policy: policy, Initial: 1, Min: 1, Max: 8}}, all{rec, col, &d})
+		[]replay.Target{{Name: "chat", Profile: profile, Load: load, Policy: policy, Initial: 1, Min: 1, Max: 8}}, replay.Sinks{rec, col, &d})
 	if err != nil {
 		t.Fatal(err)
 	}

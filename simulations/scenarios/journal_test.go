@@ -55,30 +55,9 @@ func (j *journal) Decided(target string, d scaling.Decision, g baseline.Gateway)
 	}
 }
 
-// fan tells several sinks.
-type fan []replay.Sink
-
-func (f fan) Ended(r replay.Request) {
-	for _, s := range f {
-		s.Ended(r)
-	}
-}
-
-func (f fan) Counted(c replay.Census) {
-	for _, s := range f {
-		s.Counted(c)
-	}
-}
-
-func (f fan) Decided(target string, d scaling.Decision, g baseline.Gateway) {
-	for _, s := range f {
-		s.Decided(target, d, g)
-	}
-}
-
 // run plays all targets from the start.
 func (w *world) run(*command) (string, error) {
-	var sinks fan
+	var sinks replay.Sinks
 	var targets []replay.Target
 	for _, t := range w.targets {
 		if len(t.rates) == 0 {
