@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +21,7 @@ import (
 
 // experiment turns the flags and the files that they name into what is run. It reports the faults of all files at once.
 func (o *options) experiment(s streams) (compare.Experiment, error) {
-	profile, profileErr := o.cluster.readProfile()
+	profile, profileErr := o.profile()
 	ia, autoscalerErr := o.autoscaler(s.In)
 	facts, traceErr := o.load.peek(o.run.seed)
 	if err := errors.Join(profileErr, autoscalerErr, traceErr); err != nil {
@@ -94,21 +96,24 @@ func (r *runOptions) settings() (map[string]compare.Setting, error) {
 	return out, f.err()
 }
 
-// readProfile takes a profile by its name, or reads the file of that name.
-func (c *clusterOptions) readProfile() (replica.Profile, error) {
-	if slices.Contains(replica.ProfileNames(), c.profile) {
-		return replica.ProfileNamed(c.profile)
+// profile takes one by its name, or reads the file of that name and notes what the file leaves out.
+func (o *options) profile() (replica.Profile, error) {
+	name := o.cluster.profile
+	if slices.Contains(replica.ProfileNames(), name) {
+		return replica.ProfileNamed(name)
 	}
-	file, err := os.Open(c.profile)
+	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return replica.Profile{}, usageError{fmt.Errorf("--profile %s: neither a file nor a profile; known are %s",
-			c.profile, strings.Join(replica.ProfileNames(), ", "))}
+		return replica.Profile{}, usageError{fmt.Errorf("--profile %s: neither a file nor a profile; known are %s; 'preheatctl profiles NAME' writes one of them to edit",
+			name, strings.Join(replica.ProfileNames(), ", "))}
 	}
 	if err != nil {
 		return replica.Profile{}, fmt.Errorf("read profile: %w", err)
 	}
-	defer file.Close()
-	return replica.ReadProfile(file, c.profile)
+	if assumed := replica.Assumed(data); len(assumed) > 0 {
+		o.note("assumed of the profile", "%s leaves out, and so is taken: %s", filepath.Base(name), strings.Join(assumed, "; "))
+	}
+	return replica.ReadProfile(bytes.NewReader(data), name)
 }
 
 // config is the cluster around the replicas. start is the trace's own date, zero where it has none.

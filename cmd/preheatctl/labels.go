@@ -57,7 +57,7 @@ func (o *options) conditions(e compare.Experiment, result compare.Outcome) []rep
 	add(c.apiLag > 0, "API lag", c.apiLag)
 	add(c.scrapeLoss > 0, "share of scrapes lost", float64(c.scrapeLoss))
 	add(c.crashesPerHour > 0, "crashes per replica and hour", c.crashesPerHour)
-	return facts
+	return append(facts, o.notes...)
 }
 
 // leadText says how long replicas take, by phase.

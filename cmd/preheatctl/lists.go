@@ -61,18 +61,43 @@ func newWorkloads(s streams) *cobra.Command {
 
 func newProfiles(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "profiles", Short: "List the replicas whose speed is known, and where the figures come from", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tMODEL\tGPUS\tKV TOKENS\tSOURCE")
-			for _, name := range replica.ProfileNames() {
-				p, err := replica.ProfileNamed(name)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", p.Name, p.Model, p.GPUs, p.KVTokens, p.Source)
+		Use: "profiles [NAME]", Short: "List the replicas whose speed is known, or write one of them as YAML to edit",
+		Long: "List the replicas whose speed is known, and where the figures come from. With a name, write that profile as YAML\n" +
+			"with every field explained: its unit, its meaning and what it is where a file leaves it out. Save it, put in what\n" +
+			"you have measured, and give the file to --profile.",
+		Example: "  preheatctl profiles\n  preheatctl profiles llama-3.1-70b-h100x4 > mine.yaml\n" +
+			"  preheatctl replay --profile mine.yaml", Args: cobra.MaximumNArgs(1),
+		ValidArgs: replica.ProfileNames(),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return writeProfile(s.Out, args[0])
 			}
-			return w.Flush()
+			return listProfiles(s.Out)
 		},
 	}
+}
+
+// writeProfile writes one that is built in.
+func writeProfile(out io.Writer, name string) error {
+	if !slices.Contains(replica.ProfileNames(), name) {
+		return usageError{fmt.Errorf("unknown profile %q: known are %s", name, strings.Join(replica.ProfileNames(), ", "))}
+	}
+	p, err := replica.ProfileNamed(name)
+	if err != nil {
+		return err
+	}
+	return p.WriteYAML(out)
+}
+
+func listProfiles(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tMODEL\tGPUS\tKV TOKENS\tSOURCE")
+	for _, name := range replica.ProfileNames() {
+		p, err := replica.ProfileNamed(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", p.Name, p.Model, p.GPUs, p.KVTokens, p.Source)
+	}
+	return w.Flush()
 }

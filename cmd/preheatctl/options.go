@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
+	"github.com/preheat-autoscaler/preheat/pkg/report"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -19,6 +21,8 @@ type options struct {
 	run     runOptions
 	out     outputOptions
 
+	// notes are what a reader of the results must know of how the files were taken.
+	notes []report.Fact
 	// given tells the flags that the user wrote from those that have their default.
 	given func(flag string) bool
 }
@@ -94,6 +98,11 @@ func newOptions() *options {
 	}
 }
 
+// note keeps a sentence about the run under a name.
+func (o *options) note(name, format string, values ...any) {
+	o.notes = append(o.notes, report.Fact{Name: name, Value: fmt.Sprintf(format, values...)})
+}
+
 // group is a set of flags that belong together in the help.
 type group struct {
 	title string
@@ -132,7 +141,8 @@ func (o *options) loadFlags() *pflag.FlagSet {
 
 func (o *options) clusterFlags() *pflag.FlagSet {
 	fs, c := pflag.NewFlagSet("cluster", pflag.ContinueOnError), &o.cluster
-	fs.StringVar(&c.profile, "profile", c.profile, "Speed of a replica: a `name` of 'preheatctl profiles', or a YAML file of the same fields")
+	fs.StringVar(&c.profile, "profile", c.profile, "Speed of a replica: a `name` of 'preheatctl profiles', or a YAML file of the same fields, "+
+		"which 'preheatctl profiles NAME' writes with every field explained")
 	fs.DurationSliceVar(&c.lead, "lead-time", c.lead, "Median time (`durations`) from ordering a replica until it serves, 80 % of it loading, 20 % warming up. "+
 		"Several, as in 30s,120s,300s: each is replayed; the first one is shown in full")
 	fs.Float64Var(&c.jitter, "lead-jitter", c.jitter, "Standard deviation of the logarithm of each phase of the lead time")

@@ -255,3 +255,33 @@ func TestListsNameEverything(t *testing.T) {
 		t.Errorf("version %q", out)
 	}
 }
+
+func TestAProfileCanBeWrittenEditedAndReplayed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mine.yaml")
+	text := must(t, "profiles", "llama-3.1-8b-h100")
+	write(t, path, text)
+	replayed := func(profile string) string {
+		return must(t, "replay", "--trace", "steady:length=1m", "--policy", "static-mean", "--profile", profile)
+	}
+	if diff := cmp.Diff(replayed("llama-3.1-8b-h100"), replayed(path)); diff != "" {
+		t.Errorf("the profile as it was written (-built in +written):\n%s", diff)
+	}
+	write(t, path, strings.Replace(text, "\ngpus: 1\n", "\ngpus: 3\n", 1))
+	if out := replayed(path); !strings.Contains(out, "llama-3.1-8b-h100: 3 GPUs a replica") || strings.Contains(out, "assumed") {
+		t.Errorf("the profile as it was edited:\n%s", out)
+	}
+}
+
+func TestWhatAProfileLeavesOutIsNoted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mine.yaml")
+	write(t, path, "step_base_ms: 7\nprefill_per_token_ms: 0.03\nkv_tokens: 400000\n")
+	args := []string{"replay", "--trace", "steady:length=1m", "--policy", "static-mean", "--profile", path}
+	const want = "mine.yaml leaves out, and so is taken: gpus 1; step_per_sequence_ms 0"
+	if out := must(t, args...); !strings.Contains(out, want) {
+		t.Errorf("not told:\n%s", out)
+	}
+	code, out, errs := call(t.Context(), append(args, "-o", "json")...)
+	if code != exitOK || !strings.Contains(errs, want) || !strings.Contains(out, want) {
+		t.Errorf("exit %d; told neither on standard error nor among the settings:\n%s%s", code, errs, out)
+	}
+}

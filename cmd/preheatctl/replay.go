@@ -55,10 +55,11 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 	if err != nil {
 		return errors.Join(err, dir.discard())
 	}
-	if err := o.print(s.Out, e, outcome, command); err != nil {
+	// The files come first: whoever reads the output may close it after a line.
+	if err := dir.finish(e, outcome, o.labels(e, outcome, command)); err != nil {
 		return err
 	}
-	if err := dir.finish(e, outcome, o.labels(e, outcome, command)); err != nil {
+	if err := o.print(s, e, outcome, command); err != nil {
 		return err
 	}
 	dir.tell(o.out.notes(s))
@@ -96,12 +97,13 @@ func (o outputOptions) notes(s streams) io.Writer {
 }
 
 // print writes the result in the wanted format.
-func (o *options) print(out io.Writer, e compare.Experiment, result compare.Outcome, command string) error {
-	switch o.out.format {
-	case "json":
-		return result.Summary(e, o.labels(e, result, command)).WriteJSON(out)
-	case "csv":
-		return score.WriteCSV(out, result.Cells())
+func (o *options) print(s streams, e compare.Experiment, result compare.Outcome, command string) error {
+	if o.out.format == "table" {
+		return writeTable(s.Out, e, result, o.notes)
 	}
-	return writeTable(out, e, result)
+	writeNotes(s.Err, o.notes)
+	if o.out.format == "json" {
+		return result.Summary(e, o.labels(e, result, command)).WriteJSON(s.Out)
+	}
+	return score.WriteCSV(s.Out, result.Cells())
 }

@@ -11,12 +11,14 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
-// writeTable writes what was replayed, the comparison, and what follows from it.
-func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome) error {
+// writeTable writes what was replayed and what is to be known of it, the comparison, and what follows from it.
+func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []report.Fact) error {
 	fmt.Fprintln(out, loadText(e.Load.Name, o.Facts))
 	fmt.Fprintln(out, profileText(e, o))
-	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n\n",
+	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n",
 		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), o.Min, o.Max, o.Initial)
+	writeNotes(out, notes)
+	fmt.Fprintln(out)
 	cells := o.Cells()
 	if len(cells) == 0 {
 		fmt.Fprintln(out, "No run came to its end.")
@@ -30,6 +32,13 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome) error {
 		fmt.Fprintln(out, line)
 	}
 	return nil
+}
+
+// writeNotes writes them a line each.
+func writeNotes(out io.Writer, notes []report.Fact) {
+	for _, n := range notes {
+		fmt.Fprintf(out, "%s: %s\n", n.Name, n.Value)
+	}
 }
 
 // loadText says what was replayed.

@@ -13,6 +13,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
 	"github.com/preheat-autoscaler/preheat/pkg/oracle"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
+	"github.com/preheat-autoscaler/preheat/pkg/report"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
@@ -96,7 +97,7 @@ func TestTables(t *testing.T) {
 				Capacity: 7.91, Initial: 1, Min: 1, Max: 6, Scores: tc.scores, Proofs: tc.proofs,
 			}
 			var out bytes.Buffer
-			if err := writeTable(&out, e, o); err != nil {
+			if err := writeTable(&out, e, o, []report.Fact{{Name: "mode", Value: "Floor is replayed as Own"}}); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, name, out.String())

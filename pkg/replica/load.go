@@ -30,12 +30,29 @@ var profileFiles embed.FS
 // ReadProfile reads a profile in YAML; name is of the file, for errors and for
 // a profile without a name of its own.
 //
-// The fields are those of Profile, by the names of their JSON tags; the built-in
-// profiles are examples. step_base_ms, prefill_per_token_ms and kv_tokens must
-// be there. What else is missing is zero for costs, "unknown" for the source,
-// the name for the model, and as with vLLM for the rest: gpus 1,
-// api_overhead_ms 5, block_size 16, max_num_seqs 256, max_num_batched_tokens
-// 8192, max_model_len 131072, steps_ahead 1. Unknown fields are refused.
+// The fields, with the step-time formula that Profile tells:
+//
+//	name                       string  the name under which results show it; default: the name of the file
+//	model                      string  the model as the engine reports it; default: the name
+//	source                     string  where the figures come from; default: unknown
+//	gpus                       GPUs of one replica; default 1
+//	step_base_ms               fixed cost of a step, ms; required
+//	step_per_sequence_ms       each decoding sequence in a step, ms; default 0
+//	step_per_context_token_ms  each KV token read in a step, ms; default 0
+//	prefill_per_token_ms       each prompt token, ms; required
+//	prefill_per_token_pair_ms  each pair of a prompt token and an earlier one, ms; default 0
+//	expert_step_ms             reading all experts in a step, ms; default 0, a dense model
+//	expert_share               share of the experts that a token is routed to, 0 to 1; default 0
+//	api_overhead_ms            from the server to the engine's queue and back, ms; default 5
+//	kv_tokens                  capacity of the KV cache, tokens; required
+//	block_size                 tokens of a KV block, a power of two; default 16
+//	max_num_seqs               sequences in the batch; default 256
+//	max_num_batched_tokens     tokens computed in a step; default 8192
+//	max_model_len              tokens of a request, prompt and output; default 131072
+//	steps_ahead                1 with asynchronous scheduling, else 0; default 1
+//
+// The defaults of the engine's settings are vLLM's. Unknown fields are refused. Fields has the same as data, Assumed says
+// which defaults a file relies on, and WriteYAML writes a file with all of them explained.
 func ReadProfile(r io.Reader, name string) (Profile, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -52,13 +69,13 @@ func parse(data []byte, name string) (Profile, error) {
 		StepsAhead: defaultStepsAhead,
 	}
 	if err := yaml.UnmarshalStrict(data, &p); err != nil {
-		return Profile{}, fmt.Errorf("profile %s: %w; the fields are those of the built-in profiles, for example of %s", name, err, builtinNames()[0])
+		return Profile{}, fmt.Errorf("profile %s: %w", name, seeExample(err))
 	}
 	if p.Model == "" {
 		p.Model = p.Name
 	}
 	if err := p.complete(); err != nil {
-		return Profile{}, fmt.Errorf("profile %s: %w", name, err)
+		return Profile{}, fmt.Errorf("profile %s: %w", name, seeExample(err))
 	}
 	return p, nil
 }

@@ -160,7 +160,7 @@ func TestReadProfileSaysWhatIsWrong(t *testing.T) {
 		yaml string
 		want []string
 	}{
-		"an unknown field":          {sound + "max_seqs: 10\n", []string{"mine.yaml", "max_seqs", "built-in profiles"}},
+		"an unknown field":          {sound + "max_seqs: 10\n", []string{"mine.yaml", "max_seqs", "preheatctl profiles"}},
 		"a word for a number":       {sound + "gpus: two\n", []string{"mine.yaml", "gpus"}},
 		"missing costs":             {"kv_tokens: 1000\n", []string{"mine.yaml", "step_base_ms", "prefill_per_token_ms is missing"}},
 		"no KV capacity":            {"step_base_ms: 7\nprefill_per_token_ms: 0.03\n", []string{"kv_tokens is missing"}},
