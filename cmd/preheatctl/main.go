@@ -19,6 +19,7 @@ import (
 var version = "dev"
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone is told by an error, after the files of a replay are written
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
@@ -53,7 +54,7 @@ func run(ctx context.Context, s streams, args []string) int {
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, syscall.EPIPE): // who reads the output has seen enough
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		fmt.Fprintln(s.Err, "preheatctl: "+err.Error())

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -315,5 +316,31 @@ func TestReplayOfTheAzureTrace(t *testing.T) {
 		if run.Requests.Within >= best.Requests.Within && run.GPUSeconds < best.GPUSeconds {
 			t.Errorf("%s attains as much as the oracle for less: %.0f and %.0f GPU-seconds", policy, run.GPUSeconds, best.GPUSeconds)
 		}
+	}
+}
+
+// closed is an output whose reader has gone.
+type closed struct{}
+
+// Write implements io.Writer.
+func (closed) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
+}
+
+func TestAReaderThatHasSeenEnoughLosesNoFiles(t *testing.T) {
+	for _, format := range []string{"table", "json", "csv"} {
+		t.Run(format, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			var errs bytes.Buffer
+			code := run(t.Context(), streams{In: strings.NewReader(""), Out: closed{}, Err: &errs}, []string{
+				"replay", "--trace", "steady:length=1m", "--policy", "static-mean", "--out", dir, "-o", format,
+			})
+			if code != exitOK || strings.Contains(errs.String(), "pipe") {
+				t.Errorf("exit %d and %q, want quiet success", code, errs.String())
+			}
+			if got := slices.Sorted(maps.Keys(contents(t, dir))); len(got) != 5 {
+				t.Errorf("files %v, want five", got)
+			}
+		})
 	}
 }
