@@ -31,12 +31,16 @@ func Apply(requests []Request, o Options) ([]Request, error) {
 	return Collect(s)
 }
 
-// Reshape is Apply on a stream: jitter, window, rate, compression and offset, in this order.
+// Reshape is Apply on a stream: jitter, window, rate, compression and offset, in this order. The result is an Ending: it
+// knows its end where the stream does, or where the window ends before.
 func Reshape(s Stream, o Options) (Stream, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return o.retime(o.resize(o.cut(o.spread(s)))), nil
+	cut := o.cut(o.spread(s))
+	out := &shaped{Stream: o.retime(o.resize(cut)), origin: s, o: o}
+	out.window, _ = cut.(*window)
+	return out, nil
 }
 
 // spread moves each request by up to o.Jitter.

@@ -66,9 +66,11 @@ func (t *Trace) end(err error) {
 		return
 	}
 	t.facts.Ended = true
-	if t.rows != nil {
-		t.facts.Length = t.facts.Reached // a file of requests lasts as long as its last one
+	end, known := t.End()
+	if !known {
+		end = t.facts.Reached // a file of requests lasts as long as its last one
 	}
+	t.facts.Length = end
 }
 
 // Facts are what is known so far.
