@@ -176,7 +176,7 @@ func (s *search) try(source string, l lives) (*tally, error) {
 	if s.runs-s.extra >= s.limit {
 		return nil, errSpent
 	}
-	return s.run(source, l.schedule(), s.path)
+	return s.run(source, l.schedule(s.rest()), s.path)
 }
 
 // run simulates the whole load under a schedule, and keeps it where it is the best so far.

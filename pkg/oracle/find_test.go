@@ -49,6 +49,38 @@ func TestFindPaysTheLeadTimeAhead(t *testing.T) {
 	}
 }
 
+// TestFindPaysForTheIdleEndOfALoad gives the crowd fifty minutes of nothing after its last request.
+func TestFindPaysForTheIdleEndOfALoad(t *testing.T) {
+	busy, err := Find(t.Context(), crowd(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, least := range []int32{0, 1} {
+		p := crowd()
+		p.Target.Min = least
+		load := p.Load
+		p.Load = func() (trace.Stream, error) {
+			s, err := load()
+			return &replayed{requests: s.(*replayed).requests, end: time.Hour}, err
+		}
+		r, err := Find(t.Context(), p, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle := (50 * time.Minute).Seconds() * float64(least) * float64(p.Target.Profile.GPUs)
+		if !r.Met || r.GPUSeconds < idle || r.GPUSeconds > 1.05*busy.GPUSeconds+idle {
+			t.Errorf("at least %d replicas: %v costs %.0f GPU-seconds, want about the %.0f of the busy time and %.0f of the rest",
+				least, r, r.GPUSeconds, busy.GPUSeconds, idle)
+		}
+		if r.Bound < 1.2*idle || r.Bound > r.GPUSeconds {
+			t.Errorf("at least %d replicas: bound %.0f of %.0f GPU-seconds, %.0f of them idle", least, r.Bound, r.GPUSeconds, idle)
+		}
+		if n, _ := r.Schedule.At(11 * time.Minute); n != least {
+			t.Errorf("schedule %v keeps %d replicas after the crowd, want %d", r.Schedule, n, least)
+		}
+	}
+}
+
 func TestFindTakesTheHighestAttainmentWhereNothingMeetsTheObjective(t *testing.T) {
 	p := crowd()
 	p.Target.Initial = 0 // nothing is ready for the first minute

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -20,9 +21,12 @@ func (l lives) sorted() lives {
 	return out
 }
 
+// forever is later than anything.
+const forever = time.Duration(math.MaxInt64)
+
 // schedule counts the lives at every instant, from zero on. One replica stays after the last life, so that no request
-// waits for ever; it costs nothing beyond the end of the last request.
-func (l lives) schedule() Schedule {
+// waits for ever, but no longer than until rest.
+func (l lives) schedule(rest time.Duration) Schedule {
 	var ends, begins []time.Duration
 	for _, x := range l {
 		begins, ends = append(begins, max(0, x.from)), append(ends, x.to)
@@ -39,10 +43,13 @@ func (l lives) schedule() Schedule {
 		begun, ended := upTo(begins, at), upTo(ends, at)
 		begins, ends = begins[begun:], ends[ended:]
 		now += int32(begun - ended)
-		if len(ends) == 0 {
+		if len(ends) == 0 && at < rest {
 			now = 1
 		}
 		s = s.then(at, now)
+	}
+	if now > 0 && rest < forever {
+		s = s.then(rest, 0)
 	}
 	return s
 }

@@ -106,7 +106,7 @@ func TestLivesOfSchedule(t *testing.T) {
 			s = s.then(at, r.Int32N(5))
 		}
 		const end = 40
-		again := livesOf(s.then(end-1, 1), 0, end).schedule()
+		again := livesOf(s.then(end-1, 1), 0, end).schedule(forever)
 		s = s.then(end-1, 1)
 		for at := range time.Duration(end) {
 			want, _ := s.At(at)

@@ -37,8 +37,8 @@ type survey struct {
 	requests int64
 	// effort is the requests weighed by what it takes to simulate them: four prefix blocks take as long as a request.
 	effort int64
-	// span is the time of the last arrival.
-	span time.Duration
+	// last is the time of the last arrival, span the end of the load: the same where the load does not tell its end.
+	last, span time.Duration
 	// work is the replica-seconds that arrive in each cell at full batches.
 	work []float64
 	// arrived are the requests that arrive in each cell, lost those that no replica could serve within the objectives.
@@ -64,6 +64,7 @@ func look(ctx context.Context, p Problem) (*survey, error) {
 	for {
 		q, err := stream.Next()
 		if errors.Is(err, io.EOF) {
+			s.close(stream)
 			return s, nil
 		}
 		if err != nil {
@@ -91,12 +92,8 @@ func (s *survey) take(p Problem, q trace.Request) {
 	s.bound.add(q, x)
 	s.requests++
 	s.effort += 1 + int64(len(q.Blocks))/4
-	s.span = q.At
-	for q.At/s.cell >= mostCells {
-		s.coarsen()
-	}
-	i := s.of(q.At)
-	s.work, s.arrived, s.lost = grown(s.work, i), grown(s.arrived, i), grown(s.lost, i)
+	s.last = q.At
+	i := s.extend(q.At)
 	s.arrived[i]++
 	if x.hopeless {
 		s.lost[i]++
@@ -105,6 +102,33 @@ func (s *survey) take(p Problem, q trace.Request) {
 		s.work[i] += x.typical()
 	}
 	s.keep(q)
+}
+
+// extend makes the load last until t at least, and returns the cell that holds t.
+func (s *survey) extend(t time.Duration) int {
+	s.span = max(s.span, t)
+	for t/s.cell >= mostCells {
+		s.coarsen()
+	}
+	i := s.of(t)
+	s.work, s.arrived, s.lost = grown(s.work, i), grown(s.arrived, i), grown(s.lost, i)
+	return i
+}
+
+// close takes note of the end of a load that tells it: nothing arrives until then, and replicas cost as before.
+func (s *survey) close(stream trace.Stream) {
+	if end, known := trace.EndOf(stream); known && end > s.span {
+		s.extend(end)
+	}
+}
+
+// rest is from when on no replica is needed: a moment after the last arrival where the load goes on. Where it does not,
+// one stays for ever at no cost, since the run ends with the last request.
+func (s *survey) rest() time.Duration {
+	if s.span == s.last {
+		return forever
+	}
+	return s.last + s.cell
 }
 
 // coarsen doubles the length of the cells.
@@ -134,13 +158,19 @@ func (s *survey) keep(q trace.Request) {
 // open returns the load anew.
 func (s *survey) open(p Problem) (trace.Stream, error) {
 	if int64(len(s.kept)) == s.requests {
-		return &replayed{requests: s.kept}, nil
+		return &replayed{requests: s.kept, end: s.span}, nil
 	}
 	return p.Load()
 }
 
 // replayed is a stream of requests in memory.
-type replayed struct{ requests []trace.Request }
+type replayed struct {
+	requests []trace.Request
+	end      time.Duration
+}
+
+// End implements trace.Ending.
+func (r *replayed) End() (time.Duration, bool) { return r.end, true }
 
 // Next implements trace.Stream.
 func (r *replayed) Next() (trace.Request, error) {

@@ -16,7 +16,7 @@ import (
 // forever is later than anything.
 const forever = time.Duration(math.MaxInt64)
 
-// Run replays the targets' loads until every request has ended, and tells the sink what happens. Where the context ends
+// Run replays the targets' loads until every load and every request has ended, and tells the sink what happens. Where the context ends
 // first, a load cannot be read, or a request makes no sense, it stops there: the last census is told, requests that have
 // not ended are not, and the totals so far come with the error.
 func Run(ctx context.Context, cfg Config, targets []Target, sink Sink) ([]Total, error) {
@@ -102,7 +102,7 @@ func (c *cluster) run(ctx context.Context) error {
 		}
 		next := c.horizon()
 		c.settle(next)
-		if c.finished() {
+		if c.finished(next) {
 			return c.err
 		}
 		c.now = next
@@ -264,17 +264,20 @@ func (c *cluster) count() {
 	}
 }
 
-// finished reports whether all requests have arrived and ended.
-func (c *cluster) finished() bool {
+// finished reports whether all loads are over and all requests have ended before anything happens at the next time, and
+// if so turns the clock to when the last of them did.
+func (c *cluster) finished(next time.Duration) bool {
+	over := time.Duration(0)
 	for _, s := range c.services {
 		if s.next.At != forever || s.open > 0 {
 			return false
 		}
+		over = max(over, s.lastArrival, s.lastEnd, s.loadEnd)
 	}
-	c.now = 0
-	for _, s := range c.services {
-		c.now = max(c.now, s.lastArrival, s.lastEnd)
+	if next < over {
+		return false
 	}
+	c.now = over
 	return true
 }
 

@@ -20,7 +20,7 @@ type Target struct {
 	Name string
 	// Profile is the speed and configuration of each replica.
 	Profile replica.Profile
-	// Load yields the requests in order of time.
+	// Load yields the requests in order of time. Where it is a trace.Ending that knows its end, the run lasts until then.
 	Load trace.Stream
 	// Policy decides on the replicas.
 	Policy baseline.Policy
@@ -164,8 +164,8 @@ type Census struct {
 // Total is what a run says of a target at its end, beside what the sink was told.
 type Total struct {
 	Target string
-	// End is the time of the last request's end or of the last arrival of the whole run, whichever is later; it is the
-	// same for all targets.
+	// End is the time of the last request's end, of the last arrival, or of the last end of a load that is a trace.Ending,
+	// whichever is latest in the whole run; it is the same for all targets.
 	End time.Duration
 	// Held is the time that replicas held their GPUs, summed over them: the integral of the census without the
 	// unschedulable ones. Multiplied by the profile's GPUs it is the cost in GPU time.

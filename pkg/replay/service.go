@@ -26,6 +26,8 @@ type service struct {
 	// next is the request that arrives next, at forever where there is none.
 	next                 trace.Request
 	lastArrival, lastEnd time.Duration
+	// loadEnd is when the load ends, zero until that is known, and where it ends with its last request.
+	loadEnd time.Duration
 
 	gateway
 	router
@@ -82,6 +84,7 @@ func (s *service) pull() {
 	}
 	if errors.Is(err, io.EOF) {
 		s.next = trace.Request{At: forever}
+		s.loadEnd, _ = trace.EndOf(s.Load)
 		s.cluster.agenda.add(event{at: last + patience, kind: abandoned, service: s})
 		return
 	}
