@@ -17,12 +17,14 @@ const minute = time.Minute
 // Facts are what a first reading of a load tells. They cost nothing that grows with its requests, only four bytes a
 // minute.
 type Facts struct {
-	// Requests is their number, Span the time of the last arrival.
+	// Requests is their number, Span how long the load lasts: to its end where it tells one (trace.Ending), else to the last
+	// arrival.
 	Requests int64
 	Span     time.Duration
 	// MeanPrompt and MeanOutput are mean tokens of a request.
 	MeanPrompt, MeanOutput float64
-	// PeakRate is the rate in the busiest minute, FirstRate that of the first two minutes, in requests per second.
+	// PeakRate is the rate in the busiest minute, no less than the mean; FirstRate that of the first two minutes. Both are in
+	// requests per second.
 	PeakRate, FirstRate float64
 
 	// minutes are the requests that arrived in each.
@@ -66,6 +68,9 @@ func survey(ctx context.Context, load Load, seed uint64, tell func(int64)) (Fact
 	if f.Requests == 0 {
 		return Facts{}, fmt.Errorf("%s: no requests; widen the window or raise the rate", load.Name)
 	}
+	if end, known := trace.EndOf(stream); known {
+		f.last(end)
+	}
 	f.finish(prompt, output)
 	return f, nil
 }
@@ -80,6 +85,15 @@ func (f *Facts) count(q trace.Request) {
 	f.Span = q.At
 }
 
+// last makes the load last until its end: nothing arrives in the minutes after the last request, which is known and not
+// absent.
+func (f *Facts) last(end time.Duration) {
+	f.Span = max(f.Span, end)
+	for time.Duration(len(f.minutes))*minute < f.Span {
+		f.minutes = append(f.minutes, 0)
+	}
+}
+
 func (f *Facts) finish(prompt, output int64) {
 	f.MeanPrompt, f.MeanOutput = float64(prompt)/float64(f.Requests), float64(output)/float64(f.Requests)
 	var peak, first int32
@@ -89,6 +103,7 @@ func (f *Facts) finish(prompt, output int64) {
 			first += m
 		}
 	}
-	f.PeakRate = float64(peak) / minute.Seconds()
+	// The last minute may be a part of one, and a load of some minutes lie across their bounds.
+	f.PeakRate = max(float64(peak)/minute.Seconds(), f.MeanRate())
 	f.FirstRate = float64(first) / min(2*minute, time.Duration(len(f.minutes))*minute).Seconds()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
@@ -73,6 +74,9 @@ func (s *metered) Next() (trace.Request, error) {
 	s.tell()
 	return q, s.ctx.Err()
 }
+
+// End implements trace.Ending.
+func (s *metered) End() (time.Duration, bool) { return trace.EndOf(s.Stream) }
 
 func (s *metered) tell() {
 	s.meter.done.Add(s.pending)

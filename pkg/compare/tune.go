@@ -110,6 +110,9 @@ type reshaped struct {
 	origin trace.Stream
 }
 
+// End implements trace.Ending.
+func (r reshaped) End() (time.Duration, bool) { return trace.EndOf(r.Stream) }
+
 // Close implements io.Closer.
 func (r reshaped) Close() error {
 	closeStream(r.origin)

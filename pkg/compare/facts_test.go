@@ -1,0 +1,80 @@
+package compare
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+// ending is a stream that lasts beyond its last request.
+type ending struct {
+	trace.Stream
+	end time.Duration
+}
+
+func (e ending) End() (time.Duration, bool) { return e.end, true }
+
+// everySecond is n requests, one a second.
+func everySecond(n int) trace.Stream {
+	var out []trace.Request
+	for i := range n {
+		out = append(out, trace.Request{At: time.Duration(i) * time.Second, PromptTokens: 1, OutputTokens: 1})
+	}
+	return trace.FromSlice(out)
+}
+
+func surveyed(t *testing.T, stream trace.Stream) Facts {
+	t.Helper()
+	f, err := survey(t.Context(), Load{Name: "x", Open: func(uint64) (trace.Stream, error) { return stream, nil }}, 1, func(int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestTheIdleEndOfALoadIsPartOfIt(t *testing.T) {
+	f := surveyed(t, ending{everySecond(60), 5 * time.Minute})
+	if f.Span != 5*time.Minute || f.MeanRate() != 0.2 || f.PeakRate != 1 || f.FirstRate != 0.5 {
+		t.Errorf("span %v, mean %v, peak %v, first %v requests/s; want 5m0s, 0.2, 1 and 0.5", f.Span, f.MeanRate(), f.PeakRate, f.FirstRate)
+	}
+	if diff := cmp.Diff([]int32{60, 0, 0, 0, 0}, f.minutes); diff != "" {
+		t.Error(diff)
+	}
+	if f := surveyed(t, ending{everySecond(200), time.Minute}); f.Span != 199*time.Second {
+		t.Errorf("a load whose last request is after its end lasts %v, want 3m19s", f.Span)
+	}
+}
+
+func TestThePeakIsNeverBelowTheMean(t *testing.T) {
+	for _, n := range []int{1, 30, 61, 62, 90, 119, 125, 600} {
+		if f := surveyed(t, everySecond(n)); f.PeakRate < f.MeanRate() {
+			t.Errorf("%d requests, one a second: peak %v, mean %v requests/s", n, f.PeakRate, f.MeanRate())
+		}
+	}
+}
+
+// TestWhatWrapsALoadTellsItsEnd is of the streams that runs read.
+func TestWhatWrapsALoadTellsItsEnd(t *testing.T) {
+	load := Load{Name: "x", Open: func(uint64) (trace.Stream, error) { return ending{everySecond(60), 5 * time.Minute}, nil }}
+	metered, err := new(Meter).open(t.Context(), load, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end, known := trace.EndOf(metered); end != 5*time.Minute || !known {
+		t.Errorf("metered: %v, %v", end, known)
+	}
+	for _, tc := range []struct{ from, length, want time.Duration }{
+		{0, 2 * time.Minute, 2 * time.Minute}, {30 * time.Second, 0, 270 * time.Second},
+	} {
+		part, err := window(load, tc.from, tc.length).Open(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end, known := trace.EndOf(part); end != tc.want || !known {
+			t.Errorf("from %v for %v: ends at %v, %v; want %v", tc.from, tc.length, end, known, tc.want)
+		}
+	}
+}
