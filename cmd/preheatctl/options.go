@@ -180,7 +180,7 @@ func (o *options) runFlags() *pflag.FlagSet {
 	fs.StringSliceVar(&r.policies, "policy", r.policies, "Policies to compare, a `list`; 'preheatctl policies' tells of them")
 	fs.StringArrayVar(&r.set, "set", nil, "Set a `knob` of a policy, as hpa-running.target=24; may be repeated. 'preheatctl policies hpa-running' lists them")
 	fs.Uint64Var(&r.seed, "seed", r.seed, "Decides every random draw: the same seed gives the same files")
-	fs.IntVar(&r.seeds, "seeds", r.seeds, "Number of seeds, from --seed on; intervals of confidence are over them")
+	fs.IntVar(&r.seeds, "seeds", r.seeds, "Number of seeds, from --seed on; with three or more, intervals of confidence are over them")
 	fs.IntVar(&r.workers, "workers", r.workers, "Runs at once, at most; results do not depend on it")
 	fs.Var(&r.memory, "memory", "Bound of the memory of all runs together; fewer run at once where it is too small")
 	fs.StringVarP(&o.out.format, "output", "o", o.out.format, "Output as a `format`: table, json or csv")

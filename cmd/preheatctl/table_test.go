@@ -82,6 +82,8 @@ func TestTables(t *testing.T) {
 				scored("preheat", 2, short, 0.997, 5.2), scored("oracle", 2, short, 0.99, 4.1),
 				scored("preheat", 1, long, 0.95, 6), scored("oracle", 1, long, 0.97, 5),
 				scored("preheat", 2, long, 0.96, 6.1), scored("oracle", 2, long, 0.98, 5),
+				scored("preheat", 3, short, 0.991, 5.1), scored("oracle", 3, short, 0.99, 4),
+				scored("preheat", 3, long, 0.955, 6), scored("oracle", 3, long, 0.96, 5),
 			},
 			[]compare.Proof{proof(short, true), proof(long, false)},
 		},
@@ -90,7 +92,7 @@ func TestTables(t *testing.T) {
 			e := compare.Experiment{
 				Load: compare.Load{Name: "requests.csv"}, Profile: replica.Profile{Name: "llama-3.1-70b-h100x4", GPUs: 4},
 				SLO:   score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
-				Leads: tc.leads, Seeds: []uint64{1, 2},
+				Leads: tc.leads, Seeds: []uint64{1, 2, 3},
 			}
 			o := compare.Outcome{
 				Facts:    compare.Facts{Requests: 19366, Span: 58 * time.Minute, MeanPrompt: 1155, MeanOutput: 211, PeakRate: 8.45},

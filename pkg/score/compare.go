@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -12,10 +13,14 @@ import (
 // Confidence is that of every Interval.
 const Confidence = 0.95
 
+// FewestSeeds is how many make an interval. With two, Student's t is 12.7, and the interval reaches to either side 6.4 times
+// as far as they are apart: it says nothing.
+const FewestSeeds = 3
+
 // Interval is the mean of a figure over the seeds that have it.
 type Interval struct {
 	Mean float64 `json:"mean"`
-	// Low and High bound the mean with Confidence, by Student's t distribution; nil with fewer than two seeds.
+	// Low and High bound the mean with Confidence, by Student's t distribution; nil with fewer seeds than FewestSeeds.
 	Low  *float64 `json:"low,omitempty"`
 	High *float64 `json:"high,omitempty"`
 	// Seeds is the number of runs behind it.
@@ -29,14 +34,25 @@ func Mean(values []float64) (Interval, bool) {
 		return Interval{}, false
 	}
 	mean, deviation := stat.MeanStdDev(values, nil)
+	mean = min(max(mean, slices.Min(values)), slices.Max(values)) // rounding moves the mean of 0.99, 0.99 and 0.99 below it
 	i := Interval{Mean: mean, Seeds: n}
-	if n > 1 {
+	if n >= FewestSeeds {
 		t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1 + Confidence) / 2)
 		half := t * deviation / math.Sqrt(float64(n))
 		low, high := mean-half, mean+half
 		i.Low, i.High = &low, &high
 	}
 	return i, true
+}
+
+// within cuts off what of the interval cannot be.
+func (i Interval) within(least, most float64) Interval {
+	if i.Low == nil {
+		return i
+	}
+	low, high := max(*i.Low, least), min(*i.High, most)
+	i.Low, i.High = &low, &high
+	return i
 }
 
 // Cell is one policy under one lead time, over all its seeds.
@@ -105,15 +121,24 @@ func (c *Cell) summarize(best map[runKey]Score) {
 				ratios = append(ratios, r)
 			}
 		}
-		note(c.Figures, f.Name, values)
-		note(c.ToOracle, f.Name, ratios)
+		note(c.Figures, f.Name, values, f.most())
+		note(c.ToOracle, f.Name, ratios, math.Inf(1))
 	}
 }
 
-func note(m map[string]Interval, name string, values []float64) {
+// note keeps the mean of a figure that is an amount, and as such from zero to most.
+func note(m map[string]Interval, name string, values []float64, most float64) {
 	if i, ok := Mean(values); ok {
-		m[name] = i
+		m[name] = i.within(0, most)
 	}
+}
+
+// most is what the figure can be at most: one where it is a share of requests, else without a bound.
+func (f Figure) most() float64 {
+	if strings.HasPrefix(f.Name, "attainment") {
+		return 1
+	}
+	return math.Inf(1)
 }
 
 // Ratio is a figure of a run over the same of another; false where either lacks it or the other's is zero.

@@ -3,6 +3,7 @@ package score_test
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,8 @@ func TestMeansAndTheirIntervals(t *testing.T) {
 		"none have no mean":           {nil, score.Interval{}, false},
 		"one seed has no interval":    {[]float64{4}, score.Interval{Mean: 4, Seeds: 1}, true},
 		"equal seeds have a narrow":   {[]float64{4, 4, 4}, score.Interval{Mean: 4, Low: new(4.0), High: new(4.0), Seeds: 3}, true},
-		"two seeds: 12.706·s/√2":      {[]float64{1, 3}, score.Interval{Mean: 2, Low: new(2 - 12.7062), High: new(2 + 12.7062), Seeds: 2}, true},
+		"two seeds have none either":  {[]float64{1, 3}, score.Interval{Mean: 2, Seeds: 2}, true},
+		"three seeds: 4.3027·s/√3":    {[]float64{1, 2, 3}, score.Interval{Mean: 2, Low: new(2 - 2.48414), High: new(2 + 2.48414), Seeds: 3}, true},
 		"five seeds: 2.776·s/√5 wide": {[]float64{1, 2, 3, 4, 5}, score.Interval{Mean: 3, Low: new(1.03676), High: new(4.96324), Seeds: 5}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,6 +58,32 @@ func run(policy string, seed uint64, lead, hours, attained float64) score.Score 
 		Policy: policy, Seed: seed, LeadTime: lead, GPUHours: score.GPUHours{Total: hours},
 		Attainment: &score.Attainment{Both: attained, TTFT: attained, TPOT: 1},
 	}
+}
+
+func TestAMeanIsNotBelowAllOfItsValues(t *testing.T) {
+	if i, _ := score.Mean([]float64{0.99, 0.99, 0.99}); i.Mean < 0.99 {
+		t.Errorf("mean %v of values that all attain 0.99", i.Mean)
+	}
+}
+
+func TestIntervalsEndWhereFiguresDo(t *testing.T) {
+	cells := score.Compare([]score.Score{
+		run("kpa", 1, 30, 0.1, 0.9), run("kpa", 2, 30, 2, 1), run("kpa", 3, 30, 20, 1),
+		run("oracle", 1, 30, 1, 0.1), run("oracle", 2, 30, 1, 0), run("oracle", 3, 30, 1, 1),
+	}, "oracle")
+	within := func(name string, i score.Interval, least, most float64, cut string) {
+		t.Helper()
+		if *i.Low < least || *i.High > most || *i.Low > i.Mean || i.Mean > *i.High {
+			t.Errorf("%s: from %v over %v to %v, want it from %v to %v", name, *i.Low, i.Mean, *i.High, least, most)
+		}
+		if low, high := *i.Low == least, *i.High == most; low != strings.Contains(cut, "low") || high != strings.Contains(cut, "high") {
+			t.Errorf("%s: cut low %v, high %v; want %q", name, low, high, cut)
+		}
+	}
+	within("attainment", cells[0].Figures["attainment"], 0, 1, "high")
+	within("the oracle's attainment", cells[1].Figures["attainment"], 0, 1, "low and high")
+	within("GPU-hours", cells[0].Figures["gpu_hours"], 0, math.Inf(1), "low")
+	within("GPU-hours to the oracle's", cells[0].ToOracle["gpu_hours"], 0, math.Inf(1), "low")
 }
 
 func TestEachRunIsSetBesideTheOraclesOfItsSeedAndLeadTime(t *testing.T) {

@@ -79,7 +79,8 @@ func positive(figure string, form func(float64) string) func(Cell) string {
 	})
 }
 
-// spread writes a figure's mean with half the width of its interval.
+// spread writes a figure's mean and how far its interval reaches from it: on the longer side, where the other one ends at
+// what is possible.
 func spread(figure string, form func(float64) string) func(Cell) string {
 	return func(c Cell) string {
 		i, ok := c.Figures[figure]
@@ -89,7 +90,7 @@ func spread(figure string, form func(float64) string) func(Cell) string {
 		if i.Low == nil {
 			return form(i.Mean)
 		}
-		return form(i.Mean) + " +-" + form((*i.High-*i.Low)/2)
+		return form(i.Mean) + " +-" + form(max(*i.High-i.Mean, i.Mean-*i.Low))
 	}
 }
 
