@@ -12,10 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
+	"github.com/preheat-autoscaler/preheat/pkg/report"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
@@ -30,6 +32,7 @@ func (o *options) experiment(s streams) (compare.Experiment, error) {
 	if err := o.follow(ia); err != nil {
 		return compare.Experiment{}, err
 	}
+	o.noteSpec(ia)
 	if o.load.trace == "" {
 		fmt.Fprintf(s.Err, "No --trace was given: replaying the generated workload %q. 'preheatctl replay --help' says what can be read.\n", defaultWorkload)
 	}
@@ -47,6 +50,20 @@ func (o *options) experiment(s streams) (compare.Experiment, error) {
 		Initial: o.initial(), Min: o.target.min, Max: o.target.max,
 		Workers: o.run.workers, Memory: int64(o.run.memory),
 	}, nil
+}
+
+// noteSpec notes where Preheat's policies do otherwise than the spec says.
+func (o *options) noteSpec(ia *v1alpha1.InferenceAutoscaler) {
+	if !slices.ContainsFunc(o.run.policies, func(name string) bool { return strings.HasPrefix(name, report.Preheat) }) {
+		return
+	}
+	if mode := ia.Spec.Mode; mode != v1alpha1.ModeOwn {
+		o.note("mode", "%s is replayed as %s: Preheat's policies set the replicas themselves, and no HorizontalPodAutoscaler stands beside them",
+			mode, v1alpha1.ModeOwn)
+	}
+	if o.target.min == 0 {
+		o.note("no replicas", "other policies may go down to zero; Preheat does not go below one replica yet")
+	}
 }
 
 // initial is negative unless the user asked for a number.

@@ -164,12 +164,12 @@ func (o *options) clusterFlags() *pflag.FlagSet {
 func (o *options) targetFlags() *pflag.FlagSet {
 	fs, t := pflag.NewFlagSet("target", pflag.ContinueOnError), &o.target
 	fs.StringVarP(&t.autoscaler, "filename", "f", "", "InferenceAutoscaler `file` that Preheat's policies follow; bounds and objective too, unless flags say "+
-		"otherwise. -: standard input. Absent: the defaults of its fields")
+		"otherwise. Whatever its mode, it is replayed as Own. -: standard input. Absent: the defaults of its fields")
 	fs.DurationVar(&t.ttft, "slo-ttft", t.ttft, "Longest time to first token of a good request")
 	fs.DurationVar(&t.tpot, "slo-tpot", t.tpot, "Longest mean time per output token of a good request")
 	fs.Var(&t.attainment, "slo-attainment", "Share of requests that must be good, as 0.99 or 99%")
 	fs.Int32Var(&t.initial, "initial", 0, "Replicas that are ready at the start, for every policy. Absent: what the first two minutes need")
-	fs.Int32Var(&t.min, "min", 1, "Fewest replicas any policy may ask for")
+	fs.Int32Var(&t.min, "min", 1, "Fewest replicas any policy may ask for; Preheat's keep one all the same")
 	fs.Int32Var(&t.max, "max", 0, "Most replicas any policy may ask for. Absent: three times what the busiest minute needs")
 	fs.Float64Var(&t.price, "price", 0, "Price of a GPU-hour, in any currency; adds a column of cost")
 	return fs

@@ -285,3 +285,38 @@ func TestWhatAProfileLeavesOutIsNoted(t *testing.T) {
 		t.Errorf("exit %d; told neither on standard error nor among the settings:\n%s%s", code, errs, out)
 	}
 }
+
+func TestWherePreheatDoesOtherwiseThanItsSpecIsNoted(t *testing.T) {
+	const asOwn, keepsOne = "is replayed as Own", "does not go below one replica yet"
+	with := func(mode string) string { return strings.Replace(manifest, "mode: Own", mode, 1) }
+	for name, tc := range map[string]struct {
+		text, args string
+		want       []string
+	}{
+		"Own and a replica at least":      {manifest, "--policy preheat", nil},
+		"Floor":                           {with("mode: Floor"), "--policy preheat", []string{"mode: Floor " + asOwn}},
+		"no mode, which is Advise":        {with(""), "--policy preheat-reactive", []string{"mode: Advise " + asOwn}},
+		"zero of the spec":                {strings.Replace(manifest, "minReplicas: 2", "minReplicas: 0", 1), "--policy preheat", []string{keepsOne}},
+		"zero of a flag":                  {manifest, "--policy preheat --min 0", []string{keepsOne}},
+		"nothing of Preheat is replayed":  {with("mode: Floor"), "--policy kpa --min 0", nil},
+		"Floor beside rivals, and a zero": {with("mode: Floor"), "--policy kpa,preheat --min 0", []string{asOwn, keepsOne}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "ia.yaml")
+			write(t, path, tc.text)
+			args := append([]string{"replay", "-f", path, "--trace", "steady:length=1m", "--out", filepath.Join(dir, "out")}, strings.Fields(tc.args)...)
+			out := must(t, args...)
+			summary := contents(t, filepath.Join(dir, "out"))["summary.json"]
+			for _, part := range tc.want {
+				_, ofSummary, _ := strings.Cut(part, ": ")
+				if !strings.Contains(out, part) || !strings.Contains(summary, ofSummary) {
+					t.Errorf("the output or the summary lacks %q:\n%s", part, out)
+				}
+			}
+			if n := strings.Count(out, asOwn) + strings.Count(out, keepsOne); n != len(tc.want) {
+				t.Errorf("%d notes, want %d:\n%s", n, len(tc.want), out)
+			}
+		})
+	}
+}
