@@ -66,6 +66,14 @@ func (o *options) noteSpec(ia *v1alpha1.InferenceAutoscaler) {
 	}
 }
 
+// noteOutsized notes the requests that are lost whatever a policy does.
+func (o *options) noteOutsized(x compare.Outsized) {
+	if x.Requests > 0 {
+		o.note("too long", "every replica rejects %s requests that have more than %s tokens, the profile's %s; under every policy they miss the objective",
+			thousands(x.Requests), thousands(int64(x.Tokens)), x.Field)
+	}
+}
+
 // initial is negative unless the user asked for a number.
 func (o *options) initial() int32 {
 	if !o.given("initial") {

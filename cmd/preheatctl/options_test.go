@@ -320,3 +320,16 @@ func TestWherePreheatDoesOtherwiseThanItsSpecIsNoted(t *testing.T) {
 		})
 	}
 }
+
+func TestRequestsThatNoReplicaCanHoldAreNoted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "requests.csv")
+	write(t, path, "arrival_s,input_tokens,output_tokens\n0,100,10\n1,131073,10\n2,200000,10\n90,100,10\n")
+	for _, command := range []string{"replay", "tune"} {
+		t.Run(command, func(t *testing.T) {
+			out := must(t, command, "--trace", path, "--policy", "kpa")
+			if want := "rejects 2 requests that have more than 131,072 tokens, the profile's max_model_len"; !strings.Contains(out, want) {
+				t.Errorf("%q is missing:\n%s", want, out)
+			}
+		})
+	}
+}

@@ -55,6 +55,7 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 	if err != nil {
 		return errors.Join(err, dir.discard())
 	}
+	o.noteOutsized(outcome.Outsized)
 	// The files come first: whoever reads the output may close it after a line.
 	if err := dir.finish(e, outcome, o.labels(e, outcome, command)); err != nil {
 		return err

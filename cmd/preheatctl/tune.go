@@ -61,6 +61,7 @@ func (o *options) tune(ctx context.Context, s streams, part float64) error {
 	if err != nil {
 		return err
 	}
+	o.noteOutsized(tunings.Outsized)
 	writeNotes(o.out.notes(s), o.notes)
 	if err := o.printTunings(s.Out, e, part, tunings); err != nil {
 		return err

@@ -16,6 +16,8 @@ import (
 type Outcome struct {
 	// Facts are those of the load as the first seed draws it.
 	Facts Facts
+	// Outsized are the requests that no replica can hold, of the load as the first seed draws it.
+	Outsized Outsized
 	// Capacity is what one replica sustains within the objective by the closed form, in requests per second.
 	Capacity float64
 	// Initial, Min and Max are those that held for every policy.
@@ -78,7 +80,8 @@ func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
 	if tools.Meter == nil {
 		tools.Meter = &Meter{}
 	}
-	facts, err := survey(ctx, e.Load, e.Seeds[0], tools.Meter.done.Store)
+	outsized := newOutsized(e.Profile)
+	facts, err := survey(ctx, outsized.watch(e.Load), e.Seeds[0], tools.Meter.done.Store)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -86,7 +89,9 @@ func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
 	if err := c.carryOut(ctx); err != nil {
 		return Outcome{}, err
 	}
-	return c.outcome(), nil
+	o := c.outcome()
+	o.Outsized = *outsized
+	return o, nil
 }
 
 // runs lists all runs in their order.

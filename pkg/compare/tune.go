@@ -40,6 +40,8 @@ type Tuned struct {
 	Policies []Tuning `json:"policies"`
 	// Oracle is the cheapest schedule found on the part that is scored; nil where it was not asked for or not found.
 	Oracle *Trial `json:"oracle,omitempty"`
+	// Outsized are the requests of the whole load that no replica can hold.
+	Outsized Outsized `json:"-"`
 }
 
 // Tune tries the grid of each policy's knobs, as many settings for every policy, on the first part of the load: the given
@@ -55,7 +57,8 @@ func Tune(ctx context.Context, e Experiment, share float64, meter *Meter) (Tuned
 	if err := e.Validate(); err != nil {
 		return Tuned{}, err
 	}
-	whole, err := survey(ctx, e.Load, e.Seeds[0], meter.done.Store)
+	outsized := newOutsized(e.Profile)
+	whole, err := survey(ctx, outsized.watch(e.Load), e.Seeds[0], meter.done.Store)
 	if err != nil {
 		return Tuned{}, err
 	}
@@ -69,7 +72,9 @@ func Tune(ctx context.Context, e Experiment, share float64, meter *Meter) (Tuned
 	if err != nil {
 		return Tuned{}, fmt.Errorf("the load after %v: %w", cut, err)
 	}
-	return e.tune(ctx, first, rest, meter)
+	out, err := e.tune(ctx, first, rest, meter)
+	out.Outsized = *outsized
+	return out, err
 }
 
 // part is an experiment on a window of the load, to its end where length is zero. Policies know what teacher's load was,
