@@ -160,7 +160,7 @@ func firstArrivals(r *Replica, lastTick time.Time) (float64, bool) {
 	if r.ReadyAt.IsZero() || !ok || !okF || age < 0 || age > time.Minute {
 		return 0, false
 	}
-	if since := r.Reading.Time.Sub(lastTick); !lastTick.IsZero() {
+	if since := r.Reading.Time.Sub(lastTick); since <= time.Minute { // after a longer pause the others have no such rate either
 		age = max(age, since)
 	}
 	if age < time.Second {

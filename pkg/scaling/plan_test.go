@@ -488,3 +488,26 @@ func TestAReplicaThatJoinsDoesNotCountTwiceWhatItTakesOver(t *testing.T) {
 		t.Errorf("demand %.2f requests/s, want 10", d.Demand)
 	}
 }
+
+func TestAfterALongPauseReplicasThatWereAllReplacedTellOfTheirOwnTime(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	replica := func(name string, now, ready time.Time, finished float64) scaling.Replica {
+		r := &signals.Reading{Time: now}
+		r.Set(signals.RequestsWaiting, 0)
+		r.Set(signals.RequestsRunning, 10)
+		r.Set(signals.RequestsFinished, finished)
+		return scaling.Replica{ID: name, Name: name, Phase: scaling.Ready, Created: ready.Add(-time.Minute), ReadyAt: ready, Reading: r}
+	}
+	p, err := scaling.NewPlanner(scaling.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, _ := p.Plan(scaling.State{}, scaling.Observation{Time: at, Desired: 1, Replicas: []scaling.Replica{replica("a", at, at.Add(-time.Hour), 1000)}})
+	later := at.Add(4 * time.Minute)
+	_, d := p.Plan(st, scaling.Observation{Time: later, Desired: 2, Replicas: []scaling.Replica{
+		replica("b", later, later.Add(-30*time.Second), 140), replica("c", later, later.Add(-30*time.Second), 140),
+	}})
+	if !d.DemandKnown || d.Demand < 9.9 || d.Demand > 10.1 {
+		t.Errorf("demand %.2f requests/s, want 10", d.Demand)
+	}
+}
