@@ -17,6 +17,10 @@
 //	functions-2019   HashOwner,…,Trigger,1,2,…,1440                       rates, the sum of all functions per minute
 //	prometheus       {"status","data":{"resultType":"matrix",…}}          rates per second, the sum of all series
 //
+// A column named value has no unit: it is read as whole requests per period, as public series have it, a fraction is
+// refused, and Facts.Notes say so. The formats rates-per-second and counts-per-period are any of those of rates, in the unit
+// that they name.
+//
 // Requests stream: memory does not grow with a request trace's length. A rate series is held in memory, the requests
 // drawn from it are not.
 //

@@ -23,6 +23,10 @@ const (
 	PerSecond     Format = "per-second"
 	Functions2019 Format = "functions-2019"
 	Prometheus    Format = "prometheus"
+	// RatesPerSecond and CountsPerPeriod are any format of rates, whose numbers are requests per second or per period
+	// whatever the file calls them.
+	RatesPerSecond  Format = "rates-per-second"
+	CountsPerPeriod Format = "counts-per-period"
 	// Workload is the format of a generated workload; no file has it.
 	Workload Format = "workload"
 )
@@ -31,6 +35,7 @@ const (
 func Formats() []Format {
 	return []Format{
 		AzureLLM, BurstGPT, Mooncake, Vidur, Plain, Functions2021, ServeGen, RateTable, PerSecond, Functions2019, Prometheus,
+		RatesPerSecond, CountsPerPeriod,
 	}
 }
 

@@ -34,14 +34,34 @@ func openText(r io.Reader) (*lines, error) {
 	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unzipped, err := gzip.NewReader(in)
 		if err != nil {
-			return nil, fmt.Errorf("gzip: %w", err)
+			return nil, gzipFault(err)
 		}
-		l.in = unzipped
+		l.in = gunzip{unzipped}
 	}
 	if bytes.HasPrefix(l.peek(3), []byte("\xef\xbb\xbf")) {
 		l.start += 3
 	}
 	return l, nil
+}
+
+// gunzip reads what is zipped, and says what is wrong with it.
+type gunzip struct{ in io.Reader }
+
+// Read implements io.Reader.
+func (g gunzip) Read(p []byte) (int, error) {
+	n, err := g.in.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // a Reader's end is io.EOF itself
+		err = gzipFault(err)
+	}
+	return n, err
+}
+
+// gzipFault tells a file that breaks off from one that is broken.
+func gzipFault(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("truncated gzip: the file ends before its data does; was it copied whole?")
+	}
+	return fmt.Errorf("broken gzip: %w", err)
 }
 
 // next returns the next line without its end; it is valid until the next call.

@@ -1,14 +1,18 @@
 package trace
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,36 +32,32 @@ type promData struct {
 
 type promSeries struct {
 	Metric map[string]string `json:"metric"`
-	Values []promSample      `json:"values"`
+	// Values are [seconds, "value"] each, read afterwards: a fault is to have its place.
+	Values []json.RawMessage `json:"values"`
 }
 
-// promSample is [seconds, "value"].
+// promSample is one of the Values.
 type promSample struct {
 	at    int64 // nanoseconds
 	value float64
 }
 
-// UnmarshalJSON reads the pair.
-func (s *promSample) UnmarshalJSON(b []byte) error {
+// read reads the pair.
+func (s *promSample) read(b []byte) error {
 	var pair []json.RawMessage
-	if err := json.Unmarshal(b, &pair); err != nil {
-		return err
-	}
-	if len(pair) != 2 {
-		return fmt.Errorf("sample %s: want [seconds, \"value\"]", clip(b))
+	if err := json.Unmarshal(b, &pair); err != nil || len(pair) != 2 {
+		return errors.New("want [seconds, \"value\"]")
 	}
 	var text string
 	if err := json.Unmarshal(pair[1], &text); err != nil {
-		return fmt.Errorf("sample %s: the value must be a string: %w", clip(b), err)
+		return fmt.Errorf("the value %s must be a string", clip(pair[1]))
 	}
 	var err error
 	if s.at, err = parseSeconds(pair[0]); err != nil {
-		return fmt.Errorf("sample %s: %w", clip(b), err)
+		return err
 	}
-	if s.value, err = parseSample(text); err != nil {
-		return fmt.Errorf("sample %s: %w", clip(b), err)
-	}
-	return nil
+	s.value, err = parseSample(text)
+	return err
 }
 
 // parseSample reads a value; NaN, what Prometheus writes for 0/0 or a stale series, and infinities are absent.
@@ -79,19 +79,79 @@ func parseSample(text string) (float64, error) {
 const maxAnswer = 256 << 20
 
 // readMatrix reads a range query's answer. Several series are summed.
-func readMatrix(in *lines, name string) (Rates, error) {
+func readMatrix(in *lines, name string, want Format) (Rates, []string, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxAnswer+1))
 	if err != nil {
-		return Rates{}, &Error{File: name, Err: err}
+		return Rates{}, nil, &Error{File: name, Err: err}
 	}
 	if len(text) > maxAnswer {
-		return Rates{}, &Error{File: name, Err: fmt.Errorf("more than %d bytes: query a shorter range or a longer step", maxAnswer)}
+		return Rates{}, nil, &Error{File: name, Err: fmt.Errorf("more than %d bytes: query a shorter range or a longer step", maxAnswer)}
 	}
 	series, err := parseMatrix(text)
 	if err != nil {
-		return Rates{}, jsonFault(name, text, err)
+		return Rates{}, nil, jsonFault(name, text, err)
 	}
-	return gridded(name, sum(series), time.Second, true)
+	all, err := samples(name, text, series)
+	if err != nil {
+		return Rates{}, nil, err
+	}
+	out, err := gridded(name, sum(all), want.unitOf(time.Second), true)
+	if _, told := want.forced(); told || err != nil {
+		return out, nil, err
+	}
+	return out, []string{perSecondAssumed}, nil
+}
+
+// samples reads the samples of all series. A fault has its place, and says which sample of which series it is.
+func samples(name string, text []byte, series []promSeries) ([]promSample, error) {
+	var out []promSample
+	for i, one := range series {
+		for j, raw := range one.Values {
+			var s promSample
+			if err := s.read(raw); err != nil {
+				place := &Error{File: name, Err: fmt.Errorf("series %d %s, sample %d %s: %w", i+1, labels(one.Metric), j+1, clip(raw), err)}
+				place.Line, place.Column = position(text, sampleAt(text, i, j))
+				return nil, place
+			}
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// labels writes a series' labels as Prometheus does.
+func labels(metric map[string]string) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(metric)) {
+		out = append(out, fmt.Sprintf("%s=%q", name, metric[name]))
+	}
+	return "{" + strings.Join(out, ",") + "}"
+}
+
+// sampleAt is the offset behind the first character of a sample, which the text, read once already, is known to have. Only
+// a list named values can be samples: a label of that name is a string.
+func sampleAt(text []byte, series, sample int) int64 {
+	in := json.NewDecoder(bytes.NewReader(text))
+	for named := false; ; {
+		token, err := in.Token()
+		if err != nil {
+			return 0
+		}
+		if word, ok := token.(json.Delim); named && ok && word == '[' {
+			if series--; series < 0 {
+				break
+			}
+		}
+		named = token == "values"
+	}
+	var skipped json.RawMessage
+	for range sample {
+		if in.Decode(&skipped) != nil {
+			return 0
+		}
+	}
+	at := in.InputOffset()
+	return at + int64(len(text[at:])-len(bytes.TrimLeft(text[at:], ", \t\r\n"))) + 1
 }
 
 func parseMatrix(text []byte) ([]promSeries, error) {
@@ -118,11 +178,7 @@ func parseMatrix(text []byte) ([]promSeries, error) {
 }
 
 // sum adds the series' samples of equal times; what is absent from one does not make the others absent.
-func sum(series []promSeries) []point {
-	var all []promSample
-	for _, s := range series {
-		all = append(all, s.Values...)
-	}
+func sum(all []promSample) []point {
 	slices.SortStableFunc(all, func(a, b promSample) int { return cmp.Compare(a.at, b.at) })
 	var out []point
 	for _, s := range all {
@@ -145,9 +201,26 @@ func jsonFault(name string, text []byte, err error) error {
 		place.Line, place.Column = position(text, syntax.Offset)
 	case errors.As(err, &kind):
 		place.Line, place.Column = position(text, kind.Offset)
-		place.Name = kind.Field
+		place.Name, place.Err = wrongKind(kind)
 	}
 	return place
+}
+
+// wrongKind says in JSON's words which field is of the wrong kind, and what is wanted.
+func wrongKind(fault *json.UnmarshalTypeError) (field string, err error) {
+	want := "a string"
+	switch fault.Type.Kind() {
+	case reflect.Float64:
+		want = "a number"
+	case reflect.Uint64:
+		want = "a whole number of 64 bits"
+	case reflect.Slice:
+		want = "a list"
+	case reflect.Struct, reflect.Map:
+		want = "an object"
+	}
+	found := strings.Replace(fault.Value, "array", "list", 1)
+	return strings.TrimPrefix(fault.Field, "promData."), fmt.Errorf("%s where %s is wanted", found, want)
 }
 
 // position counts lines and characters up to an offset.

@@ -41,6 +41,14 @@ func TestAnswersThatAreNoSeries(t *testing.T) {
 		"a triple":             {`{"resultType":"matrix","result":[{"values":[[1,"2",3]]}]}`, "want [seconds"},
 		"a negative rate":      {`{"resultType":"matrix","result":[{"values":[[1,"-2"]]}]}`, "rate -2"},
 		"one point":            {`{"resultType":"matrix","result":[{"values":[[1,"2"]]}]}`, "two rows"},
+		"a value that is no number, of one series of several": {
+			"{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"pod\":\"values\",\"values\":\"x\"},\"values\":[[1,\"2\"],[2,\"2\"]]},\n" +
+				"{\"metric\":{\"pod\":\"b\",\"job\":\"a\"},\"values\":[[1,\"2\"],\n [2,\"lots\"]]}]}",
+			`x.json: line 3, column 2: series 2 {job="a",pod="b"}, sample 2 [2,"lots"]: "lots" is not a number`,
+		},
+		"a time that is none":      {`[{"values":[["now","2"]]}]`, `x.json: line 1, column 13: series 1 {}, sample 1 ["now","2"]: "\"now\"" is not a time`},
+		"values that are no list":  {`{"resultType":"matrix","result":[{"values":"x"}]}`, "(result.values): string where a list is wanted"},
+		"a result that is no list": {`{"status":"success","data":{"resultType":"matrix","result":{}}}`, "(data.result): object where a list is wanted"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -70,13 +78,16 @@ func TestMinutesOfFunctionsAreSummed(t *testing.T) {
 
 func TestRatesHaveTheirPlaceInErrors(t *testing.T) {
 	tests := map[string]struct{ text, want string }{
-		"a bad rate":        {"timestamp,value\n2014-04-10 00:00:00,1\n2014-04-10 00:05:00,lots\n", `x: line 3, column 2 (value): "lots"`},
-		"a bad time":        {"timestamp,value\n0,1\nlater,1\n", `x: line 3, column 1 (timestamp): time "later"`},
-		"a row too early":   {"timestamp,value\n20,1\n10,1\n", `x: line 3, column 1 (timestamp): earlier than the row before`},
-		"a bad mean":        {"timestamp,rate_rps,mean_input_tokens\n0,1,1\n60,1,-3\n", `x: line 3, column 3 (mean_input_tokens): rate -3`},
-		"a short row":       {"timestamp,value\n0,1\n1\n", `x: line 3, column 2: 1 columns`},
-		"no column of time": {"name,value\na,1\n", "x: line 1: unknown trace format"},
-		"a word in a list":  {"1 2 three", `x: number 3: "three"`},
+		"a bad rate":                    {"timestamp,value\n2014-04-10 00:00:00,1\n2014-04-10 00:05:00,lots\n", `x: line 3, column 2 (value): "lots"`},
+		"a bad time":                    {"timestamp,value\n0,1\nlater,1\n", `x: line 3, column 1 (timestamp): time "later"`},
+		"a row too early":               {"timestamp,value\n20,1\n10,1\n", `x: line 3, column 1 (timestamp): earlier than the row before`},
+		"a bad mean":                    {"timestamp,rate_rps,mean_input_tokens\n0,1,1\n60,1,-3\n", `x: line 3, column 3 (mean_input_tokens): rate -3`},
+		"a short row":                   {"timestamp,value\n0,1\n1\n", `x: line 3, column 2: 1 columns`},
+		"no column of time":             {"name,value\na,1\n", "x: line 1: unknown trace format"},
+		"a word in a list":              {"1 2 three", `x: line 1, column 5: number 3: "three"`},
+		"a word in a column of numbers": {"1\r\n2\r\n  three\r\n", `x: line 3, column 3: number 3: "three"`},
+		"a negative number in a list":   {"\n1\t-2", `x: line 2, column 3: number 2: rate -2`},
+		"a blank line in a list, which might be a second or none": {"1\n2\n \n\n3\n", `x: line 3: blank: write NaN`},
 	}
 	for name, tc := range tests {
 		if _, err := ReadRates(strings.NewReader(tc.text), "x"); err == nil || !strings.HasPrefix(err.Error(), tc.want) {

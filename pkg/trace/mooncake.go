@@ -101,8 +101,8 @@ func (r *mooncakeRows) broken(err error) error {
 	case errors.As(err, &syntax):
 		place.Column = int(syntax.Offset)
 	case errors.As(err, &kind):
-		place.Column, place.Name = int(kind.Offset), kind.Field
-		place.Err = fmt.Errorf("%s where %v is wanted", kind.Value, kind.Type)
+		place.Column = int(kind.Offset)
+		place.Name, place.Err = wrongKind(kind)
 	}
 	return place
 }

@@ -17,9 +17,9 @@ const headBytes = 64 << 10
 type Trace struct {
 	stream Stream
 	facts  Facts
-	// rows and read tell what a file's readers count; nil where there is none.
-	rows rowReader
-	read *counter
+	// requests and read tell what a file's readers count; nil where there is none.
+	requests *requests
+	read     *counter
 	// file is nil where none is open.
 	file io.Closer
 }
@@ -76,8 +76,9 @@ func (t *Trace) end(err error) {
 // Facts are what is known so far.
 func (t *Trace) Facts() Facts {
 	f := t.facts
-	if t.rows != nil {
-		f.Failed = t.rows.dropped()
+	if t.requests != nil {
+		f.Failed = t.requests.rows.in.dropped()
+		f.Notes = t.requests.notes()
 	}
 	if t.read != nil {
 		f.Read = t.read.n
@@ -103,12 +104,13 @@ func exists(path string) bool {
 
 // opened is an open file whose format is known.
 type opened struct {
-	path   string
-	text   *lines
-	read   *counter
-	size   int64
-	format Format
-	file   io.Closer
+	path string
+	text *lines
+	read *counter
+	size int64
+	// format is that of the file, want what was asked for: empty, a format, or a unit of rates.
+	format, want Format
+	file         io.Closer
 }
 
 func openPath(path string, want Format) (*opened, error) {
@@ -116,7 +118,7 @@ func openPath(path string, want Format) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open trace: %w", err)
 	}
-	f := &opened{path: path, read: &counter{in: file}, file: file, format: want}
+	f := &opened{path: path, read: &counter{in: file}, file: file, want: want}
 	if info, err := file.Stat(); err == nil {
 		f.size = info.Size()
 	}
@@ -127,14 +129,14 @@ func openPath(path string, want Format) (*opened, error) {
 	return f, nil
 }
 
-// tell finds the format unless it was given.
+// tell finds the format unless it was given. A unit of rates tells no format.
 func (f *opened) tell() error {
 	text, err := openText(f.read)
 	if err != nil {
 		return &Error{File: f.path, Err: err}
 	}
-	f.text = text
-	if f.format == "" {
+	f.text, f.format = text, f.want
+	if _, unit := f.want.forced(); unit || f.want == "" {
 		f.format = recognise(text.peek(headBytes))
 	}
 	if f.format == "" {
@@ -162,7 +164,10 @@ func openFile(path string, o Options) (*Trace, error) {
 		return nil, err
 	}
 	var t *Trace
+	_, unit := o.Format.forced()
 	switch {
+	case unit: // whose reader refuses what holds no rates
+		t, err = f.rates(o)
 	case f.format == ServeGen:
 		t, err = f.clients(o)
 	case f.format.requests():
@@ -188,8 +193,8 @@ func (f *opened) requests(o Options) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trace{stream: s, rows: in.rows.in, read: f.read, file: f.file}
-	t.facts.Size, t.facts.Notes, t.facts.Length = f.size, in.notes, o.windowed(0)
+	t := &Trace{stream: s, requests: in, read: f.read, file: f.file}
+	t.facts.Size, t.facts.Length = f.size, o.windowed(0)
 	t.facts.Start = o.startOf(in.start)
 	return t, nil
 }
@@ -197,7 +202,7 @@ func (f *opened) requests(o Options) (*Trace, error) {
 // rates draws requests from a file of rates.
 func (f *opened) rates(o Options) (*Trace, error) {
 	defer f.file.Close()
-	rates, err := readRates(f.text, f.path, f.format)
+	rates, notes, err := readRates(f.text, f.path, f.format, f.want)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +210,12 @@ func (f *opened) rates(o Options) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return drawnTrace(rates, mix, o)
+	t, err := drawnTrace(rates, mix, o)
+	if err != nil {
+		return nil, err
+	}
+	t.facts.Notes = append(notes, t.facts.Notes...)
+	return t, nil
 }
 
 // drawnTrace is the trace of a rate series.

@@ -105,6 +105,10 @@ type ordered struct {
 	started     bool
 	ended       bool
 	err         error
+
+	// newest is the latest time read. disorder counts the rows earlier than a row before them, negative those before zero.
+	newest             int64
+	disorder, negative int64
 }
 
 func newOrdered(in rowReader, window int) *ordered {
@@ -138,6 +142,7 @@ func (o *ordered) read() error {
 	if o.started && r.at < o.last {
 		return o.outOfOrder(r)
 	}
+	o.observe(r.at)
 	o.number++
 	q := queued{r, o.number}
 	if o.length > 0 && r.at < o.ring[(o.head+o.length-1)%len(o.ring)].at {
@@ -146,6 +151,31 @@ func (o *ordered) read() error {
 	}
 	o.append(q)
 	return nil
+}
+
+// observe counts what a reader of the facts should know of the rows' times.
+func (o *ordered) observe(at int64) {
+	if o.number > 0 && at < o.newest {
+		o.disorder++
+	}
+	if o.number == 0 || at > o.newest {
+		o.newest = at
+	}
+	if at < 0 {
+		o.negative++
+	}
+}
+
+// notes say in words what was observed so far.
+func (o *ordered) notes(dated bool) []string {
+	var out []string
+	if o.disorder > 0 {
+		out = append(out, fmt.Sprintf("%d rows are earlier than one before them: they were put in order of time", o.disorder))
+	}
+	if o.negative > 0 && !dated {
+		out = append(out, fmt.Sprintf("%d rows have times below zero: times count from the earliest one", o.negative))
+	}
+	return out
 }
 
 // append puts a row at the ring's end.

@@ -1,8 +1,8 @@
 package trace
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,16 +14,6 @@ import (
 	"time"
 )
 
-// rateUnit is how the value column of a rate file is to be read.
-type rateUnit struct {
-	column string
-	per    time.Duration // zero: a count per period
-}
-
-var rateUnits = []rateUnit{
-	{"rate_rps", time.Second}, {"req_per_min_mid", time.Minute}, {"count", 0}, {"value", 0},
-}
-
 // promptColumn and outputColumn are optional columns of a rate file: the mean sizes of the period's requests.
 const (
 	promptColumn = "mean_input_tokens"
@@ -31,9 +21,9 @@ const (
 )
 
 // ReadRatesFile reads a rate file, gzipped or not: numbers separated by white space, one a second; a CSV with a time
-// column followed by rate_rps, req_per_min_mid, count or value, of which the last two are requests per period; Azure
+// column followed by rate_rps, req_per_min_mid, count or value, of which the last two are whole requests per period; Azure
 // Functions' counts per minute; or the answer of a Prometheus range query, in requests per second. The period is the step
-// of the time column. Errors name the file, the line and the column.
+// of the time column. Errors name the file, the line and the column. Open, which takes a format, can be told another unit.
 func ReadRatesFile(path string) (Rates, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -53,51 +43,25 @@ func ReadRates(r io.Reader, name string) (Rates, error) {
 	if format == "" {
 		return Rates{}, unknown(in, name)
 	}
-	return readRates(in, name, format)
+	rates, _, err := readRates(in, name, format, "")
+	return rates, err
 }
 
-// readRates reads rates of a known format.
-func readRates(in *lines, name string, format Format) (Rates, error) {
-	switch format {
+// readRates reads rates of a known layout, in the unit that want says, if it says one. The notes tell what was assumed.
+func readRates(in *lines, name string, layout, want Format) (rates Rates, notes []string, err error) {
+	switch layout {
 	case PerSecond:
-		return readRateList(in, name)
+		rates, err = readRateList(in, name) // of periods of a second, so that both units are the same
 	case RateTable:
-		return readRateTable(in, name)
+		return readRateTable(in, name, want)
 	case Functions2019:
-		return readMinutes(in, name)
+		rates, err = readMinutes(in, name, want.unitOf(time.Minute))
 	case Prometheus:
-		return readMatrix(in, name)
+		return readMatrix(in, name, want)
 	default:
-		return Rates{}, &Error{File: name, Err: fmt.Errorf("%w of rates: %s holds requests", ErrFormat, format)}
+		err = &Error{File: name, Err: fmt.Errorf("%w of rates: %s holds requests", ErrFormat, layout)}
 	}
-}
-
-// maxPeriods bounds a series in memory: more than two years of seconds.
-const maxPeriods = 1 << 26
-
-var errTooLong = fmt.Errorf("a series has at most %d rates", maxPeriods)
-
-func readRateList(in *lines, name string) (Rates, error) {
-	out := Rates{Period: time.Second}
-	scan := bufio.NewScanner(in)
-	scan.Split(bufio.ScanWords)
-	for scan.Scan() {
-		v, err := parseRate(scan.Bytes())
-		if err == nil && len(out.PerSecond) == maxPeriods {
-			err = errTooLong
-		}
-		if err != nil {
-			return Rates{}, &Error{File: name, Err: fmt.Errorf("number %d: %w", len(out.PerSecond)+1, err)}
-		}
-		out.PerSecond = append(out.PerSecond, v)
-	}
-	if err := scan.Err(); err != nil {
-		return Rates{}, &Error{File: name, Err: fmt.Errorf("number %d: %w", len(out.PerSecond)+1, err)}
-	}
-	if len(out.PerSecond) == 0 {
-		return Rates{}, &Error{File: name, Err: errors.New("no rates")}
-	}
-	return out, nil
+	return rates, nil, err
 }
 
 // maxRate bounds one rate or count, so that sums stay finite.
@@ -119,36 +83,59 @@ func parseRate(field []byte) (float64, error) {
 	return v, nil
 }
 
-func readRateTable(in *lines, name string) (Rates, error) {
+// rateTable reads a CSV of rates.
+type rateTable struct {
+	*table
+	times anyClock
+	unit  rateUnit
+	// guessed is set where only custom says what the unit is.
+	guessed bool
+	rows    []point
+}
+
+func readRateTable(in *lines, name string, want Format) (Rates, []string, error) {
 	t, err := openTable(in, name)
 	if err != nil {
-		return Rates{}, err
+		return Rates{}, nil, err
 	}
-	unit, err := rateColumn(t)
-	if err != nil {
-		return Rates{}, err
+	r := &rateTable{table: t}
+	if r.unit, err = rateColumn(t); err != nil {
+		return Rates{}, nil, err
 	}
-	times := &anyClock{}
-	var rows []point
+	_, told := want.forced()
+	r.guessed = r.unit.column == valueColumn && !told
+	r.unit.per = want.unitOf(r.unit.per)
+	if err := r.read(); err != nil {
+		return Rates{}, nil, err
+	}
+	out, err := gridded(name, r.rows, r.unit.per, r.times.dated)
+	if err != nil || !r.guessed {
+		return out, nil, err
+	}
+	return out, []string{assumed(out.Period)}, nil
+}
+
+// read reads all rows.
+func (r *rateTable) read() error {
 	for {
-		err := t.next()
+		err := r.next()
 		if errors.Is(err, io.EOF) {
-			return gridded(name, rows, unit.per, times.dated)
+			return nil
 		}
 		if err != nil {
-			return Rates{}, err
+			return err
 		}
-		row, err := ratePoint(t, times, unit)
+		row, err := r.point()
 		if err != nil {
-			return Rates{}, err
+			return err
 		}
-		switch n := len(rows); {
+		switch n := len(r.rows); {
 		case n == maxPeriods:
-			return Rates{}, t.fault(0, errTooLong)
-		case n > 0 && row.at < rows[n-1].at:
-			return Rates{}, t.fault(0, errors.New("earlier than the row before: sort the rows by time"))
+			return r.fault(0, errTooLong)
+		case n > 0 && row.at < r.rows[n-1].at:
+			return r.fault(0, errors.New("earlier than the row before: sort the rows by time"))
 		}
-		rows = append(rows, row)
+		r.rows = append(r.rows, row)
 	}
 }
 
@@ -189,24 +176,29 @@ func rateColumn(t *table) (rateUnit, error) {
 	return rateUnit{}, t.headerFault(fmt.Errorf("%w: no column of rates: rate_rps, req_per_min_mid, count or value", ErrFormat))
 }
 
-// ratePoint reads one row.
-func ratePoint(t *table, times clock, unit rateUnit) (point, error) {
-	at, err := times.read(t.fields[0])
+// point makes a point of the row last read.
+func (r *rateTable) point() (point, error) {
+	at, err := r.times.read(r.fields[0])
 	if err != nil {
-		return point{}, t.fault(0, err)
+		return point{}, r.fault(0, err)
 	}
 	row := point{at: at}
 	for _, c := range []struct {
 		name string
 		into *float64
-	}{{unit.column, &row.value}, {promptColumn, &row.prompt}, {outputColumn, &row.output}} {
-		i := t.column(c.name)
+	}{{r.unit.column, &row.value}, {promptColumn, &row.prompt}, {outputColumn, &row.output}} {
+		i := r.column(c.name)
 		if i < 0 {
 			*c.into = math.NaN()
 			continue
 		}
-		if *c.into, err = parseRate(t.fields[i]); err != nil {
-			return point{}, t.fault(i, err)
+		if *c.into, err = parseRate(r.fields[i]); err != nil {
+			return point{}, r.fault(i, err)
+		}
+	}
+	if r.guessed {
+		if err := checkCount(row.value); err != nil {
+			return point{}, r.fault(r.column(r.unit.column), err)
 		}
 	}
 	return row, nil
@@ -226,8 +218,9 @@ func minuteColumns(t *table) int {
 	return len(t.header) - first
 }
 
-// readMinutes reads Azure Functions 2019: a row per function, a column per minute. The load is the sum of all rows.
-func readMinutes(in *lines, name string) (Rates, error) {
+// readMinutes reads Azure Functions 2019: a row per function, a column per minute. The load is the sum of all rows. The
+// numbers are requests per the given time, zero for the period.
+func readMinutes(in *lines, name string, per time.Duration) (Rates, error) {
 	t, err := openTable(in, name)
 	if err != nil {
 		return Rates{}, err
@@ -245,21 +238,21 @@ func readMinutes(in *lines, name string) (Rates, error) {
 		if err != nil {
 			return Rates{}, err
 		}
-		if err := addMinutes(t, out.PerSecond); err != nil {
+		if err := addMinutes(t, out.PerSecond, cmp.Or(per, time.Minute)); err != nil {
 			return Rates{}, err
 		}
 	}
 }
 
-// addMinutes adds the counts of a row to the sums, per second.
-func addMinutes(t *table, sums []float64) error {
+// addMinutes adds the numbers of a row, requests per the given time, to the sums, per second.
+func addMinutes(t *table, sums []float64, per time.Duration) error {
 	first := len(t.fields) - len(sums)
 	for i := range sums {
 		v, err := parseRate(t.fields[first+i])
 		if err != nil {
 			return t.fault(first+i, err)
 		}
-		sums[i] = plus(sums[i], v/60)
+		sums[i] = plus(sums[i], v/per.Seconds())
 	}
 	return nil
 }

@@ -113,32 +113,35 @@ func TestReadErrorsNameFileAndLine(t *testing.T) {
 		text string
 		want []string
 	}{
-		"only blanks":             {" \n\n", []string{"x.csv", "empty"}},
-		"a place in a row":        {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\n2023-11-16 18:15:46,many,1\n", []string{`x.csv: line 3, column 2 (ContextTokens): "many"`}},
-		"a fraction of a token":   {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1.5,1\n", []string{"column 2 (num_prefill_tokens)", "1.5"}},
-		"an empty field":          {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,,1\n", []string{"column 2 (num_prefill_tokens)", `""`}},
-		"a column too many":       {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1,1\n", []string{"line 2, column 4", "4 columns where the header has 3"}},
-		"a quote that stays open": {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,\"1,1\n", []string{"line 2", "quote"}},
-		"a day that is none":      {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-30 18:15:46,1,1\n", []string{"column 1 (TIMESTAMP)", "2023-02-30"}},
-		"an hour that is none":    {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-20 24:15:46,1,1\n", []string{"column 1 (TIMESTAMP)"}},
-		"all failures":            {"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,a,5,0,5,b\n", []string{"all 1 rows record failures"}},
-		"blocks that are none":    {"arrival_s,input_tokens,output_tokens,prefix_blocks\n0,1,2,7 x\n", []string{"column 4 (prefix_blocks)", `"x"`}},
-		"a JSON field of a kind":  {`{"timestamp": 1, "input_length": "7", "output_length": 1}`, []string{"line 1, column 36 (input_length)", "string"}},
-		"JSON below zero":         {`{"timestamp": 1, "input_length": 7, "output_length": -1}`, []string{"line 1, output_length", "-1"}},
-		"rates for requests":      {"period,count\n0,1\n60,1\n", []string{"rates holds rates"}},
-		"empty":                   {"", []string{"x.csv", "empty"}},
-		"no requests":             {"arrived_at,num_prefill_tokens,num_decode_tokens\n", []string{"x.csv", "no requests"}},
-		"unknown columns":         {"a,b,c\n1,2,3\n", []string{"x.csv", "unknown trace format", "a,b,c"}},
-		"a bad time":              {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\nyesterday,1,1\n", []string{"x.csv", "line 3", "yesterday"}},
-		"a bad count":             {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,many,1\n", []string{"line 2", "num_prefill_tokens", "many"}},
-		"a negative count":        {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,-1\n", []string{"line 2", "-1"}},
-		"a count beyond reason":   {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,999999999\n", []string{"line 2", "999999999"}},
-		"a short row":             {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1\n", []string{"line 2"}},
-		"time that is no number":  {"arrived_at,num_prefill_tokens,num_decode_tokens\nNaN,1,1\n", []string{"line 2", "out of range"}},
-		"arrivals decades apart":  {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1\n999999999,1,1\n", []string{"years apart"}},
-		"broken JSON":             {"{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1}\n{\n", []string{"line 2"}},
-		"JSON without the fields": {"{\"timestamp\": 1}\n", []string{"line 1", "required"}},
-		"a truncated gzip":        {"\x1f\x8b\x08", []string{"x.csv", "gzip"}},
+		"only blanks":                  {" \n\n", []string{"x.csv", "empty"}},
+		"a place in a row":             {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\n2023-11-16 18:15:46,many,1\n", []string{`x.csv: line 3, column 2 (ContextTokens): "many"`}},
+		"a fraction of a token":        {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1.5,1\n", []string{"column 2 (num_prefill_tokens)", "1.5"}},
+		"an empty field":               {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,,1\n", []string{"column 2 (num_prefill_tokens)", `""`}},
+		"a column too many":            {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1,1\n", []string{"line 2, column 4", "4 columns where the header has 3"}},
+		"a quote that stays open":      {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,\"1,1\n", []string{"line 2", "quote"}},
+		"a day that is none":           {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-30 18:15:46,1,1\n", []string{"column 1 (TIMESTAMP)", "2023-02-30"}},
+		"an hour that is none":         {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-20 24:15:46,1,1\n", []string{"column 1 (TIMESTAMP)"}},
+		"all failures":                 {"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,a,5,0,5,b\n", []string{"all 1 rows record failures"}},
+		"blocks that are none":         {"arrival_s,input_tokens,output_tokens,prefix_blocks\n0,1,2,7 x\n", []string{"column 4 (prefix_blocks)", `"x"`}},
+		"a JSON field of a kind":       {`{"timestamp": 1, "input_length": "7", "output_length": 1}`, []string{"line 1, column 36 (input_length): string where a number is wanted"}},
+		"JSON blocks of a kind":        {`{"timestamp": 1, "input_length": 7, "output_length": 1, "hash_ids": [-1]}`, []string{"(hash_ids): number -1 where a whole number of 64 bits is wanted"}},
+		"JSON blocks that are no list": {`{"timestamp": 1, "input_length": 7, "output_length": 1, "hash_ids": "1"}`, []string{"(hash_ids): string where a list is wanted"}},
+		"JSON that is no object":       {"{\"timestamp\": 1, \"input_length\": 7, \"output_length\": 1}\n[1]\n", []string{"line 2, column 1", "list where an object is wanted"}},
+		"JSON below zero":              {`{"timestamp": 1, "input_length": 7, "output_length": -1}`, []string{"line 1, output_length", "-1"}},
+		"rates for requests":           {"period,count\n0,1\n60,1\n", []string{"rates holds rates"}},
+		"empty":                        {"", []string{"x.csv", "empty"}},
+		"no requests":                  {"arrived_at,num_prefill_tokens,num_decode_tokens\n", []string{"x.csv", "no requests"}},
+		"unknown columns":              {"a,b,c\n1,2,3\n", []string{"x.csv", "unknown trace format", "a,b,c"}},
+		"a bad time":                   {"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\nyesterday,1,1\n", []string{"x.csv", "line 3", "yesterday"}},
+		"a bad count":                  {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,many,1\n", []string{"line 2", "num_prefill_tokens", "many"}},
+		"a negative count":             {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,-1\n", []string{"line 2", "-1"}},
+		"a count beyond reason":        {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,999999999\n", []string{"line 2", "999999999"}},
+		"a short row":                  {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1\n", []string{"line 2"}},
+		"time that is no number":       {"arrived_at,num_prefill_tokens,num_decode_tokens\nNaN,1,1\n", []string{"line 2", "out of range"}},
+		"arrivals decades apart":       {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1\n999999999,1,1\n", []string{"years apart"}},
+		"broken JSON":                  {"{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1}\n{\n", []string{"line 2"}},
+		"JSON without the fields":      {"{\"timestamp\": 1}\n", []string{"line 1", "required"}},
+		"a truncated gzip":             {"\x1f\x8b\x08", []string{"x.csv", "truncated gzip"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -200,6 +203,63 @@ func TestReadRatesErrors(t *testing.T) {
 	} {
 		if got, err := ReadRates(strings.NewReader(text), "x"); err == nil || !strings.HasPrefix(err.Error(), "x: ") {
 			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+func TestAListOfRatesMayBeginAndEndWithBlankLines(t *testing.T) {
+	got, err := ReadRates(strings.NewReader("\n\n3 0\r\n\tNaN 2\n\n\n"), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]float64{3, 0, math.NaN(), 2}, got.PerSecond, equateNaNs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAFileThatBreaksOffSaysSo(t *testing.T) {
+	for name, text := range map[string]string{
+		"requests":       "arrival_s,input_tokens,output_tokens\n" + strings.Repeat("0,1,1\n", 1e5),
+		"rates":          "timestamp,count\n" + strings.Repeat("0,1\n", 1e5),
+		"a list":         strings.Repeat("1\n", 1e6),
+		"lines of JSON":  strings.Repeat(`{"timestamp": 1, "input_length": 1, "output_length": 1}`+"\n", 1e5),
+		"one JSON value": `{"resultType":"matrix","result":[{"values":[` + strings.Repeat(`[1,"1"],`, 1e5) + `[2,"1"]]}]}`,
+	} {
+		whole := zip(t, text)
+		for _, left := range []int{1, 5, len(whole) / 2} {
+			_, err := Survey(file(t, string(whole[:len(whole)-left])), Options{})
+			if err == nil || !strings.Contains(err.Error(), "load.csv: ") || !strings.Contains(err.Error(), "truncated gzip") {
+				t.Errorf("%s without its last %d of %d bytes: %v", name, left, len(whole), err)
+			}
+		}
+		whole[len(whole)-6] ^= 1
+		if _, err := Survey(file(t, string(whole)), Options{}); err == nil || !strings.Contains(err.Error(), "broken gzip") {
+			t.Errorf("%s with a checksum that is wrong: %v", name, err)
+		}
+	}
+}
+
+func TestOddTimesAreNoted(t *testing.T) {
+	const header = "arrival_s,input_tokens,output_tokens\n"
+	for name, tc := range map[string]struct {
+		text string
+		want []string
+	}{
+		"rows in order": {header + "0,1,1\n1,1,1\n1,1,1\n", nil},
+		"rows that are not": {
+			header + "0,1,1\n5,1,1\n3,1,1\n4,1,1\n6,1,1\n", []string{"2 rows are earlier than one before them: they were put in order of time"},
+		},
+		"times below zero": {header + "-2,1,1\n-1,1,1\n1,1,1\n", []string{"2 rows have times below zero: times count from the earliest one"}},
+		"dates before 1970": {
+			"TIMESTAMP,ContextTokens,GeneratedTokens\n1960-05-12 00:00:01,7,8\n1960-05-12 00:00:02,5,6\n", nil,
+		},
+	} {
+		facts, err := Survey(file(t, tc.text), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, facts.Notes, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package trace
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,9 @@ type requests struct {
 	rows  *ordered
 	zero  int64
 	start time.Time
-	notes []string
+	// dated says that times are dates; fixed are the notes that do not depend on the rows.
+	dated bool
+	fixed []string
 	// pending is the first row, read ahead to know the zero.
 	pending row
 	waiting bool
@@ -26,7 +29,7 @@ func newRequests(text *lines, path string, format Format, o Options) (*requests,
 	if err != nil {
 		return nil, err
 	}
-	r := &requests{rows: newOrdered(rows, reorderWindow), waiting: true}
+	r := &requests{rows: newOrdered(rows, reorderWindow), dated: dated, waiting: true}
 	if r.pending, err = r.rows.next(); err != nil {
 		return nil, err
 	}
@@ -35,7 +38,7 @@ func newRequests(text *lines, path string, format Format, o Options) (*requests,
 			return nil, err
 		}
 		r.sizes = source(o.Seed, forSizes)
-		r.notes = append(r.notes, "the file has no token counts: sizes are drawn from the mix")
+		r.fixed = append(r.fixed, "the file has no token counts: sizes are drawn from the mix")
 	}
 	r.zero = r.pending.at
 	if o.KeepOffset {
@@ -44,6 +47,9 @@ func newRequests(text *lines, path string, format Format, o Options) (*requests,
 	r.start = dateOf(r.zero, dated)
 	return r, nil
 }
+
+// notes are those of the file, and of the rows read so far.
+func (r *requests) notes() []string { return append(slices.Clip(r.fixed), r.rows.notes(r.dated)...) }
 
 // newRows opens the reader of a request format.
 func newRows(text *lines, path string, format Format) (rows rowReader, dated bool, err error) {
