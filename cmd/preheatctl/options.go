@@ -81,8 +81,10 @@ type outputOptions struct {
 }
 
 // defaultPolicies are the ones that are compared unless others are named: Preheat, one of each family of rivals with its
-// documented defaults, and the bound.
-var defaultPolicies = []string{"preheat", "hpa-queue", "hpa-running", "keda", "slo-aware", "kpa", "apa", "wva", "dynamo", compare.Oracle}
+// documented defaults, and the bounds: what no autoscaling costs, and perfect foresight.
+var defaultPolicies = []string{
+	"preheat", "hpa-queue", "hpa-running", "keda", "slo-aware", "kpa", "apa", "wva", "dynamo", "static-peak", compare.Oracle,
+}
 
 func newOptions() *options {
 	return &options{
@@ -168,7 +170,8 @@ func (o *options) targetFlags() *pflag.FlagSet {
 	fs.DurationVar(&t.ttft, "slo-ttft", t.ttft, "Longest time to first token of a good request")
 	fs.DurationVar(&t.tpot, "slo-tpot", t.tpot, "Longest mean time per output token of a good request")
 	fs.Var(&t.attainment, "slo-attainment", "Share of requests that must be good, as 0.99 or 99%")
-	fs.Int32Var(&t.initial, "initial", 0, "Replicas that are ready at the start, for every policy. Absent: what the first two minutes need")
+	fs.Int32Var(&t.initial, "initial", 0, "Replicas that are ready at the start; static-peak and static-mean begin with their own number. "+
+		"Absent: what the first two minutes need")
 	fs.Int32Var(&t.min, "min", 1, "Fewest replicas any policy may ask for; Preheat's keep one all the same")
 	fs.Int32Var(&t.max, "max", 0, "Most replicas any policy may ask for. Absent: three times what the busiest minute needs")
 	fs.Float64Var(&t.price, "price", 0, "Price of a GPU-hour, in any currency; adds a column of cost")

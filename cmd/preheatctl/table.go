@@ -15,8 +15,8 @@ import (
 func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []report.Fact) error {
 	fmt.Fprintln(out, loadText(e.Load.Name, o.Facts))
 	fmt.Fprintln(out, profileText(e, o))
-	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n",
-		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), o.Min, o.Max, o.Initial)
+	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %s\n",
+		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), boundsText(e, o))
 	writeNotes(out, notes)
 	fmt.Fprintln(out)
 	cells := o.Cells()
@@ -32,6 +32,17 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 		fmt.Fprintln(out, line)
 	}
 	return nil
+}
+
+// boundsText says how many replicas there may be, and how many there are at the start.
+func boundsText(e compare.Experiment, o compare.Outcome) string {
+	text := fmt.Sprintf("%d to %d replicas, %d ready at the start", o.Min, o.Max, o.Initial)
+	for _, p := range e.Policies {
+		if compare.Constant(p) {
+			text += fmt.Sprintf(" (%s: all of its own)", p)
+		}
+	}
+	return text
 }
 
 // writeNotes writes them a line each.

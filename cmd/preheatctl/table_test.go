@@ -92,7 +92,7 @@ func TestTables(t *testing.T) {
 			e := compare.Experiment{
 				Load: compare.Load{Name: "requests.csv"}, Profile: replica.Profile{Name: "llama-3.1-70b-h100x4", GPUs: 4},
 				SLO:   score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
-				Leads: tc.leads, Seeds: []uint64{1, 2, 3},
+				Policies: []string{"preheat", "static-peak"}, Leads: tc.leads, Seeds: []uint64{1, 2, 3},
 			}
 			o := compare.Outcome{
 				Facts:    compare.Facts{Requests: 19366, Span: 58 * time.Minute, MeanPrompt: 1155, MeanOutput: 211, PeakRate: 8.45},
