@@ -16,7 +16,7 @@ import (
 // base and so much for each token in it, and holds only so many tokens; so each request needs at least its tokens' time
 // and its share of the fewest steps. Presence: from its latest first token until its earliest last one, a request that
 // meets the objectives keeps some replica alive. From both, the permitted share of misses is taken away where it saves
-// most. A target that starts with no replica also pays for one load.
+// most.
 type Bounder struct {
 	profile  replica.Profile
 	slo      score.SLO

@@ -232,7 +232,16 @@ func (s *search) result() Result {
 		Met:      s.best.missed <= s.allowed, Simulations: s.runs, Simulated: s.simulated, Exhausted: s.exhausted,
 	}
 	if least, ok := s.bound.GPUSeconds(); ok && r.Met {
-		r.Bound = max(least, float64(s.p.Target.Min)*s.span.Seconds()*gpus)
+		r.Bound = max(least, float64(s.always())*s.span.Seconds()*gpus)
 	}
 	return r
+}
+
+// always is the number of replicas that hold GPUs all the time, whatever is asked for: what waits for GPUs holds none.
+func (s *search) always() int32 {
+	least := min(s.p.Target.Min, s.p.Target.Initial)
+	if stock := s.p.Cluster.GPUs; stock > 0 {
+		least = min(least, int32(stock/s.p.Target.Profile.GPUs))
+	}
+	return least
 }

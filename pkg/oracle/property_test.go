@@ -240,6 +240,35 @@ func TestFindIsDeterministic(t *testing.T) {
 
 // TestBoundHoldsWithPrefixes: replicas that share prefixes and see them routed to each other stay above the bound, which
 // takes every prefix as cached that came before.
+// A block that all read fills the cache once, so that a batch reads far more context than the cache holds.
+func TestBoundHoldsWhereAllPromptsBeginAlike(t *testing.T) {
+	profile := plain()
+	profile.KVTokens, profile.MaxNumSeqs, profile.MaxNumBatchedTokens, profile.PrefillPerToken = 32768, 256, 8192, 0.01
+	shared := make([]uint64, 16)
+	for i := range shared {
+		shared[i] = uint64(i + 1)
+	}
+	var requests []trace.Request
+	for i := range 500 {
+		requests = append(requests, trace.Request{
+			At: time.Duration(i) * 20 * time.Millisecond, PromptTokens: 16*trace.BlockTokens + 16, OutputTokens: 200, Blocks: shared,
+		})
+	}
+	p := Problem{
+		Cluster: replay.Config{Start: start, Router: replay.PrefixAware},
+		Target:  replay.Target{Name: "chat", Profile: profile, Initial: 1, Min: 1},
+		Load:    func() (trace.Stream, error) { return &replayed{requests: requests}, nil },
+		SLO:     score.SLO{TTFT: 5 * time.Second, TPOT: time.Second, Attainment: 0.95},
+	}
+	result, err := Find(t.Context(), p, Options{Simulations: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !result.Met || result.Bound > result.GPUSeconds || result.Bound <= 0 {
+		t.Errorf("met %v, cost %v, bound %v: the bound must be positive and no more than the cost", result.Met, result.GPUSeconds, result.Bound)
+	}
+}
+
 func TestBoundHoldsWithPrefixes(t *testing.T) {
 	met := 0
 	for seed := range uint64(30) {

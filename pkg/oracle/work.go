@@ -57,13 +57,14 @@ func priced(p replica.Profile, slo score.SLO, q trace.Request, cached int) price
 	prompt, decodes, known := float64(q.PromptTokens), float64(q.OutputTokens-1), float64(cached)
 	fresh := prompt - known
 	context := decodes*prompt + decodes*(decodes+1)/2
+	own := decodes*fresh + decodes*(decodes+1)/2 // a block that several share fills the cache once, however many read it
 	prefill := p.PrefillPerToken*fresh + p.PrefillPerTokenPair*fresh*(known+fresh/2)
 	decode := p.StepPerSequence*decodes + p.StepPerContextToken*context
 
 	var x price
 	steps := [shares]float64{
 		bySequence: decodes / float64(p.MaxNumSeqs) * stepBase(p, p.MaxNumSeqs),
-		byContext:  context / float64(p.KVTokens) * stepBase(p, 1),
+		byContext:  own / float64(p.KVTokens) * stepBase(p, 1),
 		byBatch:    (fresh + decodes) / float64(p.MaxNumBatchedTokens) * stepBase(p, p.MaxNumBatchedTokens),
 	}
 	for i, share := range steps {
