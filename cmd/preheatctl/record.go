@@ -25,8 +25,9 @@ type recordFlags struct {
 	engine, selector           string
 	query, inputQuery, outputQ string
 	from, to                   string
-	step, timeout              time.Duration
+	step, window, timeout      time.Duration
 	out                        string
+	force                      bool
 }
 
 // newRecord returns the command that reads a live service's load out of Prometheus.
@@ -55,11 +56,14 @@ func (f *recordFlags) bind(cmd *cobra.Command) {
 	fs.SortFlags = false
 	fs.StringVar(&f.connection.URL, "prometheus", "", "Address of Prometheus: http(s)://[USER:PASSWORD@]HOST:PORT[/PREFIX]")
 	fs.StringVarP(&f.out, "output", "o", "", "File to write; gzipped where the name ends in .gz; - for standard output")
+	fs.BoolVar(&f.force, "force", false, "Replace the file if there is one")
 	fs.StringVar(&f.engine, "engine", "vllm", "Whose metrics to ask for: "+strings.Join(record.Engines(), ", "))
 	fs.StringVar(&f.selector, "selector", "", `Label matchers of the service, as in namespace="llm",model_name="chat"`)
 	fs.StringVar(&f.from, "from", "24h", "Start: a date (RFC 3339), or how long before --to: 90m, 24h, 14d")
 	fs.StringVar(&f.to, "to", "now", "End: a date (RFC 3339), how long ago, or now")
 	fs.DurationVar(&f.step, "step", time.Minute, "Period of the record")
+	fs.DurationVar(&f.window, "window", 0, "Time that the engine's rates are taken over: four scrape intervals at least. Absent: "+
+		"2m, or the step where that is longer")
 	fs.StringVar(&f.query, "query", "", "PromQL for requests per second, in place of the engine's; several series are summed")
 	fs.StringVar(&f.inputQuery, "input-tokens-query", "", "PromQL for the mean prompt tokens of a request")
 	fs.StringVar(&f.outputQ, "output-tokens-query", "", "PromQL for the mean output tokens of a request")
@@ -80,6 +84,9 @@ func (f *recordFlags) run(ctx context.Context, s streams, now time.Time) error {
 		return err
 	}
 	got, err := record.Run(ctx, api, o)
+	if errors.Is(err, record.ErrNoData) {
+		return fmt.Errorf("%w; %s", err, f.remedy())
+	}
 	if err != nil {
 		return err
 	}
@@ -93,22 +100,32 @@ func (f *recordFlags) run(ctx context.Context, s streams, now time.Time) error {
 	return nil
 }
 
+// remedy is what to look at where there is no data.
+func (f *recordFlags) remedy() string {
+	const scraped = "check that Prometheus scrapes the engines, and the labels"
+	if f.query != "" {
+		return scraped
+	}
+	return scraped + fmt.Sprintf("; where it scrapes less often than every %v, give --window four scrape intervals", f.rateWindow()/4)
+}
+
 // options checks the flags and reports every fault.
 func (f *recordFlags) options(now time.Time) (record.Options, error) {
-	var faults []error
-	if f.connection.URL == "" {
-		faults = append(faults, errors.New("--prometheus is required: the address of the Prometheus that scrapes the engines"))
+	var bad faults
+	bad.check(f.connection.URL != "", "--prometheus is required: the address of the Prometheus that scrapes the engines")
+	if f.connection.URL != "" {
+		bad.add(wrapFlag("--prometheus", f.connection.Validate()))
 	}
-	if f.out == "" {
-		faults = append(faults, errors.New("-o is required: the file to write, - for standard output"))
-	}
+	bad.check(f.out != "", "-o is required: the file to write, - for standard output")
+	bad.check(f.force || !exists(f.out), "-o %s: is there already; name another file, or give --force to replace it", f.out)
 	to, err := moment(f.to, now)
-	faults = append(faults, wrapFlag("--to", err))
+	bad.add(wrapFlag("--to", err))
 	from, err := moment(f.from, to)
-	faults = append(faults, wrapFlag("--from", err))
+	bad.add(wrapFlag("--from", err))
+	f.checkWindow(&bad)
 	queries, err := f.queries()
-	faults = append(faults, err)
-	if err := errors.Join(faults...); err != nil {
+	bad.add(err)
+	if err := bad.err(); err != nil {
 		return record.Options{}, err
 	}
 	// Whole steps, so that records of the same service lie on the same grid.
@@ -116,7 +133,36 @@ func (f *recordFlags) options(now time.Time) (record.Options, error) {
 		Queries: queries, Step: f.step, Timeout: f.timeout,
 		From: from.UTC().Truncate(max(f.step, 1)), To: to.UTC().Truncate(max(f.step, 1)),
 	}
-	return o, o.Validate()
+	bad.add(o.Validate())
+	return o, bad.err()
+}
+
+// exists says whether a file is there that would be lost; standard output is none.
+func exists(name string) bool {
+	if name == "-" {
+		return false
+	}
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// usualWindow is four times the longest scrape interval that is common.
+const usualWindow = 2 * time.Minute
+
+// rateWindow is what the engine's rates are taken over.
+func (f *recordFlags) rateWindow() time.Duration {
+	if f.window != 0 {
+		return f.window
+	}
+	return max(f.step, usualWindow)
+}
+
+func (f *recordFlags) checkWindow(bad *faults) {
+	if f.window == 0 {
+		return
+	}
+	bad.check(f.window >= f.step, "--window %v: must be the step, %v, at least: the load between two windows would not be seen", f.window, f.step)
+	bad.check(f.query == "", "--window %v: a query has its window in itself; leave out --window or --query", f.window)
 }
 
 func wrapFlag(name string, err error) error {
@@ -135,7 +181,7 @@ func (f *recordFlags) queries() (record.Queries, error) {
 		}
 		return record.Queries{Rate: f.query, Prompt: f.inputQuery, Output: f.outputQ}, nil
 	}
-	q, err := record.Default(f.engine, f.selector, f.step)
+	q, err := record.Default(f.engine, f.selector, f.rateWindow())
 	if err != nil {
 		return q, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,13 +115,88 @@ func TestRecordRefuses(t *testing.T) {
 		"dates it cannot read": {[]string{"--prometheus", "http://x", "-o", "-", "--from", "yesterday", "--to", "soon"}, []string{"--from", "--to", "14d"}},
 		"an empty range":       {[]string{"--prometheus", "http://x", "-o", "-", "--from", "0s"}, []string{"0 periods"}},
 		"one size alone":       {[]string{"--prometheus", "http://x", "-o", "-", "--query", "q", "--input-tokens-query", "q"}, []string{"go together"}},
-		"an argument":          {[]string{"x"}, []string{"unknown"}},
+		"a window that leaves load unseen": {
+			[]string{"--prometheus", "http://x", "-o", "-", "--step", "5m", "--window", "1m"}, []string{"--window 1m0s", "step, 5m0s"},
+		},
+		"a window of one's own query":    {[]string{"--prometheus", "http://x", "-o", "-", "--query", "q", "--window", "5m"}, []string{"--window 5m0s", "--query"}},
+		"a file that is there":           {[]string{"--prometheus", "http://x", "-o", "record_test.go"}, []string{"-o record_test.go", "--force"}},
+		"an address that is none":        {[]string{"--prometheus", "prometheus:9090", "-o", "-"}, []string{"--prometheus", "http://HOST:PORT"}},
+		"a step that is none, and so on": {[]string{"--prometheus", "http://x", "-o", "-", "--step", "0s", "--timeout", "0s"}, []string{"step 0s", "timeout 0s"}},
 	} {
 		_, _, err := runRecord(t, tc.args...)
+		var usage usageError
+		if !errors.As(err, &usage) {
+			t.Errorf("%s: %v is no error of usage", name, err)
+		}
 		for _, want := range tc.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v does not say %q", name, err, want)
 			}
+		}
+	}
+}
+
+// TestRecordTakesNoArguments is cobra's own error, of usage as any that comes before a command begins.
+func TestRecordTakesNoArguments(t *testing.T) {
+	if _, _, err := runRecord(t, "x"); err == nil || !strings.Contains(err.Error(), "unknown") {
+		t.Error(err)
+	}
+}
+
+func TestRecordReplacesAFileByForceOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "load.csv")
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := fakePrometheus(t, vllmValues)
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{{nil, "old"}, {[]string{"--force"}, "timestamp,rate_rps"}} {
+		_, _, err := runRecord(t, append(tc.args, "--prometheus", server.URL, "-o", path)...)
+		text, readErr := os.ReadFile(path)
+		if (err == nil) != (tc.args != nil) || readErr != nil || !strings.HasPrefix(string(text), tc.want) {
+			t.Errorf("with %v: %v; the file begins with %.20q, want %q (%v)", tc.args, err, text, tc.want, readErr)
+		}
+	}
+}
+
+func TestTheWindowOfARecordHoldsFourScrapes(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "[2m]"}, {[]string{"--step", "15s"}, "[2m]"}, {[]string{"--step", "5m"}, "[5m]"}, {[]string{"--window", "8m"}, "[8m]"},
+	} {
+		var mu sync.Mutex
+		asked := ""
+		server := fakePrometheus(t, func(query string) float64 {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = query
+			return 1
+		})
+		if _, _, err := runRecord(t, append(tc.args, "--prometheus", server.URL, "-o", "-", "--from", "1h")...); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(asked, tc.want) {
+			t.Errorf("%v asks %q, want the window %s", tc.args, asked, tc.want)
+		}
+	}
+}
+
+func TestARecordWithoutDataSaysWhatToLookAt(t *testing.T) {
+	server := fakePrometheus(t, func(string) float64 { return math.NaN() })
+	for _, tc := range []struct {
+		args   []string
+		window bool
+	}{{nil, true}, {[]string{"--query", "q"}, false}} {
+		_, _, err := runRecord(t, append(tc.args, "--prometheus", server.URL, "-o", "-")...)
+		if err == nil || !strings.Contains(err.Error(), "the labels") || strings.Contains(err.Error(), "every 30s, give --window") != tc.window {
+			t.Errorf("%v: %v; want it to tell of the window: %v", tc.args, err, tc.window)
+		}
+		if usage := (usageError{}); errors.As(err, &usage) {
+			t.Errorf("%v: %v is an error of usage", tc.args, err)
 		}
 	}
 }
@@ -130,7 +207,7 @@ func TestAFailedRecordLeavesTheOldFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := fakePrometheus(t, func(string) float64 { return math.NaN() })
-	if _, _, err := runRecord(t, "--prometheus", server.URL, "-o", path); err == nil || !strings.Contains(err.Error(), "no data") {
+	if _, _, err := runRecord(t, "--prometheus", server.URL, "-o", path, "--force"); err == nil || !strings.Contains(err.Error(), "no data") {
 		t.Errorf("no data: %v", err)
 	}
 	text, err := os.ReadFile(path)

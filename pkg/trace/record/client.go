@@ -29,11 +29,25 @@ type Connection struct {
 	Insecure bool
 }
 
-// Connect returns an API. It does not connect yet.
-func Connect(c Connection) (API, error) {
+// Validate says what is wrong with the address; files are looked at by Connect.
+func (c Connection) Validate() error {
+	_, err := c.address()
+	return err
+}
+
+func (c Connection) address() (*url.URL, error) {
 	address, err := url.Parse(c.URL)
 	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") {
 		return nil, fmt.Errorf("prometheus %q: want http://HOST:PORT or https://HOST:PORT", redacted(address, c.URL))
+	}
+	return address, nil
+}
+
+// Connect returns an API. It does not connect yet.
+func Connect(c Connection) (API, error) {
+	address, err := c.address()
+	if err != nil {
+		return nil, err
 	}
 	if c.TokenFile != "" {
 		if _, err := readToken(c.TokenFile); err != nil {

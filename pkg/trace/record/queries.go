@@ -20,21 +20,17 @@ type Queries struct {
 // Engines are those that Default knows.
 func Engines() []string { return []string{"vllm", "sglang"} }
 
-// shortestWindow is the least that a rate is taken over: four of the usual scrape intervals of 15 s, below which a lost
-// scrape leaves a hole.
-const shortestWindow = time.Minute
-
-// Default are the expressions for an engine. The selector holds label matchers, as in namespace="llm",model_name="chat";
+// Default are the expressions for an engine. Rates are taken over the window: with less than four scrape intervals a lost
+// scrape leaves a hole, with less than two there is no data at all. The selector holds label matchers, as in namespace="llm",model_name="chat";
 // empty takes everything that Prometheus scrapes.
 //
 // What is offered is what got its first token plus what the queue grew by. Engines count requests when they end, which is
 // late by the time they run and, under overload, says what was served and not what was asked for.
-func Default(engine, selector string, step time.Duration) (Queries, error) {
+func Default(engine, selector string, window time.Duration) (Queries, error) {
 	if err := checkSelector(selector); err != nil {
 		return Queries{}, err
 	}
-	window := model.Duration(max(step, shortestWindow)).String()
-	fill := strings.NewReplacer("$sel", selector, "$w", window).Replace
+	fill := strings.NewReplacer("$sel", selector, "$w", model.Duration(window).String()).Replace
 	switch engine {
 	case "vllm":
 		return Queries{

@@ -40,13 +40,6 @@ func TestDefaultQueriesAreFilledIn(t *testing.T) {
 	}
 }
 
-func TestDefaultWindowOutlivesALostScrape(t *testing.T) {
-	q, err := Default("vllm", "", 10*time.Second)
-	if err != nil || !strings.Contains(q.Rate, "[1m]") {
-		t.Errorf("%q, %v", q.Rate, err)
-	}
-}
-
 func TestDefaultRefuses(t *testing.T) {
 	if _, err := Default("triton", "", time.Minute); err == nil || !strings.Contains(err.Error(), "vllm, sglang") {
 		t.Errorf("an unknown engine: %v", err)

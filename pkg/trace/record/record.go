@@ -73,7 +73,10 @@ type Record struct {
 	Warnings []string
 }
 
-// Run asks for the series. No data at all for the rate is an error; without sizes the record has rates alone.
+// ErrNoData means that there is not one sample of the rate of requests in the whole range.
+var ErrNoData = errors.New("no data")
+
+// Run asks for the series. No data at all for the rate is ErrNoData; without sizes the record has rates alone.
 func Run(ctx context.Context, api API, o Options) (Record, error) {
 	if err := o.Validate(); err != nil {
 		return Record{}, err
@@ -85,8 +88,8 @@ func Run(ctx context.Context, api API, o Options) (Record, error) {
 		return Record{}, err
 	}
 	if empty(out.PerSecond) {
-		return Record{}, fmt.Errorf("record: no data for %s from %s to %s: check that Prometheus scrapes the engines, and the labels",
-			o.Queries.Rate, o.From.Format(time.RFC3339), o.To.Format(time.RFC3339))
+		return Record{}, fmt.Errorf("record: %w for %s from %s to %s",
+			ErrNoData, o.Queries.Rate, o.From.Format(time.RFC3339), o.To.Format(time.RFC3339))
 	}
 	if err := r.addSizes(ctx, &out); err != nil {
 		return Record{}, err
