@@ -126,7 +126,7 @@ func (o *options) loadFlags() *pflag.FlagSet {
 		"arrival_s,input_tokens,output_tokens) or of rates (CSV, numbers, Prometheus JSON); or a generated workload: "+
 		strings.Join(trace.WorkloadNames(), ", ")+", with settings as in "+
 		defaultWorkload+" ('preheatctl workloads')")
-	fs.StringVar(&l.format, "format", "", "How the file is to be read, a `name`. Absent: by its content")
+	fs.StringVar(&l.format, "format", "", "How the file is to be read, a `name`: "+trace.FormatHelp()+". Absent: by its content")
 	fs.Var(&l.from, "from", "Begin this far into the trace, as 90m, 24h or 7d")
 	fs.Var(&l.length, "for", "Replay this much of it. Absent: to its end")
 	fs.Var(&l.offset, "offset", "Let everything happen this much later")

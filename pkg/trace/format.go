@@ -39,6 +39,12 @@ func Formats() []Format {
 	}
 }
 
+// FormatHelp lists the formats in a sentence, and says what those are that are units.
+func FormatHelp() string {
+	return fmt.Sprintf("%s. %s and %s are any of rates, in that unit whatever the file calls its numbers",
+		joined(Formats()), RatesPerSecond, CountsPerPeriod)
+}
+
 func (f Format) validate() error {
 	if f == "" || slices.Contains(Formats(), f) {
 		return nil
