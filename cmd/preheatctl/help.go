@@ -37,13 +37,18 @@ func attach(cmd *cobra.Command, groups []group) {
 func complete(cmd *cobra.Command) {
 	for flag, words := range map[string][]string{
 		"policy": compare.Names(), "profile": replica.ProfileNames(), "router": routerNames(), "mix": trace.MixNames(),
-		"process": {"poisson", "gamma", "weibull"}, "output": {"table", "json", "csv"},
+		"process": {"poisson", "gamma", "weibull"},
 	} {
 		if cmd.Flags().Lookup(flag) != nil {
-			// It fails only for a flag that is not there.
-			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveDefault))
+			completeWith(cmd, flag, words)
 		}
 	}
+}
+
+// completeWith lets a shell complete the value of a flag that the command has.
+func completeWith(cmd *cobra.Command, flag string, words []string) {
+	// It fails only for a flag that is not there.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveDefault))
 }
 
 // incidental are the flags that change nothing in the results: files do not tell of them, so that they are the same

@@ -2,9 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
@@ -51,9 +54,20 @@ func (l *loadOptions) load() compare.Load {
 // monday is the date of a trace that tells none.
 var monday = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// generated says whether the load is a workload, which no file stands behind: its faults are those of the command line.
+func (l *loadOptions) generated() bool {
+	name, _, _ := strings.Cut(l.source(), ":")
+	_, err := os.Stat(l.source())
+	return err != nil && slices.Contains(trace.WorkloadNames(), name)
+}
+
 // peek reads the first request, and returns what is known of the trace by then.
 func (l *loadOptions) peek(seed uint64) (trace.Facts, error) {
 	t, err := trace.Open(l.source(), l.options(seed))
+	var inFile *trace.Error // of a mix
+	if err != nil && l.generated() && !errors.As(err, &inFile) {
+		return trace.Facts{}, usageError{fmt.Errorf("--trace: %w", err)}
+	}
 	if err != nil {
 		return trace.Facts{}, err
 	}

@@ -75,9 +75,10 @@ type runOptions struct {
 
 // outputOptions say where the results go.
 type outputOptions struct {
-	format string
-	dir    string
-	force  bool
+	format  string
+	formats []string // that the command writes
+	dir     string
+	force   bool
 }
 
 // defaultPolicies are the ones that are compared unless others are named: Preheat, one of each family of rivals with its
@@ -95,7 +96,7 @@ func newOptions() *options {
 		},
 		target: targetOptions{ttft: 2 * time.Second, tpot: 100 * time.Millisecond, attainment: 0.99},
 		run:    runOptions{policies: defaultPolicies, seed: 1, seeds: 1, workers: runtime.GOMAXPROCS(0), memory: 2 << 30},
-		out:    outputOptions{format: "table"},
+		out:    outputOptions{format: "table", formats: []string{"table", "json", "csv"}},
 		given:  func(string) bool { return false },
 	}
 }
@@ -132,8 +133,8 @@ func (o *options) loadFlags() *pflag.FlagSet {
 	fs.Var(&l.offset, "offset", "Let everything happen this much later")
 	fs.DurationVar(&l.jitter, "jitter", 0, "Delay each request by a random time below this; 3s for Mooncake's ticks")
 	fs.Float64Var(&l.rate, "rate", l.rate, "Multiply the number of requests")
-	fs.Float64Var(&l.compress, "compress", 0, "Divide all times: 10 makes ten minutes one")
-	fs.Float64Var(&l.dilate, "dilate", 0, "Multiply all times: 2 makes one minute two")
+	fs.Float64Var(&l.compress, "compress", 0, "Divide all times: 10 makes ten minutes one. Absent: as they are")
+	fs.Float64Var(&l.dilate, "dilate", 0, "Multiply all times: 2 makes one minute two. Absent: as they are")
 	fs.StringVar(&l.mix, "mix", "", "Token `lengths` where the trace has none: "+strings.Join(trace.MixNames(), ", ")+", "+
 		"fixed:PROMPT/OUTPUT, or a trace whose lengths are drawn. Absent: chat")
 	fs.StringVar(&l.process, "process", "", "Arrivals made from rates, by `process`: poisson, gamma or weibull. Absent: poisson, gamma with --cv")
@@ -186,7 +187,7 @@ func (o *options) runFlags() *pflag.FlagSet {
 	fs.IntVar(&r.seeds, "seeds", r.seeds, "Number of seeds, from --seed on; with three or more, intervals of confidence are over them")
 	fs.IntVar(&r.workers, "workers", r.workers, "Runs at once, at most; results do not depend on it")
 	fs.Var(&r.memory, "memory", "Bound of the memory of all runs together; fewer run at once where it is too small")
-	fs.StringVarP(&o.out.format, "output", "o", o.out.format, "Output as a `format`: table, json or csv")
+	fs.StringVarP(&o.out.format, "output", "o", o.out.format, "Output as a `format`: "+strings.Join(o.out.formats, ", "))
 	return fs
 }
 
@@ -194,6 +195,6 @@ func (o *options) runFlags() *pflag.FlagSet {
 func (o *options) outFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("out", pflag.ContinueOnError)
 	fs.StringVar(&o.out.dir, "out", "", "Write summary.json, timeline.csv, requests.csv, decisions.jsonl and report.html into this `directory`")
-	fs.BoolVar(&o.out.force, "force", false, "Write into --out even where it holds files of others")
+	fs.BoolVar(&o.out.force, "force", false, "Write into --out even where it holds files that no replay wrote")
 	return fs
 }

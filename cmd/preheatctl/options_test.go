@@ -33,13 +33,21 @@ func TestFaultsOfTheCommandLine(t *testing.T) {
 		"a knob of another policy":      {"replay --policy kpa --set apa.target=1", exitUsage, []string{`"apa"`, "--policy"}},
 		"a knob without a number":       {"replay --policy kpa --set kpa.window", exitUsage, []string{"POLICY.KNOB=NUMBER"}},
 		"a poisson process with a CV":   {"replay --process poisson --cv 2", exitUsage, []string{"--cv 2", "gamma"}},
-		"CSV of a tuning":               {"tune -o csv", exitUsage, []string{"--output csv"}},
+		"CSV of a tuning":               {"tune -o csv", exitUsage, []string{"--output csv", "table, json"}},
+		"a format of nobody":            {"replay -o xml", exitUsage, []string{"--output xml", "table, json, csv"}},
+		"times divided by zero":         {"replay --compress 0", exitUsage, []string{"--compress 0", "leave it out"}},
+		"times multiplied by zero":      {"replay --dilate 0", exitUsage, []string{"--dilate 0", "leave it out"}},
+		"arrivals without variation":    {"replay --cv 0", exitUsage, []string{"--cv 0", "leave it out"}},
+		"a mix that is not there":       {"replay --mix novels", exitUsage, []string{`--mix: mix "novels"`, "fixed:PROMPT/OUTPUT"}},
+		"a mix of one number":           {"tune --mix fixed:3", exitUsage, []string{"--mix: mix fixed:3"}},
+		"a profile to write of nobody":  {"profiles abacus", exitUsage, []string{`"abacus"`, "llama-3.1-8b-h100"}},
+		"a workload with a wrong value": {"replay --trace steady:rate=x", exitUsage, []string{"--trace", "rate=x"}},
 		"nothing to tune on":            {"tune --train-share 0", exitUsage, []string{"--train-share 0"}},
 		"knobs of nobody":               {"policies magic", exitUsage, []string{`"magic"`}},
-		"every fault is told at once":   {"replay --rate 0 --gpus -1 --slo-ttft 0s --seeds 0 --output xml", exitUsage, []string{"--rate 0", "--gpus -1", "--slo-ttft 0s", "--seeds 0", `"xml"`}},
+		"every fault is told at once":   {"replay --rate 0 --gpus -1 --slo-ttft 0s --seeds 0 --output xml", exitUsage, []string{"--rate 0", "--gpus -1", "--slo-ttft 0s", "--seeds 0", "xml"}},
 		"faults of all files are, too":  {"replay --trace nowhere.csv --profile abacus -f nowhere.yaml", exitUsage, []string{"nowhere.csv", "abacus", "nowhere.yaml"}},
 		"bounds that cross":             {"replay --min 5 --max 2", exitUsage, []string{"--max 2", "--min 5"}},
-		"a workload with a wrong field": {"replay --trace diurnal:height=3", exitFault, []string{"height"}},
+		"a workload with a wrong field": {"replay --trace diurnal:height=3", exitUsage, []string{"height"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := call(t.Context(), strings.Fields(tc.args)...)
@@ -60,6 +68,15 @@ func TestAFaultInATraceIsNamedByItsPlace(t *testing.T) {
 	write(t, path, "arrival_s,input_tokens,output_tokens\n0,100,10\n1,many,10\n")
 	code, _, errs := call(t.Context(), "replay", "--trace", path)
 	if code != exitFault || !strings.Contains(errs, "requests.csv: line 3, column 2 (input_tokens)") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+func TestAFaultInAMixIsNoneOfTheCommandLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mix.csv")
+	write(t, path, "arrival_s,input_tokens,output_tokens\n0,100,10\n1,many,10\n")
+	code, _, errs := call(t.Context(), "replay", "--trace", "steady", "--mix", path)
+	if code != exitFault || !strings.Contains(errs, "mix.csv: line 3") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
@@ -207,6 +224,12 @@ func TestForeignFilesAreNotOverwritten(t *testing.T) {
 		"a replay before, with notes beside": {map[string]string{"summary.json": `{"version":1,"policies":{}}`, "notes.md": ""}, false, []string{"notes.md"}},
 		"a summary of something else":        {map[string]string{"summary.json": `{"sales":3}`, "notes.md": ""}, false, nil},
 		"a replay that was killed":           {map[string]string{".requests.csv.part0": "", "summary.json": ""}, false, []string{}},
+		"one killed beside somebody's files": {map[string]string{".requests.csv.part0": "", "thesis.tex": ""}, false, nil},
+		"a summary of something else alone":  {map[string]string{"summary.json": `{"sales":3}`}, false, nil},
+		"one with a version of its own":      {map[string]string{"summary.json": `{"version":2,"sales":3}`}, false, nil},
+		"a trace of the name of a result":    {map[string]string{"requests.csv": "arrival_s\n"}, false, nil},
+		"the same by force":                  {map[string]string{"requests.csv": "arrival_s\n"}, true, []string{}},
+		"a dot file that is no part":         {map[string]string{".departures.part1": ""}, true, []string{".departures.part1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -331,5 +354,13 @@ func TestRequestsThatNoReplicaCanHoldAreNoted(t *testing.T) {
 				t.Errorf("%q is missing:\n%s", want, out)
 			}
 		})
+	}
+}
+
+func TestHelpOffersTheFormatsThatACommandWrites(t *testing.T) {
+	for command, want := range map[string]string{"replay": "table, json, csv", "tune": "table, json"} {
+		if out := must(t, command, "--help"); !strings.Contains(out, "Output as a format: "+want+" (default") {
+			t.Errorf("%s --help does not offer %s:\n%s", command, want, out)
+		}
 	}
 }

@@ -43,7 +43,7 @@ func openOutput(o outputOptions, policies int) (*output, error) {
 	return &output{dir: o.dir, files: files}, nil
 }
 
-// clear removes the files of a replay before. Other people's files are only tolerated beside ours, or by --force.
+// clear removes the files of a replay before. Where none has been, nothing may be there, unless by --force.
 func (o outputOptions) clear() error {
 	entries, err := os.ReadDir(o.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,27 +52,27 @@ func (o outputOptions) clear() error {
 	if err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	var ours []string
+	if len(entries) > 0 && !o.force && !o.holdsReplay() && !o.holdsRemains(entries) {
+		return usageError{fmt.Errorf("--out %s: holds files and no replay that wrote them (%s); name another directory, or give --force to replace those of the same names",
+			o.dir, entries[0].Name())}
+	}
 	for _, e := range entries {
-		if isOurs(e.Name()) {
-			ours = append(ours, e.Name())
+		if !isResult(e) && !isPart(e) {
+			continue
 		}
-	}
-	if len(ours) < len(entries) && !o.force && !o.holdsReplay() {
-		return usageError{fmt.Errorf("--out %s: holds other files and no replay; name another directory, or give --force to write there all the same", o.dir)}
-	}
-	for _, name := range ours {
-		if err := os.Remove(filepath.Join(o.dir, name)); err != nil {
+		if err := os.Remove(filepath.Join(o.dir, e.Name())); err != nil {
 			return fmt.Errorf("--out: %w", err)
 		}
 	}
 	return nil
 }
 
-// isOurs says whether a replay writes a file of that name: one of the results, or a part that one which was killed has
-// left.
-func isOurs(name string) bool {
-	return slices.Contains(written, name) || strings.HasPrefix(name, ".") && strings.Contains(name, ".part")
+// isResult says whether a replay writes a file of that name.
+func isResult(e fs.DirEntry) bool { return slices.Contains(written, e.Name()) }
+
+// isPart says whether a file is part of one while a replay goes on.
+func isPart(e fs.DirEntry) bool {
+	return slices.ContainsFunc(written, func(name string) bool { return strings.HasPrefix(e.Name(), "."+name+".part") })
 }
 
 // holdsReplay says whether the directory has a summary that a replay wrote.
@@ -80,6 +80,15 @@ func (o outputOptions) holdsReplay() bool {
 	data, err := os.ReadFile(filepath.Join(o.dir, score.SummaryFile))
 	var s score.Summary
 	return err == nil && json.Unmarshal(data, &s) == nil && s.Version > 0 && s.Policies != nil
+}
+
+// holdsRemains says whether the directory has what a replay that was killed leaves, and nothing else: parts, and at most
+// the empty beginning of a summary.
+func (o outputOptions) holdsRemains(entries []fs.DirEntry) bool {
+	data, err := os.ReadFile(filepath.Join(o.dir, score.SummaryFile))
+	foreign := err == nil && len(data) > 0
+	return !foreign && slices.ContainsFunc(entries, isPart) &&
+		!slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !isPart(e) && !isResult(e) })
 }
 
 // finish writes everything.

@@ -31,6 +31,7 @@ func newReplay(s streams) *cobra.Command {
 		Args: cobra.ArbitraryArgs, // told of with the other faults
 	}
 	attach(cmd, append(o.groups(), group{"Output", o.outFlags()}))
+	completeWith(cmd, "output", o.out.formats)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.given = cmd.Flags().Changed
 		if err := o.validate(args); err != nil {

@@ -23,7 +23,9 @@ func newRoot(s streams) *cobra.Command {
 		Short: "Replay your own traffic under Preheat, other autoscalers and an oracle",
 		Long: "preheatctl shows what autoscaling your own traffic costs and what it is worth: it replays a trace through a\n" +
 			"simulated cluster of inference engines under the code that Preheat runs in production, under other systems'\n" +
-			"policies with their documented defaults, and under an oracle that knows the future. It needs no cluster and no GPU.",
+			"policies with their documented defaults, and under an oracle that knows the future. It needs no cluster and no GPU.\n\n" +
+			"Exit codes: 0 done; 1 a fault of a file or of a run; 2 a fault of the command line: a flag, an argument, the name\n" +
+			"of a profile or a policy, the settings of a workload or a mix; 130 interrupted, with what was done until then.",
 		Example: "  # A generated day under the default policies\n" +
 			"  preheatctl replay\n\n" +
 			"  # Your own trace, with a report to click through\n" +

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
@@ -70,7 +72,10 @@ func profileText(e compare.Experiment, o compare.Outcome) string {
 	return fmt.Sprintf("%s: %s a replica, which sustains about %.3g requests/s of this load", e.Profile.Name, gpus, o.Capacity)
 }
 
-func percentText(share float64) string { return fmt.Sprintf("%.4g %%", 100*share) }
+// percentText writes a share that somebody has set, to a millionth of a percent: 99.999 % is not 100 %.
+func percentText(share float64) string {
+	return strconv.FormatFloat(math.Round(1e8*share)/1e6, 'f', -1, 64) + " %"
+}
 
 // findings are what a reader should take from the table, Preheat's defeats among them.
 func findings(e compare.Experiment, o compare.Outcome, cells []score.Cell) []string {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,7 +92,7 @@ func TestTables(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := compare.Experiment{
 				Load: compare.Load{Name: "requests.csv"}, Profile: replica.Profile{Name: "llama-3.1-70b-h100x4", GPUs: 4},
-				SLO:   score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
+				SLO:      score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
 				Policies: []string{"preheat", "static-peak"}, Leads: tc.leads, Seeds: []uint64{1, 2, 3},
 			}
 			o := compare.Outcome{
@@ -127,4 +128,19 @@ func TestTableOfATuning(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "tuning.txt", out.String())
+}
+
+func TestTableAndVerdictRoundAlike(t *testing.T) {
+	for share, want := range map[float64]string{0.989999: "98.99", 0.9908: "99.08", 0.12345: "12.34", 0.99999: "99.99"} {
+		e := compare.Experiment{SLO: score.SLO{Attainment: 0.999999}, Leads: []compare.Lead{{}}, Seeds: []uint64{1}}
+		var out bytes.Buffer
+		if err := writeTable(&out, e, compare.Outcome{Scores: []score.Score{scored("kpa", 1, 0, share, 1)}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{" " + want + "% ", "gets " + want + " % of them", "for 99.9999 % of all"} {
+			if !strings.Contains(out.String(), part) {
+				t.Errorf("%v: %q is missing:\n%s", share, part, out.String())
+			}
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 func newTune(s streams) *cobra.Command {
 	o := newOptions()
+	o.out.formats = []string{"table", "json"}
 	part := share(0.5)
 	cmd := &cobra.Command{
 		Use:   "tune",
@@ -32,6 +33,7 @@ func newTune(s streams) *cobra.Command {
 	training := pflag.NewFlagSet("training", pflag.ContinueOnError)
 	training.Var(&part, "train-share", "Share of the trace's time to tune on, from its beginning")
 	attach(cmd, append([]group{{"Tuning", training}}, o.groups()...))
+	completeWith(cmd, "output", o.out.formats)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.given = cmd.Flags().Changed
 		if err := o.validateTuning(args, part); err != nil {
@@ -47,7 +49,6 @@ func (o *options) validateTuning(args []string, part share) error {
 	var f faults
 	f.add(o.validate(args))
 	f.check(part > 0 && part < 1, "--train-share %v: must be above 0 and below 1", float64(part))
-	f.check(o.out.format != "csv", "--output csv: tune writes table or json")
 	return f.err()
 }
 

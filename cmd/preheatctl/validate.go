@@ -17,11 +17,20 @@ func (o *options) validate(args []string) error {
 	var f faults
 	f.check(len(args) == 0, "unexpected argument %q: everything is given by flags; a trace by --trace", args)
 	o.load.validate(&f)
+	o.validateZeros(&f)
 	o.cluster.validate(&f)
 	o.target.validate(&f)
 	o.run.validate(&f)
 	o.out.validate(&f)
 	return f.err()
+}
+
+// validateZeros refuses a zero that was written where it stands for absence, and no zero is meant.
+func (o *options) validateZeros(f *faults) {
+	l := &o.load
+	f.check(l.compress != 0 || !o.given("compress"), "--compress 0: must be from 0.001 to 1000000; leave it out to keep the times")
+	f.check(l.dilate != 0 || !o.given("dilate"), "--dilate 0: must be from 0.001 to 1000; leave it out to keep the times")
+	f.check(l.cv != 0 || !o.given("cv"), "--cv 0: must be from 0.05 to 20; leave it out for a poisson process")
 }
 
 func (l *loadOptions) validate(f *faults) {
@@ -31,6 +40,10 @@ func (l *loadOptions) validate(f *faults) {
 	f.check(l.dilate == 0 || within(l.dilate, 1e-3, 1e3), "--dilate %v: must be from 0.001 to 1000", l.dilate)
 	f.check(l.compress == 0 || l.dilate == 0, "--compress and --dilate undo each other: give one of them")
 	f.check(l.jitter >= 0 && l.jitter <= time.Hour, "--jitter %v: must be from 0s to 1h", l.jitter)
+	if _, err := os.Stat(l.mix); l.mix != "" && err != nil {
+		_, err := trace.NamedMix(l.mix)
+		f.check(err == nil, "--mix: %v", err)
+	}
 	f.check(slices.Contains([]string{"", "poisson", "gamma", "weibull"}, l.process), "--process %q: must be poisson, gamma or weibull", l.process)
 	f.check(l.cv == 0 || within(l.cv, 0.05, 20), "--cv %v: must be from 0.05 to 20", l.cv)
 	f.check(l.cv == 0 || l.process != "poisson", "--cv %v: a poisson process has 1; choose --process gamma or weibull", l.cv)
@@ -85,7 +98,7 @@ func (r *runOptions) validate(f *faults) {
 }
 
 func (o *outputOptions) validate(f *faults) {
-	f.check(slices.Contains([]string{"table", "json", "csv"}, o.format), "--output %q: must be table, json or csv", o.format)
+	f.check(slices.Contains(o.formats, o.format), "--output %s: known are %s", o.format, strings.Join(o.formats, ", "))
 	if info, err := os.Stat(o.dir); o.dir != "" && err == nil {
 		f.check(info.IsDir(), "--out %s: is a file; name a directory", o.dir)
 	}
