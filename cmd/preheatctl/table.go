@@ -30,9 +30,25 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 		return err
 	}
 	fmt.Fprintln(out)
+	if err := writeSweep(out, e, cells); err != nil {
+		return err
+	}
 	for _, line := range findings(e, o, cells) {
 		fmt.Fprintln(out, line)
 	}
+	return nil
+}
+
+// writeSweep writes where each policy collapses as the lead time grows; nothing where there is one lead time only.
+func writeSweep(out io.Writer, e compare.Experiment, cells []score.Cell) error {
+	if len(e.Leads) < 2 {
+		return nil
+	}
+	fmt.Fprintf(out, "Requests within the objective by lead time; a policy collapses where they are fewer than %s\n", percentText(e.SLO.Attainment))
+	if err := score.WriteSweep(out, score.Sweep(cells, e.SLO.Attainment)); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
 	return nil
 }
 
