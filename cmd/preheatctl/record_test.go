@@ -124,8 +124,7 @@ func TestRecordRefuses(t *testing.T) {
 		"a step that is none, and so on": {[]string{"--prometheus", "http://x", "-o", "-", "--step", "0s", "--timeout", "0s"}, []string{"step 0s", "timeout 0s"}},
 	} {
 		_, _, err := runRecord(t, tc.args...)
-		var usage usageError
-		if !errors.As(err, &usage) {
+		if _, usage := errors.AsType[usageError](err); !usage {
 			t.Errorf("%s: %v is no error of usage", name, err)
 		}
 		for _, want := range tc.want {
@@ -195,7 +194,7 @@ func TestARecordWithoutDataSaysWhatToLookAt(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "the labels") || strings.Contains(err.Error(), "every 30s, give --window") != tc.window {
 			t.Errorf("%v: %v; want it to tell of the window: %v", tc.args, err, tc.window)
 		}
-		if usage := (usageError{}); errors.As(err, &usage) {
+		if _, usage := errors.AsType[usageError](err); usage {
 			t.Errorf("%v: %v is an error of usage", tc.args, err)
 		}
 	}

@@ -208,7 +208,7 @@ func jsonFault(name string, text []byte, err error) error {
 
 // wrongKind says in JSON's words which field is of the wrong kind, and what is wanted.
 func wrongKind(fault *json.UnmarshalTypeError) (field string, err error) {
-	want := "a string"
+	var want string
 	switch fault.Type.Kind() {
 	case reflect.Float64:
 		want = "a number"
@@ -218,6 +218,8 @@ func wrongKind(fault *json.UnmarshalTypeError) (field string, err error) {
 		want = "a list"
 	case reflect.Struct, reflect.Map:
 		want = "an object"
+	default:
+		want = "a string"
 	}
 	found := strings.Replace(fault.Value, "array", "list", 1)
 	return strings.TrimPrefix(fault.Field, "promData."), fmt.Errorf("%s where %s is wanted", found, want)

@@ -402,7 +402,7 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		for _, format := range Formats() {
-			f := &opened{path: "fuzz", read: &counter{in: bytes.NewReader(data)}, file: io.NopCloser(nil), format: format}
+			f := &opened{path: "fuzz", read: &counter{in: bytes.NewReader(data)}, file: io.NopCloser(nil), want: format}
 			if f.tell() != nil || !format.requests() {
 				continue
 			}

@@ -27,8 +27,9 @@ func (f Format) forced() (per time.Duration, ok bool) {
 		return time.Second, true
 	case CountsPerPeriod:
 		return 0, true
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 // unitOf is the unit of numbers that are requests per the given time by what is known of the layout, unless want says
