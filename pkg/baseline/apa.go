@@ -9,6 +9,10 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/timeseries"
 )
 
+// apaPeriod is the time between two reconciliations. Each fetches the pods' pages anew, so that a page older than that
+// comes from a fetch that failed, and there is no cache that would still answer with it.
+const apaPeriod = 10 * time.Second
+
 // Stabilizers of the APA.
 const (
 	stabilizeLowest = iota
@@ -76,18 +80,19 @@ func newAPA(s Setup, v values) *apa {
 }
 
 // Path implements Policy: the controller reads the pods' pages itself at each reconciliation.
-func (p *apa) Path() Path { return Path{Interval: 10 * time.Second, Scrape: 10 * time.Second} }
+func (p *apa) Path() Path { return Path{Interval: apaPeriod, Scrape: apaPeriod} }
 
 // Decide implements Policy.
 func (p *apa) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, apaPeriod)
+	d.needPages(&o, apaPeriod)
 	switch {
 	case o.Desired == 0:
 		return d.hold(scaling.ScaledToZeroByOther, "apa", "0 replicas asked for by somebody else: scaling is switched off")
 	case o.Desired > p.high, o.Desired < p.low:
 		return d.bound(o.Desired, p.low, p.high, scaling.DemandMet)
 	}
-	sum, seen := total(&o, p.metric)
+	sum, seen := total(&o, p.metric, apaPeriod)
 	if seen == 0 {
 		if d.Ready == 0 {
 			return d.hold(scaling.NoReadyReplica, "metric", "no replica is ready: nothing changes")

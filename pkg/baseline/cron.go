@@ -42,7 +42,7 @@ func (p *cron) Path() Path { return Path{Interval: hpaSync} }
 
 // Decide implements Policy.
 func (p *cron) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, 0)
 	now, soon := p.at(o.Time), p.at(o.Time.Add(p.ahead))
 	n := ceil(float64(max(now, soon)) * p.factor)
 	d.step("schedule", n, "%s scheduled now, %d in %v, times %g", count(now), soon, p.ahead, p.factor)

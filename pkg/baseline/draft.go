@@ -9,38 +9,71 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
 
-// lookback is the age beyond which a series is gone: what Prometheus answers an instant query with
-// (--query.lookback-delta, default 5 m).
-const lookback = 5 * time.Minute
+// prometheusStaleness is the age beyond which an instant query has no answer (--query.lookback-delta, default 5 m). It
+// concerns the policies that ask Prometheus; every other one has the bound of its own path.
+const prometheusStaleness = 5 * time.Minute
+
+// gatewayUnseen is what a decision's Unseen calls the gateway.
+const gatewayUnseen = "gateway"
 
 // draft is a decision in the making.
 type draft struct{ scaling.Decision }
 
-// begin opens a decision with what the observation shows.
-func begin(o *Observation) *draft {
+// begin opens a decision with what the observation shows: a page counts up to the given age. What the policy misses is
+// for needPages, needGateway and miss to say.
+func begin(o *Observation, staleness time.Duration) *draft {
 	d := &draft{scaling.Decision{
 		Time: o.Time, Current: o.Desired, Replicas: o.Desired,
 		Ready: o.Count(scaling.Ready), Starting: o.Count(scaling.Starting), Unschedulable: o.Count(scaling.Unschedulable),
 	}}
 	for i := range o.Replicas {
-		d.see(&o.Replicas[i], o.Time)
+		d.see(&o.Replicas[i], o.Time, staleness)
 	}
 	return d
 }
 
-func (d *draft) see(r *scaling.Replica, now time.Time) {
-	if r.Phase != scaling.Ready {
-		return
-	}
-	reading := fresh(r, now)
-	if reading == nil {
-		d.Unseen = append(d.Unseen, r.Name)
+func (d *draft) see(r *scaling.Replica, now time.Time, staleness time.Duration) {
+	reading := fresh(r, now, staleness)
+	if r.Phase != scaling.Ready || reading == nil {
 		return
 	}
 	waiting, _ := reading.Value(signals.RequestsWaiting)
 	running, _ := reading.Value(signals.RequestsRunning)
 	d.Waiting += waiting
 	d.Running += running
+}
+
+// needPages names the ready replicas without a page of at most the given age; where that is all of them, the policy
+// decides blindly. Without a ready replica there is nothing to see.
+func (d *draft) needPages(o *Observation, staleness time.Duration) {
+	ready, unseen := 0, 0
+	for i := range o.Replicas {
+		r := &o.Replicas[i]
+		if r.Phase != scaling.Ready {
+			continue
+		}
+		ready++
+		if fresh(r, o.Time, staleness) == nil {
+			unseen++
+			d.Unseen = append(d.Unseen, r.Name)
+		}
+	}
+	d.Blind = d.Blind || ready > 0 && unseen == ready
+}
+
+// needGateway tells whether the gateway was read within the given time; where it was not, the policy decides blindly.
+func (d *draft) needGateway(g Gateway, staleness time.Duration) bool {
+	if g.Time.IsZero() || d.Time.Sub(g.Time) > staleness {
+		d.miss(gatewayUnseen)
+		return false
+	}
+	return true
+}
+
+// miss says that the policy decides blindly for want of something, whatever it then does.
+func (d *draft) miss(what string) {
+	d.Blind = true
+	d.Unseen = append(d.Unseen, what)
 }
 
 // step records what a stage did. Replicas is negative where the stage proposes none.
@@ -50,7 +83,7 @@ func (d *draft) step(stage string, replicas int32, format string, args ...any) {
 
 // hold ends the decision without a change, for want of data.
 func (d *draft) hold(reason scaling.Reason, stage, format string, args ...any) scaling.Decision {
-	d.Blind = reason == scaling.NoFreshData
+	d.Blind = d.Blind || reason == scaling.NoFreshData
 	d.step(stage, d.Current, format, args...)
 	return d.end(d.Current, reason)
 }
@@ -95,9 +128,9 @@ func direction(current, wanted int32) scaling.Reason {
 	return scaling.DemandMet
 }
 
-// fresh returns a replica's reading, nil where there is none or it is too old to be answered with.
-func fresh(r *scaling.Replica, now time.Time) *signals.Reading {
-	if r.Reading == nil || now.Sub(r.Reading.Time) > lookback {
+// fresh returns a replica's reading, nil where there is none or it is older than the given age.
+func fresh(r *scaling.Replica, now time.Time, staleness time.Duration) *signals.Reading {
+	if r.Reading == nil || now.Sub(r.Reading.Time) > staleness {
 		return nil
 	}
 	return r.Reading
@@ -108,11 +141,11 @@ func existing(o *Observation) int32 {
 	return o.Count(scaling.Ready) + o.Count(scaling.Starting) + o.Count(scaling.Unschedulable)
 }
 
-// total sums a metric over ready replicas with fresh readings; seen is how many know it.
-func total(o *Observation, m signals.Metric) (sum float64, seen int) {
+// total sums a metric over ready replicas with readings of at most the given age; seen is how many know it.
+func total(o *Observation, m signals.Metric, staleness time.Duration) (sum float64, seen int) {
 	for i := range o.Replicas {
 		if r := &o.Replicas[i]; r.Phase == scaling.Ready {
-			if reading := fresh(r, o.Time); reading != nil {
+			if reading := fresh(r, o.Time, staleness); reading != nil {
 				if x, ok := reading.Value(m); ok {
 					sum += x
 					seen++

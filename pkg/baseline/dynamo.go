@@ -28,6 +28,10 @@ const (
 	dynamoSensitivity = 0.80
 )
 
+// dynamoStaleness is the age beyond which an engine counts as not reporting: it pushes a metric with each forward pass, and
+// upstream keeps the last one until discovery drops the engine. Two ticks stand for that; the number is ours.
+const dynamoStaleness = 2 * dynamoTick
+
 // dynamo is NVIDIA Dynamo's planner for engines that both prefill and decode
 // (ai-dynamo/dynamo@0c9050c components/src/dynamo/planner/core/throughput_scaling.py, @0c6da1e load_scaling.py).
 type dynamo struct {
@@ -87,7 +91,8 @@ func (p *dynamo) Path() Path { return Path{Interval: dynamoTick, Scrape: dynamoT
 
 // Decide implements Policy.
 func (p *dynamo) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, dynamoStaleness)
+	p.sense(&o, d)
 	p.gateway.add(o.Gateway)
 	p.replicas.add(&o)
 	if p.due.IsZero() {
@@ -118,10 +123,19 @@ func forecastReason(current, wanted int32) scaling.Reason {
 	return direction(current, wanted)
 }
 
+// sense says what is missing of what the loop that decides rests on.
+func (p *dynamo) sense(o *Observation, d *draft) {
+	if p.loops == loopThroughput {
+		d.needGateway(o.Gateway, p.interval)
+		return
+	}
+	d.needPages(o, dynamoStaleness)
+}
+
 // forecast sets the floor to what the next interval's traffic needs.
 func (p *dynamo) forecast(o *Observation, d *draft) {
 	from, to, ok := p.gateway.window(p.interval)
-	if p.loops == loopLoad || !ok {
+	if p.loops == loopLoad || !ok || o.Time.Sub(to.Time) > p.interval {
 		return
 	}
 	seen := p.mean(o, from, to)

@@ -49,7 +49,7 @@ func (p *dynamo) engines(o *Observation, t traffic) []held {
 		if r.Phase != scaling.Ready {
 			continue
 		}
-		reading := fresh(r, o.Time)
+		reading := fresh(r, o.Time, dynamoStaleness)
 		if reading == nil {
 			continue
 		}

@@ -309,7 +309,7 @@ func TestDynamoLoadLoopMovesAboveItsFloor(t *testing.T) {
 				r.Set(signals.KVCacheUtilization, tt.running/100)
 				o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready, Reading: r})
 			}
-			if d := p.load(&o, begin(&o)); d.Replicas != tt.want || d.Reason != tt.reason {
+			if d := p.load(&o, begin(&o, dynamoStaleness)); d.Replicas != tt.want || d.Reason != tt.reason {
 				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.want, tt.reason, d.Steps)
 			}
 		})

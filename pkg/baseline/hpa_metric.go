@@ -55,7 +55,7 @@ func started(r *scaling.Replica, now time.Time) bool {
 }
 
 func (p *pods) add(r *scaling.Replica, now time.Time, metric func(*signals.Reading) (float64, bool)) {
-	if reading := fresh(r, now); reading != nil {
+	if reading := fresh(r, now, prometheusStaleness); reading != nil {
 		if x, ok := metric(reading); ok {
 			p.values = append(p.values, milli(x))
 			return

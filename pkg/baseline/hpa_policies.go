@@ -88,7 +88,8 @@ func (p *hpaOnMetric) Path() Path {
 
 // Decide implements Policy.
 func (p *hpaOnMetric) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, prometheusStaleness)
+	d.needPages(&o, prometheusStaleness)
 	prop := p.propose(&o)
 	d.step("metric", -1, "%s: %s", p.noun, prop.text)
 	return p.decide(d, []proposal{prop})
@@ -99,7 +100,7 @@ func (p *hpaOnMetric) propose(o *Observation) proposal {
 		read := func(r *signals.Reading) (float64, bool) { return r.Value(p.metric) }
 		return p.tolerance.proposePods(sortPods(o, read), p.target, o.Desired)
 	}
-	sum, seen := total(o, p.metric)
+	sum, seen := total(o, p.metric, prometheusStaleness)
 	switch {
 	case seen == 0:
 		return proposal{text: fmt.Sprintf("no replica reports %s", p.metric)}

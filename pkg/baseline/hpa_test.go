@@ -349,7 +349,7 @@ func TestHPASortsPods(t *testing.T) {
 		return r
 	}
 	old := read(9)
-	old.Time = t0.Add(-lookback - time.Second)
+	old.Time = t0.Add(-prometheusStaleness - time.Second)
 	o := Observation{}
 	o.Time = t0
 	o.Replicas = []scaling.Replica{

@@ -68,7 +68,7 @@ func (k *keda) Path() Path { return Path{Interval: hpaSync, Scrape: 15 * time.Se
 
 // Decide implements Policy.
 func (k *keda) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, prometheusStaleness)
 	seen := k.look(&o, d)
 	if !k.begun {
 		// A ScaledObject that has never seen itself active would go to zero at once; a replay begins in the middle.
@@ -97,8 +97,8 @@ func (k *keda) Decide(o Observation) scaling.Decision {
 type pool struct{ queued, inFlight, saturation float64 }
 
 func (k *keda) look(o *Observation, d *draft) pool {
-	if o.Gateway.Time.IsZero() || o.Time.Sub(o.Gateway.Time) > lookback {
-		d.step("metric", -1, "the gateway's series are absent and read as 0")
+	if !d.needGateway(o.Gateway, prometheusStaleness) {
+		d.step("metric", -1, "the gateway's series are absent and read as 0, as upstream's ignoreNullValues has it")
 		return pool{}
 	}
 	return pool{queued: o.Gateway.Queued, inFlight: o.Gateway.InFlight, saturation: poolSaturation(o)}
@@ -113,7 +113,7 @@ func poolSaturation(o *Observation) float64 {
 			continue
 		}
 		n++
-		sum += replicaSaturation(fresh(r, o.Time))
+		sum += replicaSaturation(fresh(r, o.Time, prometheusStaleness))
 	}
 	if n == 0 {
 		return 0

@@ -124,7 +124,7 @@ func (p *kpa) Path() Path { return Path{Interval: kpaTick, Scrape: kpaTick, Lag:
 
 // Decide implements Policy.
 func (p *kpa) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, p.stable)
 	if !p.begun {
 		p.begun, p.activeSince = true, o.Time
 		p.start(o.Time, d.Ready)
@@ -132,6 +132,7 @@ func (p *kpa) Decide(o Observation) scaling.Decision {
 	p.log.add(o.Gateway)
 	stable, panics, ok := p.windows(o.Time)
 	if !ok {
+		d.miss(gatewayUnseen)
 		return d.hold(scaling.NoFreshData, "window", "no concurrency reported within %v: no decision", p.stable)
 	}
 	r := p.scale(o.Time, d.Ready, stable, panics)

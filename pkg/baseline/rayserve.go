@@ -60,10 +60,11 @@ func (p *rayServe) Path() Path { return Path{Interval: rayPush, Scrape: rayPush}
 
 // Decide implements Policy.
 func (p *rayServe) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, p.lookBack)
 	p.log.add(o.Gateway)
 	from, to, ok := p.log.window(p.lookBack)
-	if !ok || o.Time.Sub(to.Time) > lookback {
+	if !ok || o.Time.Sub(to.Time) > p.lookBack {
+		d.miss(gatewayUnseen)
 		return d.hold(scaling.NoFreshData, "window", "nothing was pushed within %v: nothing changes", p.lookBack)
 	}
 	ongoing := concurrency(from, to)

@@ -130,9 +130,9 @@ func TestRayServeSaysWhatDecided(t *testing.T) {
 			if d.Replicas != tt.want || d.Reason != tt.reason {
 				t.Errorf("got %d %s, want %d %s: %v", d.Replicas, d.Reason, tt.want, tt.reason, d.Steps)
 			}
-			stale := Observation{Observation: scaling.Observation{Time: t0.Add(6 * time.Minute), Desired: tt.desired}}
+			stale := Observation{Observation: scaling.Observation{Time: t0.Add(41 * time.Second), Desired: tt.desired}}
 			if d := p.Decide(stale); d.Replicas != tt.desired || d.Reason != scaling.NoFreshData {
-				t.Errorf("nothing pushed for six minutes: got %d %s", d.Replicas, d.Reason)
+				t.Errorf("nothing pushed for 31 s, longer than the look-back: got %d %s", d.Replicas, d.Reason)
 			}
 		})
 	}

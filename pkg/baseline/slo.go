@@ -57,7 +57,7 @@ func (p *sloAware) Path() Path {
 
 // Decide implements Policy.
 func (p *sloAware) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, sloRate)
 	p.log.add(o.Gateway)
 	raw := p.raw(d)
 	p.signal = p.signal.Append(timeseries.Sample{Time: o.Time, Value: min(raw, sloClamp)}, sloSmoothing)
@@ -72,7 +72,8 @@ func (p *sloAware) Decide(o Observation) scaling.Decision {
 func (p *sloAware) raw(d *draft) float64 {
 	from, to, ok := p.log.window(sloRate)
 	if !ok || d.Time.Sub(to.Time) > sloRate {
-		d.step("signal", -1, "no latencies within %v, which reads as 0", sloRate)
+		d.miss(gatewayUnseen)
+		d.step("signal", -1, "the gateway's latencies of the last %v are absent and read as 0, as upstream's rules have it", sloRate)
 		return 0
 	}
 	ttft, _ := quantile(from.TTFT, to.TTFT, p.quantile)

@@ -62,7 +62,7 @@ func (p *static) Path() Path { return Path{Interval: time.Minute} }
 
 // Decide implements Policy.
 func (p *static) Decide(o Observation) scaling.Decision {
-	d := begin(&o)
+	d := begin(&o, 0)
 	d.step("static", p.replicas, "%s, %s", count(p.replicas), p.text)
 	return d.bound(p.replicas, p.low, p.high, scaling.DemandMet)
 }

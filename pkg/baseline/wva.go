@@ -93,7 +93,8 @@ func (b *wvaBase) Path() Path {
 
 // decide lets the engine set a new target when it is due, and the HPA carry out the one that stands.
 func (b *wvaBase) decide(o *Observation, optimize func(d *draft) (target int32, why string)) scaling.Decision {
-	d := begin(o)
+	d := begin(o, wvaPeak)
+	d.needPages(o, wvaPeak)
 	b.log.add(o)
 	if b.decided.IsZero() {
 		b.target = existing(o)

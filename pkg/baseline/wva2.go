@@ -161,7 +161,7 @@ func (p *wva2) optimize(o *Observation, d *draft) (int32, string) {
 	if len(capacities) > 0 {
 		p.perReplica = median(capacities)
 	}
-	if !o.Gateway.Time.IsZero() {
+	if !o.Gateway.Time.IsZero() && o.Time.Sub(o.Gateway.Time) <= prometheusStaleness {
 		demand += queueDemand(o.Gateway.Queued, o.Gateway.QueuedTokens, replicas)
 	}
 	if len(replicas) == 0 || p.perReplica <= 0 {
