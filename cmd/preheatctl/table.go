@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
@@ -55,10 +56,8 @@ func writeSweep(out io.Writer, e compare.Experiment, cells []score.Cell) error {
 // boundsText says how many replicas there may be, and how many there are at the start.
 func boundsText(e compare.Experiment, o compare.Outcome) string {
 	text := fmt.Sprintf("%d to %d replicas, %d ready at the start", o.Min, o.Max, o.Initial)
-	for _, p := range e.Policies {
-		if compare.Constant(p) {
-			text += fmt.Sprintf(" (%s: all of its own)", p)
-		}
+	if bounds := slices.DeleteFunc(slices.Clone(e.Policies), func(p string) bool { return !compare.Constant(p) }); len(bounds) > 0 {
+		text += fmt.Sprintf(" (%s: what it keeps)", strings.Join(bounds, ", "))
 	}
 	return text
 }
