@@ -20,7 +20,7 @@ const gatewayUnseen = "gateway"
 type draft struct{ scaling.Decision }
 
 // begin opens a decision with what the observation shows: a page counts up to the given age. What the policy misses is
-// for needPages, needGateway and miss to say.
+// for needPages, needGateway and missGateway to say.
 func begin(o *Observation, staleness time.Duration) *draft {
 	d := &draft{scaling.Decision{
 		Time: o.Time, Current: o.Desired, Replicas: o.Desired,
@@ -64,16 +64,16 @@ func (d *draft) needPages(o *Observation, staleness time.Duration) {
 // needGateway tells whether the gateway was read within the given time; where it was not, the policy decides blindly.
 func (d *draft) needGateway(g Gateway, staleness time.Duration) bool {
 	if g.Time.IsZero() || d.Time.Sub(g.Time) > staleness {
-		d.miss(gatewayUnseen)
+		d.missGateway()
 		return false
 	}
 	return true
 }
 
-// miss says that the policy decides blindly for want of something, whatever it then does.
-func (d *draft) miss(what string) {
+// missGateway says that the policy decides without the gateway's figures and therefore blindly, whatever it then does.
+func (d *draft) missGateway() {
 	d.Blind = true
-	d.Unseen = append(d.Unseen, what)
+	d.Unseen = append(d.Unseen, gatewayUnseen)
 }
 
 // step records what a stage did. Replicas is negative where the stage proposes none.

@@ -132,7 +132,7 @@ func (p *kpa) Decide(o Observation) scaling.Decision {
 	p.log.add(o.Gateway)
 	stable, panics, ok := p.windows(o.Time)
 	if !ok {
-		d.miss(gatewayUnseen)
+		d.missGateway()
 		return d.hold(scaling.NoFreshData, "window", "no concurrency reported within %v: no decision", p.stable)
 	}
 	r := p.scale(o.Time, d.Ready, stable, panics)

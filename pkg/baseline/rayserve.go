@@ -64,7 +64,7 @@ func (p *rayServe) Decide(o Observation) scaling.Decision {
 	p.log.add(o.Gateway)
 	from, to, ok := p.log.window(p.lookBack)
 	if !ok || o.Time.Sub(to.Time) > p.lookBack {
-		d.miss(gatewayUnseen)
+		d.missGateway()
 		return d.hold(scaling.NoFreshData, "window", "nothing was pushed within %v: nothing changes", p.lookBack)
 	}
 	ongoing := concurrency(from, to)

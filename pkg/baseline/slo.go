@@ -72,7 +72,7 @@ func (p *sloAware) Decide(o Observation) scaling.Decision {
 func (p *sloAware) raw(d *draft) float64 {
 	from, to, ok := p.log.window(sloRate)
 	if !ok || d.Time.Sub(to.Time) > sloRate {
-		d.miss(gatewayUnseen)
+		d.missGateway()
 		d.step("signal", -1, "the gateway's latencies of the last %v are absent and read as 0, as upstream's rules have it", sloRate)
 		return 0
 	}
