@@ -30,7 +30,7 @@ type Collector struct {
 	o        Options
 	requests Requests
 	within   struct{ ttft, tpot, tokens uint64 }
-	ttft     Sketch
+	ttft     firstTokens
 	tpot     Sketch
 	e2e      Sketch
 	census   censusTaker
@@ -51,7 +51,7 @@ func (c *Collector) Ended(r replay.Request) {
 		return
 	}
 	c.requests.Arrived++
-	c.ttft.Observe(r.TTFT)
+	c.ttft.take(r)
 	switch r.Outcome {
 	case replay.Completed:
 		c.completed(r)

@@ -71,7 +71,7 @@ func TestARunIsScoredAsByHand(t *testing.T) {
 	c.Ended(completed(3*time.Second, 50*ms))
 	c.Counted(replay.Census{At: second(5), Desired: 2, Ready: 2})
 	c.Counted(replay.Census{At: second(8), Desired: 1, Ready: 1, Draining: 1})
-	c.Ended(replay.Request{TTFT: -1, TPOT: -1, Outcome: replay.TimedOut})
+	c.Ended(replay.Request{TTFT: -1, TPOT: -1, E2E: second(4), Outcome: replay.TimedOut})
 	c.Ended(replay.Request{TTFT: 1, TPOT: -1, Outcome: replay.Lost})
 	decide(9, true, scaling.NoFreshData)
 	c.Counted(replay.Census{At: second(10), Desired: 1, Ready: 1})
@@ -86,7 +86,7 @@ func TestARunIsScoredAsByHand(t *testing.T) {
 		Price:      2.5, Cost: 2.5 * 68 / 3600,
 		Requests:   score.Requests{Arrived: 4, Completed: 2, TimedOut: 1, Lost: 1, WithinSLO: 1, InputTokens: 20, OutputTokens: 10},
 		Attainment: &score.Attainment{Both: 0.25, TTFT: 0.25, TPOT: 0.5},
-		TTFT:       &score.Latency{P50: 1, P90: 3, P99: 3, Mean: 4.000000001 / 3, Max: 3},
+		TTFT:       &score.Latency{P50: 1, P90: 4, P99: 4, Mean: 8.000000001 / 4, Max: 4},
 		TPOT:       &score.Latency{P50: 0.05, P90: 0.05, P99: 0.05, Mean: 0.05, Max: 0.05},
 		E2E:        &score.Latency{P50: 1.2, P90: 3.2, P99: 3.2, Mean: 2.2, Max: 3.2},
 		Goodput:    &score.Goodput{Requests: 0.1, OutputTokens: 0.5},
@@ -110,6 +110,55 @@ func TestARunWithoutRequestsHasNoLatency(t *testing.T) {
 	if !slo.MetBy(s) {
 		t.Error("no request was missed")
 	}
+}
+
+// Ninety-four requests had their first token after a second; of what became of the other six the p99 must tell.
+func TestNobodyLooksFasterForSendingRequestsAway(t *testing.T) {
+	ended := func(o replay.Outcome, ttft, e2e time.Duration) replay.Request {
+		return replay.Request{PromptTokens: 10, OutputTokens: 5, TTFT: ttft, TPOT: -1, E2E: e2e, Outcome: o}
+	}
+	const none = -1
+	for name, c := range map[string]struct {
+		others []replay.Request
+		p50    float64
+		p99    float64
+	}{
+		"served in 20 s":                            {repeated(6, completed(20*time.Second, 50*ms)), 1, 20},
+		"timed out after 60 s":                      {repeated(6, ended(replay.TimedOut, none, time.Minute)), 1, 60},
+		"lost after 30 s without a token":           {repeated(6, ended(replay.Lost, none, 30*time.Second)), 1, 30},
+		"lost after their first token":              {repeated(6, ended(replay.Lost, 2*time.Second, time.Minute)), 1, 2},
+		"rejected at once, no better than the rest": {repeated(6, ended(replay.Rejected, none, 0)), 1, 1},
+		"rejected at once where another waited": {
+			append(repeated(5, ended(replay.Rejected, none, 0)), completed(20*time.Second, 50*ms)), 1, 20,
+		},
+		"rejected at once in their majority": {
+			append(repeated(200, ended(replay.Rejected, none, 0)), completed(20*time.Second, 50*ms)), 20, 20,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := score.NewCollector(options("preheat"))
+			for _, r := range append(c.others, repeated(94, completed(time.Second, 50*ms))...) {
+				k.Ended(r)
+			}
+			got := k.Score(replay.Total{End: time.Minute}).TTFT
+			if off := max(math.Abs(got.P50/c.p50-1), math.Abs(got.P99/c.p99-1)); off > 0.004 {
+				t.Errorf("got p50 %v, p99 %v; want %v, %v", got.P50, got.P99, c.p50, c.p99)
+			}
+		})
+	}
+	k := score.NewCollector(options("preheat"))
+	k.Ended(ended(replay.Rejected, none, 0))
+	if got := k.Score(replay.Total{End: time.Minute}).TTFT; got != nil {
+		t.Errorf("only rejected at once: got %+v, want no TTFT", got)
+	}
+}
+
+func repeated(n int, r replay.Request) []replay.Request {
+	var out []replay.Request
+	for range n {
+		out = append(out, r)
+	}
+	return out
 }
 
 func TestOnlyTheTargetIsScored(t *testing.T) {

@@ -17,8 +17,13 @@
 // timed-out, rejected and lost requests are misses. Goodput counts those that met both, and their output tokens, per
 // second of the run.
 //
-// Quantiles are by nearest rank, from buckets that are at most 0.4 % off; TTFT over requests that had a first token,
-// TPOT over completed ones of at least two tokens, E2E over completed ones.
+// Quantiles are by nearest rank, from buckets that are at most 0.4 % off; TTFT over all requests, TPOT over completed ones
+// of at least two tokens, E2E over completed ones.
+//
+// A request that timed out, was rejected or was lost before its first token never had what the others waited for; to leave
+// it out would reward sending requests away. It counts in TTFT behind all others, at the longest wait of the run: the
+// longest TTFT, or the longest E2E of a request without a first token where that is longer. That is a lower bound, for its
+// wait had no end. TTFT is absent where no request had a first token or waited for one.
 //
 // Flapping is the total variation of the replicas desired less the net change: zero where they only ever rose or only
 // ever fell, 2 for one replica added and taken away again.
@@ -46,7 +51,7 @@
 //	arrival_s      seconds since the start of the trace
 //	input_tokens   length of the prompt
 //	output_tokens  tokens asked for
-//	ttft_s         arrival to first token; empty where none came
+//	ttft_s         arrival to first token; empty where none came, also where the TTFT of the score counts a wait for it
 //	tpot_s         mean time per token after the first; empty where it did not complete or has one token only
 //	e2e_s          arrival to its end, whatever that was
 //	replica        ordinal of the replica that served it; empty where none did
@@ -79,7 +84,8 @@
 // The fields of Summary, with version 1: version, command, settings, trace, slo, seeds, lead_times_s and policies, an
 // object from a policy's name to its results: one for each lead time, with each figure's mean over the seeds and its
 // 95 % interval (absent with one seed), the same for the ratio to the oracle of the same seed and lead time (absent
-// without an oracle), and each run's Score. Figures has the names. Keys of objects are in alphabetical order where they
-// are names, in the order of the Go structs otherwise. A comparison that was ended before its time has incomplete: true
-// and the names of the runs that are missing in unfinished. New fields may be added; a change of meaning changes version.
+// without an oracle), and each run's Score. Figures has the names; the ttft figures are over all requests, see Conventions.
+// Keys of objects are in alphabetical order where they are names, in the order of the Go structs otherwise. A comparison
+// that was ended before its time has incomplete: true and the names of the runs that are missing in unfinished. New fields
+// may be added; a change of meaning changes version.
 package score

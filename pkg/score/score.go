@@ -23,7 +23,8 @@ type Score struct {
 	Requests Requests `json:"requests"`
 	// Attainment is nil where no request came.
 	Attainment *Attainment `json:"attainment,omitempty"`
-	// TTFT, TPOT and E2E are nil where no request has one.
+	// TTFT, TPOT and E2E are nil where no request has one. TTFT is that of all requests, those that waited for a first
+	// token in vain included; TPOT and E2E are those of the completed ones.
 	TTFT *Latency `json:"ttft_s,omitempty"`
 	TPOT *Latency `json:"tpot_s,omitempty"`
 	E2E  *Latency `json:"e2e_s,omitempty"`

@@ -26,12 +26,17 @@ const (
 
 // Observe counts a value; a negative one is none and is passed over.
 func (s *Sketch) Observe(d time.Duration) {
-	if d < 0 {
+	s.add(d, 1)
+}
+
+// add counts a value n times.
+func (s *Sketch) add(d time.Duration, n uint64) {
+	if d < 0 || n == 0 {
 		return
 	}
-	s.counts[bucket(uint64(d))]++
-	s.n++
-	s.sum += d.Seconds()
+	s.counts[bucket(uint64(d))] += n
+	s.n += n
+	s.sum += float64(n) * d.Seconds()
 	s.max = max(s.max, d)
 }
 
