@@ -28,7 +28,7 @@ func (o *options) conditions(e compare.Experiment, result compare.Outcome) []rep
 		{Name: "trace", Value: loadText(e.Load.Name, result.Facts)},
 		{Name: "replica", Value: profileText(e, result) + "; " + e.Profile.Source},
 		{Name: "lead time", Value: c.leadText()},
-		{Name: "replicas", Value: boundsText(e, result)},
+		{Name: "replicas", Value: fmt.Sprintf("%d to %d, %d ready at the start", result.Min, result.Max, result.Initial)},
 		{Name: "autoscaler", Value: orElse(o.target.autoscaler, "the defaults of an InferenceAutoscaler")},
 		{Name: "start", Value: e.Cluster.Start.Format(time.RFC3339)},
 		{Name: "router", Value: c.router},

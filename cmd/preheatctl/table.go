@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
@@ -18,8 +17,8 @@ import (
 func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []report.Fact) error {
 	fmt.Fprintln(out, loadText(e.Load.Name, o.Facts))
 	fmt.Fprintln(out, profileText(e, o))
-	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %s\n",
-		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), boundsText(e, o))
+	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n",
+		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), o.Min, o.Max, o.Initial)
 	writeNotes(out, notes)
 	fmt.Fprintln(out)
 	cells := o.Cells()
@@ -51,15 +50,6 @@ func writeSweep(out io.Writer, e compare.Experiment, cells []score.Cell) error {
 	}
 	fmt.Fprintln(out)
 	return nil
-}
-
-// boundsText says how many replicas there may be, and how many there are at the start.
-func boundsText(e compare.Experiment, o compare.Outcome) string {
-	text := fmt.Sprintf("%d to %d replicas, %d ready at the start", o.Min, o.Max, o.Initial)
-	if bounds := slices.DeleteFunc(slices.Clone(e.Policies), func(p string) bool { return !compare.Constant(p) }); len(bounds) > 0 {
-		text += fmt.Sprintf(" (%s: what it keeps)", strings.Join(bounds, ", "))
-	}
-	return text
 }
 
 // writeNotes writes them a line each.

@@ -36,7 +36,7 @@ var summaries = map[string][2]string{
 	"wva-v2":      {"llm-d's workload variant autoscaler, saturation V2: tokens in demand", "llm-d-workload-variant-autoscaler internal/engines/analyzers/saturation_v2"},
 	"dynamo":      {"NVIDIA Dynamo's SLA planner, told the exact profile of the engine", "ai-dynamo/dynamo components/src/dynamo/planner"},
 	"ray-serve":   {"Ray Serve on 2 ongoing requests a replica", "ray-project/ray python/ray/serve/autoscaling_policy.py"},
-	"static-peak": {"a bound: always what the busiest minute needs, which it knows in hindsight; ready from the start", "closed-form capacity and square-root staffing"},
-	"static-mean": {"a bound: always what the mean rate needs, which it knows in hindsight; ready from the start", "closed-form capacity and square-root staffing"},
+	"static-peak": {"a bound: always what the busiest minute needs, which it knows in hindsight; beyond what is ready at the start it loads first", "closed-form capacity and square-root staffing"},
+	"static-mean": {"a bound: always what the mean rate needs, which it knows in hindsight; beyond what is ready at the start it loads first", "closed-form capacity and square-root staffing"},
 	"cron":        {"hourly envelope of the first day or week; of the trace itself where it has not two days", "closed-form capacity and square-root staffing"},
 }

@@ -47,9 +47,9 @@ type Experiment struct {
 	Policies   []string
 	Seeds      []uint64
 	Leads      []Lead
-	// Initial replicas are ready at the start of each run, but for policies that keep one number of replicas (Constant);
-	// negative: as many as the first two minutes need. Min and Max bound every policy; Max zero is three times what the
-	// busiest minute needs.
+	// Initial replicas are ready at the start of each run, the same for every policy, since none may cost less than the
+	// oracle for a better start; negative: as many as the first two minutes need. Min and Max bound every policy; Max zero
+	// is three times what the busiest minute needs.
 	Initial, Min, Max int32
 	// Settings override the knobs of policies, by their names.
 	Settings map[string]Setting

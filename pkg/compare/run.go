@@ -20,8 +20,7 @@ type Outcome struct {
 	Outsized Outsized
 	// Capacity is what one replica sustains within the objective by the closed form, in requests per second.
 	Capacity float64
-	// Initial, Min and Max are those that held for every policy; only policies that keep one number of replicas (Constant)
-	// began with theirs ready.
+	// Initial, Min and Max are those that held for every policy.
 	Initial, Min, Max int32
 	// Scores are those of the runs that went through to their end.
 	Scores []score.Score
@@ -165,7 +164,7 @@ func (c *comparison) observe(ctx context.Context, r *run, policy baseline.Policy
 		return err
 	}
 	defer closeStream(target.Load)
-	target.Policy, target.Initial = policy, c.ready(r.Policy, policy)
+	target.Policy = policy
 	totals, err := replay.Run(ctx, c.cluster(r), []replay.Target{target}, observer)
 	if err != nil {
 		return err

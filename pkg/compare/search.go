@@ -43,19 +43,12 @@ func (c *comparison) candidates(r *run) []oracle.Candidate {
 	var out []oracle.Candidate
 	for _, other := range c.runs {
 		if other.Policy != Oracle && other.Lead == r.Lead && other.Seed == r.Seed && other.done {
-			out = append(out, other.candidate())
-		}
-	}
-	return out
-}
-
-// candidate is what a run asked for. What it came to is known for the oracle too where both began with as many replicas.
-func (r *run) candidate() oracle.Candidate {
-	out := r.orders
-	if !Constant(r.Policy) {
-		out.Known = &oracle.Known{
-			GPUSeconds: r.score.GPUSeconds,
-			Missed:     int64(r.score.Requests.Arrived - r.score.Requests.WithinSLO),
+			orders := other.orders
+			orders.Known = &oracle.Known{
+				GPUSeconds: other.score.GPUSeconds,
+				Missed:     int64(other.score.Requests.Arrived - other.score.Requests.WithinSLO),
+			}
+			out = append(out, orders)
 		}
 	}
 	return out
