@@ -16,13 +16,14 @@ const staffing = 0.5
 // knowledge is what policies may be told beforehand.
 type knowledge struct {
 	facts    Facts
+	start    time.Time // of the load that the facts are of, which need not be the one that is replayed
 	profile  replica.Profile
 	slo      baseline.SLO
 	capacity float64 // requests per second that one replica sustains, zero for none
 }
 
 func (e *Experiment) know(f Facts) knowledge {
-	k := knowledge{facts: f, profile: e.Profile, slo: baseline.SLO{TTFT: e.SLO.TTFT, TPOT: e.SLO.TPOT}}
+	k := knowledge{facts: f, start: e.Cluster.Start, profile: e.Profile, slo: baseline.SLO{TTFT: e.SLO.TTFT, TPOT: e.SLO.TPOT}}
 	k.capacity = replica.Sustainable(e.Profile, f.Mix(), e.SLO.TTFT, e.SLO.TPOT)
 	return k
 }
@@ -61,7 +62,7 @@ func (e *Experiment) most(k knowledge) int32 {
 func (e *Experiment) setup(k knowledge, setting Setting) baseline.Setup {
 	return baseline.Setup{
 		Min: e.Min, Max: e.most(k), SLO: k.slo, Engine: engine(k.profile),
-		Load: k.load(e.Cluster.Start), Settings: setting,
+		Load: k.load(), Settings: setting,
 	}
 }
 
@@ -84,13 +85,13 @@ func engine(p replica.Profile) baseline.Engine {
 
 // load is what an operator knows of the load: its mean request and its rates in hindsight, and the envelope of an earlier
 // period.
-func (k knowledge) load(start time.Time) baseline.Load {
+func (k knowledge) load() baseline.Load {
 	l := baseline.Load{
 		Mix:  baseline.Mix{Prompt: k.facts.MeanPrompt, Output: k.facts.MeanOutput},
 		Peak: k.facts.PeakRate, Mean: k.facts.MeanRate(),
 		PeakReplicas: k.staff(k.facts.PeakRate), MeanReplicas: k.staff(k.facts.MeanRate()),
 	}
-	l.Schedule, l.Slot = k.envelope(start)
+	l.Schedule, l.Slot = k.envelope(k.start)
 	return l
 }
 

@@ -132,3 +132,15 @@ func TestFactsAreOfTheWholeLoad(t *testing.T) {
 		t.Error("a load without requests is none to replay, and there is no error")
 	}
 }
+
+func TestAScheduleLearnedOnOnePartOfALoadKeepsItsHoursOnTheNext(t *testing.T) {
+	e := Experiment{}
+	e.Cluster.Start = time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)
+	k := known(append([]int32{3}, make([]int32, 119)...)...) // busy from six, quiet from seven, unknown otherwise
+	k.start = e.Cluster.Start
+	before := e.setup(k, nil).Load.Schedule
+	e.Cluster.Start = e.Cluster.Start.Add(5 * time.Hour)
+	if diff := cmp.Diff(before, e.setup(k, nil).Load.Schedule); diff != "" || before[7] >= before[6] {
+		t.Errorf("schedule %v (-first +next):\n%s", before, diff)
+	}
+}
