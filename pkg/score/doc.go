@@ -83,7 +83,7 @@
 //
 // The fields of Summary, with version 1: version, command, settings, trace, slo, seeds, lead_times_s and policies, an
 // object from a policy's name to its results: one for each lead time, with each figure's mean over the seeds and its
-// 95 % interval (absent with one seed), the same for the ratio to the oracle of the same seed and lead time (absent
+// 95 % interval (absent with fewer than three seeds), the same for the ratio to the oracle of the same seed and lead time (absent
 // without an oracle), and each run's Score. Figures has the names; the ttft figures are over all requests, see Conventions.
 // Keys of objects are in alphabetical order where they are names, in the order of the Go structs otherwise. A comparison
 // that was ended before its time has incomplete: true and the names of the runs that are missing in unfinished. New fields
