@@ -79,7 +79,8 @@ func (h *Histogram) CountAtMost(x float64) float64 {
 	if width <= 0 {
 		return h.Counts[i]
 	}
-	return lowCount + (h.Counts[i]-lowCount)*(x-lowBound)/width
+	share := (x - lowBound) / width // before it is multiplied: tiny counts and widths would underflow together
+	return math.Min(h.Counts[i], lowCount+(h.Counts[i]-lowCount)*share)
 }
 
 // Merge adds histograms, those with other bounds by interpolation on the union of all bounds. Nil and empty ones are
