@@ -27,7 +27,7 @@ type chunk struct {
 func (s *stepper) run(l load) (end float64, steps int) {
 	next := 0
 	queued := func(i int) float64 {
-		return float64(l.at[i].Sub(start))/float64(time.Millisecond) + s.p.APIOverhead
+		return float64(l.at[i])/float64(time.Millisecond) + s.p.APIOverhead
 	}
 	now, planned := queued(0), queued(0)
 	for next < len(l.requests) || len(s.running)+len(s.chunks)+len(s.waiting) > 0 {

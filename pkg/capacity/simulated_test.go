@@ -51,32 +51,32 @@ func (p *pool) advance(t testing.TB, d time.Duration, rate float64) {
 	t.Helper()
 	p.now = p.now.Add(d)
 	for !p.next.After(p.now) {
-		p.collect(p.engine.Advance(p.next))
+		p.collect(p.engine.Advance(p.next.Sub(start)))
 		p.id++
 		q := replica.Request{
 			ID:           p.id,
 			PromptTokens: 50 + int(math.Min(4000, 1100*math.Exp(0.7*p.rng.NormFloat64()-0.25))),
 			OutputTokens: 5 + int(math.Min(1000, 205*math.Exp(0.8*p.rng.NormFloat64()-0.32))),
 		}
-		if err := p.engine.Submit(p.next, q); err != nil {
+		if err := p.engine.Submit(p.next.Sub(start), q); err != nil {
 			t.Fatal(err)
 		}
 		p.asked[q.ID], p.outputs[q.ID] = p.next, q.OutputTokens
 		p.next = p.next.Add(time.Duration(float64(time.Second) / rate))
 	}
-	p.collect(p.engine.Advance(p.now))
+	p.collect(p.engine.Advance(p.now.Sub(start)))
 }
 
 func (p *pool) collect(events []replica.Event) {
 	for _, e := range events {
 		if _, ok := p.first[e.ID]; !ok {
-			p.first[e.ID] = e.Time
+			p.first[e.ID] = start.Add(e.At)
 		}
 		if e.Kind != replica.Finished {
 			continue
 		}
 		p.all++
-		if p.first[e.ID].Sub(p.asked[e.ID]) <= ttft && e.Time.Sub(p.first[e.ID]) <= time.Duration(p.outputs[e.ID]-1)*tpot {
+		if p.first[e.ID].Sub(p.asked[e.ID]) <= ttft && start.Add(e.At).Sub(p.first[e.ID]) <= time.Duration(p.outputs[e.ID]-1)*tpot {
 			p.good++
 		}
 	}

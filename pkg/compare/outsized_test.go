@@ -56,10 +56,10 @@ func checkBound(t *testing.T, p replica.Profile, tokens int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Submit(start, replica.Request{ID: 1, PromptTokens: tokens - 10, OutputTokens: 10}); err != nil {
+	if err := r.Submit(0, replica.Request{ID: 1, PromptTokens: tokens - 10, OutputTokens: 10}); err != nil {
 		t.Errorf("%d tokens are refused: %v", tokens, err)
 	}
-	err = r.Submit(start, replica.Request{ID: 2, PromptTokens: tokens - 9, OutputTokens: 10})
+	err = r.Submit(0, replica.Request{ID: 2, PromptTokens: tokens - 9, OutputTokens: 10})
 	if !errors.Is(err, replica.ErrTooLong) {
 		t.Errorf("%d tokens: error is %v, want %v", tokens+1, err, replica.ErrTooLong)
 	}

@@ -17,7 +17,7 @@ import (
 // world is one simulated target: replicas that take a while to load, a least-outstanding router, and readings taken at
 // every tick. It is Observer, Actuator and Recorder.
 type world struct {
-	now        time.Time
+	start, now time.Time // start is the zero of the engines' clocks
 	profile    replica.Profile
 	load       func() time.Duration
 	desired    int32
@@ -53,7 +53,7 @@ type request struct {
 }
 
 func newWorld(start time.Time, profile replica.Profile, load func() time.Duration, replicas int32) *world {
-	w := &world{now: start, profile: profile, load: load, desired: replicas, byID: map[uint64]*request{}}
+	w := &world{start: start, now: start, profile: profile, load: load, desired: replicas, byID: map[uint64]*request{}}
 	for range replicas {
 		w.add(start.Add(-time.Hour), load())
 	}
@@ -107,7 +107,7 @@ func (w *world) route(at time.Time) {
 		id := uint64(len(w.requests) + 1)
 		w.requests = append(w.requests, q)
 		w.byID[id] = q
-		if err := best.engine.Submit(at, replica.Request{ID: id, PromptTokens: q.prompt, OutputTokens: q.output}); err != nil {
+		if err := best.engine.Submit(at.Sub(w.start), replica.Request{ID: id, PromptTokens: q.prompt, OutputTokens: q.output}); err != nil {
 			panic(err)
 		}
 	}
@@ -115,13 +115,13 @@ func (w *world) route(at time.Time) {
 
 func (w *world) run(until time.Time) {
 	for _, r := range w.replicas {
-		for _, e := range r.engine.Advance(until) {
+		for _, e := range r.engine.Advance(until.Sub(w.start)) {
 			q := w.byID[e.ID]
 			if q.first.IsZero() {
-				q.first = e.Time
+				q.first = w.start.Add(e.At)
 			}
 			if e.Kind == replica.Finished {
-				q.last, q.done = e.Time, true
+				q.last, q.done = w.start.Add(e.At), true
 			}
 		}
 	}

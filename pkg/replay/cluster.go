@@ -37,7 +37,6 @@ func Run(ctx context.Context, cfg Config, targets []Target, sink Sink) ([]Total,
 type cluster struct {
 	cfg      Config
 	sink     Sink
-	origin   int64 // Start in Unix nanoseconds
 	now      time.Duration
 	services []*service
 	agenda   agenda
@@ -66,7 +65,7 @@ type end struct {
 }
 
 func newCluster(cfg Config, targets []Target, sink Sink) *cluster {
-	c := &cluster{cfg: cfg, sink: sink, origin: cfg.Start.UnixNano(), script: cfg.Events, slowness: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
+	c := &cluster{cfg: cfg, sink: sink, script: cfg.Events, slowness: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
 	for i, t := range targets {
 		s := newService(c, i, t)
 		c.services = append(c.services, s)
@@ -84,12 +83,6 @@ func (c *cluster) dice(p purpose, target string, ordinal int32) *rand.Rand {
 
 // at is the date of a time since the start.
 func (c *cluster) at(t time.Duration) time.Time { return c.cfg.Start.Add(t) }
-
-// since is the time from the start until a date. It is Time.Sub without the care for overflow, which costs more than the
-// rest of it: a difference that fits is right even where the dates are beyond what UnixNano can tell.
-func (c *cluster) since(date time.Time) time.Duration {
-	return time.Duration(date.UnixNano() - c.origin)
-}
 
 // checkEvery is the number of steps between two looks at the context.
 const checkEvery = 1024
@@ -129,17 +122,16 @@ func (c *cluster) horizon() time.Duration {
 // settle lets the replicas work up to and including a time, and tells the sink which requests ended.
 func (c *cluster) settle(until time.Duration) {
 	if c.due.next() <= until {
-		date := c.at(until)
 		for c.due.next() <= until {
-			c.advance(c.due[0].unit, until, date)
+			c.advance(c.due[0].unit, until)
 		}
 		c.tell()
 	}
 }
 
-// advance lets one replica work until a time, of which the date is given, and takes in what it did.
-func (c *cluster) advance(u *unit, until time.Duration, date time.Time) {
-	c.events = u.engine.AdvanceTo(date, c.events[:0])
+// advance lets one replica work until a time, and takes in what it did.
+func (c *cluster) advance(u *unit, until time.Duration) {
+	c.events = u.engine.AdvanceTo(until, c.events[:0])
 	for i := range c.events {
 		u.service.took(u, &c.events[i])
 	}
@@ -152,8 +144,7 @@ func (c *cluster) reschedule(u *unit, now time.Duration) {
 		c.due.drop(u)
 		return
 	}
-	next := c.since(u.engine.NextEvent())
-	c.due.set(u, max(next, now+1))
+	c.due.set(u, max(u.engine.NextEvent(), now+1))
 }
 
 // tell passes on the ends since the last call, in order of time: replicas work one after the other.

@@ -132,7 +132,7 @@ func (s *service) send(slot uint32) bool {
 		return false
 	}
 	now := s.cluster.now
-	err := u.engine.Submit(s.cluster.at(now), replica.Request{
+	err := u.engine.Submit(now, replica.Request{
 		ID: uint64(slot), PromptTokens: int(j.prompt), OutputTokens: int(j.output), Blocks: j.blocks,
 	})
 	s.letGo(j)

@@ -39,7 +39,7 @@ func (s *service) withdraw(slot uint32) {
 		return
 	}
 	now := s.cluster.now
-	s.cluster.advance(u, now, s.cluster.at(now)) // a cancelled request leaves at the replica's own time
+	s.cluster.advance(u, now) // a cancelled request leaves at the replica's own time
 	u.engine.Cancel(uint64(slot))
 	s.leave(u, now)
 	s.cluster.reschedule(u, now)

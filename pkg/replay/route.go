@@ -116,7 +116,7 @@ func (s *service) longestPrefix(blocks []uint64, room uint64) *unit {
 func (u *unit) cached(blocks []uint64) int {
 	c := u.service.cluster
 	if u.inflight > 0 {
-		c.advance(u, c.now, c.at(c.now))
+		c.advance(u, c.now)
 	}
 	return u.engine.Cached(blocks)
 }

@@ -16,7 +16,7 @@ func (u *unit) scrape() {
 		u.problem = "get page: no answer in time"
 		return
 	}
-	c.advance(u, c.now, c.at(c.now))
+	c.advance(u, c.now)
 	u.reveal()
 	u.engine.StatsInto(&c.stats)
 	u.readings = append(u.readings, page(c.at(c.now), c.at(u.born), &c.stats, u.engine.Profile()))

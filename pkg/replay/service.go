@@ -122,14 +122,13 @@ func (s *service) arrive() {
 
 // took takes in what a replica did for a request.
 func (s *service) took(u *unit, e *replica.Event) {
-	at := s.cluster.since(e.Time)
 	slot := uint32(e.ID)
 	switch e.Kind {
 	case replica.FirstToken:
-		s.answered(slot, at)
+		s.answered(slot, e.At)
 	case replica.Finished:
-		s.leave(u, at)
-		s.close(slot, at, Completed)
+		s.leave(u, e.At)
+		s.close(slot, e.At, Completed)
 	case replica.Progress: // told where the profile asks for it; nobody here does
 	}
 }

@@ -80,7 +80,7 @@ func (c *cost) longestStride(p Profile) int64 {
 
 // instant is a point in time with picosecond resolution.
 type instant struct {
-	at   time.Duration // since the replica's first call
+	at   time.Duration // on the caller's clock
 	rest picoseconds   // below one nanosecond
 }
 

@@ -82,7 +82,7 @@ func TestPrefixCacheTimelines(t *testing.T) {
 			var first []float64
 			for _, e := range r.AdvanceTo(at(5000), events) {
 				if e.Kind == FirstToken {
-					first = append(first, float64(e.Time.Sub(epoch))/float64(time.Millisecond))
+					first = append(first, float64(e.At)/float64(time.Millisecond))
 				}
 			}
 			if diff := cmp.Diff(tc.first, first); diff != "" {
@@ -107,7 +107,7 @@ func TestPrefixCacheTimelines(t *testing.T) {
 func TestSharedBlocksCountOnce(t *testing.T) {
 	r := newReplica(t, roomy())
 	for id := range uint64(3) {
-		submit(t, r, epoch, Request{ID: id, PromptTokens: 1100, OutputTokens: 50, Blocks: []uint64{7, 8}})
+		submit(t, r, 0, Request{ID: id, PromptTokens: 1100, OutputTokens: 50, Blocks: []uint64{7, 8}})
 	}
 	r.Advance(at(300))
 	s := r.Stats()
@@ -124,7 +124,7 @@ func TestBlocksAreIgnoredWhereTheyDoNotFitTheBlockSize(t *testing.T) {
 	p := roomy()
 	p.BlockSize, p.KVTokens = 1024, 4096
 	r := newReplica(t, p)
-	submit(t, r, epoch, Request{ID: 1, PromptTokens: 1100, OutputTokens: 1, Blocks: []uint64{7, 8}})
+	submit(t, r, 0, Request{ID: 1, PromptTokens: 1100, OutputTokens: 1, Blocks: []uint64{7, 8}})
 	r.Advance(at(1000))
 	if got := r.Cached([]uint64{7, 8}); got != 0 {
 		t.Errorf("%d blocks cached", got)
@@ -163,7 +163,7 @@ func TestCancelAtRandomLeavesNothingBehind(t *testing.T) {
 				t.Fatalf("seed %d: KV usage %v", seed, u)
 			}
 		}
-		for next := r.NextEvent(); !next.IsZero(); next = r.NextEvent() {
+		for next := r.NextEvent(); next != Never; next = r.NextEvent() {
 			look(r.Advance(next))
 		}
 		if len(finished)+len(cancelled) != len(reqs) || len(cancelled) < 10 {
@@ -178,14 +178,14 @@ func TestCancelAtRandomLeavesNothingBehind(t *testing.T) {
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	p := roomy()
 	r := newReplica(t, p)
-	now := epoch
+	now := time.Duration(0)
 	var events []Event
 	var stats Stats
 	id := uint64(0)
 	blocks := [][]uint64{{1, 2}, {1, 3}, {4}}
 	serve := func() {
 		for range 20 {
-			now = now.Add(80 * time.Millisecond)
+			now += 80 * time.Millisecond
 			events = r.AdvanceTo(now, events[:0])
 			id++
 			err := r.Submit(now, Request{ID: id, PromptTokens: 600 + int(id%7)*90, OutputTokens: 20, Blocks: blocks[id%3]})
@@ -201,8 +201,8 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	if stats.Finished < 100 {
 		t.Fatalf("only %d requests finished", stats.Finished)
 	}
-	r.AdvanceTo(now.Add(time.Hour), nil)
-	now = now.Add(time.Hour)
+	now += time.Hour
+	r.AdvanceTo(now, nil)
 	serve()
 	// What is left over is a map that grows now and then.
 	if n := testing.AllocsPerRun(100, serve); n > 0.5 {

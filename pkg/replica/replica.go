@@ -16,8 +16,9 @@ import (
 // a step costs the same for 2 sequences as for 200, and a run of steps in which
 // nothing can be seen from outside is passed in one stride, exactly.
 //
-// A Replica is not safe for concurrent use. Time never runs backwards: a call
-// with an earlier time than the latest one is taken at the latest one.
+// Times count from a zero that the caller chooses. They never run backwards: a
+// call with an earlier time than the latest one, or zero before the first, is
+// taken at that. A Replica is not safe for concurrent use.
 type Replica struct {
 	profile  Profile
 	cost     cost
@@ -25,9 +26,6 @@ type Replica struct {
 	longest  int64         // steps passed at once at most
 	capacity int           // of the KV cache, in blocks
 
-	origin  time.Time // time of the first call, from which durations count
-	started bool
-	told    time.Time     // by the latest call
 	clock   time.Duration // latest time told by a caller
 	now     instant       // step boundary reached; while idle or in a stride it lags behind clock
 	planned instant       // when the next step was or will be put together: now, or the boundary before
@@ -95,7 +93,8 @@ type chunk struct {
 	tokens int
 }
 
-const never = time.Duration(math.MaxInt64)
+// Never is later than any event.
+const Never = time.Duration(math.MaxInt64)
 
 // New makes an idle replica.
 func New(p Profile) (*Replica, error) {
@@ -107,7 +106,7 @@ func New(p Profile) (*Replica, error) {
 		cost:     newCost(p),
 		overhead: time.Duration(p.APIOverhead * float64(time.Millisecond)),
 		capacity: p.KVTokens / p.BlockSize,
-		soonest:  never,
+		soonest:  Never,
 		known:    newIndex(),
 		kv:       newLedger(p.BlockSize),
 		cache:    newPrefixCache(p.BlockSize),
@@ -121,8 +120,8 @@ func New(p Profile) (*Replica, error) {
 func (r *Replica) Profile() Profile { return r.profile }
 
 // Submit hands in a request that arrives at now.
-func (r *Replica) Submit(now time.Time, req Request) error {
-	r.tick(now)
+func (r *Replica) Submit(now time.Duration, req Request) error {
+	r.clock = max(r.clock, now)
 	if r.soonest <= r.clock {
 		r.run()
 	}
@@ -200,19 +199,19 @@ func (r *Replica) foresee() {
 	case r.arriving.head != nil:
 		r.soonest = r.arriving.head.queuedAt
 	default:
-		r.soonest = never
+		r.soonest = Never
 	}
 }
 
 // Advance lets time pass up to and including until, and returns what happened
 // since the previous call, in order of time. The slice is the caller's.
-func (r *Replica) Advance(until time.Time) []Event { return r.AdvanceTo(until, nil) }
+func (r *Replica) Advance(until time.Duration) []Event { return r.AdvanceTo(until, nil) }
 
 // AdvanceTo is Advance that appends the events to dst, which it returns: with
 // room in dst it allocates nothing. It costs next to nothing while there is
 // nothing to see.
-func (r *Replica) AdvanceTo(until time.Time, dst []Event) []Event {
-	r.tick(until)
+func (r *Replica) AdvanceTo(until time.Duration, dst []Event) []Event {
+	r.clock = max(r.clock, until)
 	if len(r.events) > 0 {
 		dst = append(dst, r.events...)
 		r.events = r.events[:0]
@@ -228,16 +227,13 @@ func (r *Replica) AdvanceTo(until time.Time, dst []Event) []Event {
 }
 
 // NextEvent is a lower bound on the time of the next event if nothing more is
-// submitted or cancelled, and the zero time if there will be none. A caller who sleeps until
+// submitted or cancelled, Never if there will be none. A caller who sleeps until
 // then, advances and asks again misses nothing.
-func (r *Replica) NextEvent() time.Time {
+func (r *Replica) NextEvent() time.Duration {
 	if len(r.events) > 0 {
-		return r.events[0].Time
+		return r.events[0].At
 	}
-	if r.soonest == never {
-		return time.Time{}
-	}
-	return r.origin.Add(r.soonest)
+	return r.soonest
 }
 
 // Inflight is the number of requests submitted and not finished or cancelled.
@@ -252,16 +248,4 @@ func (r *Replica) Cached(blocks []uint64) int {
 	r.catchUp()
 	n, _ := r.cache.match(blocks)
 	return n
-}
-
-// tick takes note of the time. Callers often say the same one twice.
-func (r *Replica) tick(now time.Time) {
-	if r.started && now.Equal(r.told) {
-		return
-	}
-	if !r.started {
-		r.origin, r.started = now, true
-	}
-	r.told = now
-	r.clock = max(r.clock, now.Sub(r.origin))
 }

@@ -11,9 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-func at(ms float64) time.Time { return epoch.Add(time.Duration(ms * float64(time.Millisecond))) }
+func at(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 // plain is a profile with figures that can be added up by hand: a step takes
 // 10 ms, 1 ms per decoding sequence and 0.1 ms per prompt token.
@@ -35,7 +33,7 @@ func newReplica(t *testing.T, p Profile) *Replica {
 	return r
 }
 
-func submit(t *testing.T, r *Replica, now time.Time, reqs ...Request) {
+func submit(t *testing.T, r *Replica, now time.Duration, reqs ...Request) {
 	t.Helper()
 	for _, q := range reqs {
 		if err := r.Submit(now, q); err != nil {
@@ -174,8 +172,8 @@ func TestSubmitRefuses(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := newReplica(t, small)
-			submit(t, r, epoch, Request{ID: 9, PromptTokens: 1, OutputTokens: 1})
-			if err := r.Submit(epoch, tc.req); !errors.Is(err, tc.want) {
+			submit(t, r, 0, Request{ID: 9, PromptTokens: 1, OutputTokens: 1})
+			if err := r.Submit(0, tc.req); !errors.Is(err, tc.want) {
 				t.Errorf("Submit = %v, want %v", err, tc.want)
 			}
 		})
@@ -186,7 +184,7 @@ func TestCancelFreesEverythingInEachPhase(t *testing.T) {
 	for name, when := range map[string]float64{"on its way": 1, "in prefill": 6, "decoding": 40} {
 		t.Run(name, func(t *testing.T) {
 			r := newReplica(t, plain())
-			submit(t, r, epoch, Request{ID: 1, PromptTokens: 50, OutputTokens: 100})
+			submit(t, r, 0, Request{ID: 1, PromptTokens: 50, OutputTokens: 100})
 			r.Advance(at(when))
 			if !r.Cancel(1) || r.Cancel(1) {
 				t.Fatal("Cancel must succeed exactly once")
@@ -198,7 +196,7 @@ func TestCancelFreesEverythingInEachPhase(t *testing.T) {
 				t.Errorf("left behind: %+v", s)
 			}
 			submit(t, r, at(5000), Request{ID: 1, PromptTokens: 50, OutputTokens: 1})
-			if got := r.Advance(at(6000)); len(got) != 2 || !got[0].Time.Equal(at(5020)) {
+			if got := r.Advance(at(6000)); len(got) != 2 || got[0].At != at(5020) {
 				t.Errorf("the next request is not served as by a fresh replica: %v", got)
 			}
 		})
@@ -209,7 +207,7 @@ func TestCancelInTheQueue(t *testing.T) {
 	p := plain()
 	p.MaxNumSeqs = 1
 	r := newReplica(t, p)
-	submit(t, r, epoch, Request{ID: 1, PromptTokens: 10, OutputTokens: 3}, Request{ID: 2, PromptTokens: 10, OutputTokens: 3})
+	submit(t, r, 0, Request{ID: 1, PromptTokens: 10, OutputTokens: 3}, Request{ID: 2, PromptTokens: 10, OutputTokens: 3})
 	r.Advance(at(10))
 	if s := r.Stats(); s.Running != 1 || s.Waiting != 1 {
 		t.Fatalf("want one running and one waiting, got %d and %d", s.Running, s.Waiting)
@@ -226,17 +224,17 @@ func TestNextEventIsNotLateAfterACancel(t *testing.T) {
 	p := plain()
 	p.StreamInterval = 0
 	r := newReplica(t, p)
-	submit(t, r, epoch, Request{ID: 1, PromptTokens: 10, OutputTokens: 90}, Request{ID: 2, PromptTokens: 10, OutputTokens: 30})
+	submit(t, r, 0, Request{ID: 1, PromptTokens: 10, OutputTokens: 90}, Request{ID: 2, PromptTokens: 10, OutputTokens: 30})
 	r.Advance(at(100))
 	before := r.NextEvent()
 	r.Cancel(1)
 	for range 100 {
 		next := r.NextEvent()
-		if early := r.Advance(next.Add(-1)); len(early) > 0 {
+		if early := r.Advance(next - 1); len(early) > 0 {
 			t.Fatalf("%v came before the announced %v", early[0], next)
 		}
 		if events := r.Advance(next); len(events) > 0 {
-			if !events[0].Time.Before(before) {
+			if events[0].At >= before {
 				t.Errorf("%v is not earlier than with the other, %v", events[0], before)
 			}
 			return
@@ -258,13 +256,13 @@ func TestArrivalAtAStepBoundary(t *testing.T) {
 	for name, look := range looks {
 		t.Run(name, func(t *testing.T) {
 			r := newReplica(t, p)
-			submit(t, r, epoch, Request{ID: 1, PromptTokens: 50, OutputTokens: 20})
+			submit(t, r, 0, Request{ID: 1, PromptTokens: 50, OutputTokens: 20})
 			// Prefill ends at 15, tokens follow at 26 and 37: there the second begins.
 			look(r)
 			submit(t, r, at(26), Request{ID: 2, PromptTokens: 50, OutputTokens: 1})
 			for _, e := range r.Advance(at(500)) {
-				if e.ID == 2 && e.Kind == FirstToken && !e.Time.Equal(at(37+16)) {
-					t.Errorf("first token at %v, want %v", e.Time, at(53))
+				if e.ID == 2 && e.Kind == FirstToken && e.At != at(37+16) {
+					t.Errorf("first token at %v, want %v", e.At, at(53))
 				}
 			}
 		})
@@ -272,10 +270,10 @@ func TestArrivalAtAStepBoundary(t *testing.T) {
 }
 
 // workload is a random open-loop load that overruns the replica at times.
-func workload(rng *rand.Rand, n int) (times []time.Time, reqs []Request) {
-	now := epoch
+func workload(rng *rand.Rand, n int) (times []time.Duration, reqs []Request) {
+	now := time.Duration(0)
 	for i := range n {
-		now = now.Add(time.Duration(rng.ExpFloat64() * float64(90*time.Millisecond)))
+		now += time.Duration(rng.ExpFloat64() * float64(90*time.Millisecond))
 		prompt := 1 + rng.Intn(300)
 		times = append(times, now)
 		reqs = append(reqs, Request{
@@ -296,10 +294,10 @@ func busy(rng *rand.Rand) Profile {
 
 // conversations is a load of growing prompts that begin alike, with the hashes
 // of their blocks.
-func conversations(rng *rand.Rand, n int) (times []time.Time, reqs []Request) {
-	now := epoch
+func conversations(rng *rand.Rand, n int) (times []time.Duration, reqs []Request) {
+	now := time.Duration(0)
 	for i := range n {
-		now = now.Add(time.Duration(rng.ExpFloat64() * float64(250*time.Millisecond)))
+		now += time.Duration(rng.ExpFloat64() * float64(250*time.Millisecond))
 		talk, prompt := rng.Intn(6), 1+rng.Intn(3000)
 		q := Request{ID: uint64(i), PromptTokens: prompt, OutputTokens: 1 + rng.Intn(200)}
 		for b := range 1 + prompt/PrefixBlock {
@@ -325,7 +323,7 @@ func mixture(rng *rand.Rand) Profile {
 }
 
 func TestReplicaAgreesWithItsTwin(t *testing.T) {
-	type load func(*rand.Rand, int) ([]time.Time, []Request)
+	type load func(*rand.Rand, int) ([]time.Duration, []Request)
 	tests := map[string]struct {
 		profile func(*rand.Rand) Profile
 		load    load
@@ -349,14 +347,14 @@ func TestReplicaAgreesWithItsTwin(t *testing.T) {
 	}
 }
 
-func compareWithTwin(t *testing.T, rng *rand.Rand, p Profile, times []time.Time, reqs []Request) {
+func compareWithTwin(t *testing.T, rng *rand.Rand, p Profile, times []time.Duration, reqs []Request) {
 	t.Helper()
 	r, twin := newReplica(t, p), newTwin(p)
 	var got []Event
 	for i := range reqs {
 		// Advance in uneven bites and look now and then: the result must not
 		// depend on it.
-		got = append(got, r.Advance(times[i].Add(-time.Duration(rng.Intn(50))*time.Millisecond))...)
+		got = append(got, r.Advance(times[i]-time.Duration(rng.Intn(50))*time.Millisecond)...)
 		switch rng.Intn(6) {
 		case 0:
 			r.Stats()
@@ -368,7 +366,7 @@ func compareWithTwin(t *testing.T, rng *rand.Rand, p Profile, times []time.Time,
 		submit(t, r, times[i], reqs[i])
 		twin.submit(times[i], reqs[i])
 	}
-	got = r.AdvanceTo(times[len(times)-1].Add(time.Hour), got)
+	got = r.AdvanceTo(times[len(times)-1]+time.Hour, got)
 	if diff := cmp.Diff(twin.finish(), got); diff != "" {
 		t.Fatalf("events (-twin +replica):\n%s", diff)
 	}
@@ -423,12 +421,12 @@ func TestTwinRunsIncludeEvictionsHitsAndLosses(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, r *Replica, times []time.Time, reqs []Request) {
+func serve(t *testing.T, r *Replica, times []time.Duration, reqs []Request) {
 	t.Helper()
 	for i := range reqs {
 		submit(t, r, times[i], reqs[i])
 	}
-	r.Advance(times[len(times)-1].Add(time.Hour))
+	r.Advance(times[len(times)-1] + time.Hour)
 }
 
 func TestReplicaConserves(t *testing.T) {
@@ -438,13 +436,13 @@ func TestReplicaConserves(t *testing.T) {
 		times, reqs := workload(rng, 200)
 		r := newReplica(t, p)
 		tokens, finished := map[uint64]int{}, map[uint64]int{}
-		last := epoch
+		last := time.Duration(0)
 		look := func(events []Event) {
 			for _, e := range events {
-				if e.Time.Before(last) {
+				if e.At < last {
 					t.Fatalf("seed %d: time runs backwards: %v after %v", seed, e, last)
 				}
-				last = e.Time
+				last = e.At
 				tokens[e.ID] += e.Tokens
 				if e.Kind == Finished {
 					finished[e.ID]++
@@ -458,7 +456,7 @@ func TestReplicaConserves(t *testing.T) {
 			look(r.Advance(times[i]))
 			submit(t, r, times[i], reqs[i])
 		}
-		for next := r.NextEvent(); !next.IsZero(); next = r.NextEvent() {
+		for next := r.NextEvent(); next != Never; next = r.NextEvent() {
 			look(r.Advance(next))
 		}
 		for _, q := range reqs {
@@ -486,10 +484,10 @@ func TestNextEventIsNeverLate(t *testing.T) {
 		for i := range reqs {
 			for {
 				next := r.NextEvent()
-				if next.IsZero() || next.After(times[i]) {
+				if next > times[i] {
 					break
 				}
-				if early := r.Advance(next.Add(-1)); len(early) > 0 {
+				if early := r.Advance(next - 1); len(early) > 0 {
 					t.Fatalf("seed %d: %v came before the announced %v", seed, early[0], next)
 				}
 				r.Advance(next)
@@ -549,9 +547,9 @@ func BenchmarkReplica(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				now := epoch
-				for id := uint64(0); now.Before(epoch.Add(time.Minute)); id++ {
-					now = now.Add(time.Duration(rng.ExpFloat64() / 5.5 * 1e9))
+				now := time.Duration(0)
+				for id := uint64(0); now < time.Minute; id++ {
+					now += time.Duration(rng.ExpFloat64() / 5.5 * 1e9)
 					r.Advance(now)
 					if err := r.Submit(now, Request{ID: id, PromptTokens: 1 + rng.Intn(2000), OutputTokens: 1 + rng.Intn(400)}); err != nil {
 						b.Fatal(err)

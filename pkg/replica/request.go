@@ -49,7 +49,8 @@ const (
 
 // Event tells the outside about one request.
 type Event struct {
-	Time time.Time
+	// At is when, on the caller's clock.
+	At   time.Duration
 	ID   uint64
 	Kind EventKind
 	// Tokens produced since the request's previous event.

@@ -51,7 +51,7 @@ func (r *Replica) wake() bool {
 	if r.running.length == 0 && r.waiting.length == 0 {
 		first := r.arriving.head
 		if first == nil {
-			r.soonest = never
+			r.soonest = Never
 			return false
 		}
 		if first.queuedAt > r.clock {
@@ -201,7 +201,7 @@ func (r *Replica) nextDue(seq *sequence) int64 {
 }
 
 func (r *Replica) emit(seq *sequence, kind EventKind, produced int) {
-	r.events = append(r.events, Event{Time: r.origin.Add(r.now.at), ID: seq.ID, Kind: kind, Tokens: produced - seq.reported})
+	r.events = append(r.events, Event{At: r.now.at, ID: seq.ID, Kind: kind, Tokens: produced - seq.reported})
 	seq.reported = produced
 }
 

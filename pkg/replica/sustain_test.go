@@ -59,15 +59,15 @@ func within(t *testing.T, p Profile, mix Mix, rate float64, ttft, tpot time.Dura
 	rng := rand.New(rand.NewSource(7))
 	r := newReplica(t, p)
 	vary := func(mean float64) int { return 1 + int(rng.ExpFloat64()*(mean-1)) }
-	now := epoch
+	now := time.Duration(0)
 	for id := range uint64(6000) {
-		now = now.Add(time.Duration(rng.ExpFloat64() / rate * 1e9))
+		now += time.Duration(rng.ExpFloat64() / rate * 1e9)
 		prompt := min(vary(mix.PromptTokens), p.MaxModelLen/2)
 		q := Request{ID: id, PromptTokens: prompt, OutputTokens: min(vary(mix.OutputTokens), p.MaxModelLen/4)}
 		q.CachedTokens = int(float64(prompt) * mix.CachedTokens / mix.PromptTokens)
 		submit(t, r, now, q)
 	}
-	r.Advance(now.Add(24 * time.Hour))
+	r.Advance(now + 24*time.Hour)
 	s := r.Stats()
 	mean := func(h Histogram) float64 { return h.Sum / float64(h.Count()) }
 	return mean(s.TTFT) <= ttft.Seconds() && mean(s.TPOT) <= tpot.Seconds()

@@ -21,7 +21,7 @@ type twin struct {
 
 type twinRequest struct {
 	Request
-	queued             time.Duration // since the epoch
+	queued             time.Duration // when it reaches the queue
 	computed, produced int
 	reported           int
 	started, decoding  bool
@@ -32,9 +32,9 @@ type twinRequest struct {
 
 func newTwin(p Profile) *twin { return &twin{p: p, itl: NewHistogram(itlBounds)} }
 
-func (w *twin) submit(now time.Time, q Request) {
+func (w *twin) submit(now time.Duration, q Request) {
 	w.requests = append(w.requests, &twinRequest{
-		Request: q, queued: now.Sub(epoch) + time.Duration(w.p.APIOverhead*float64(time.Millisecond)),
+		Request: q, queued: now + time.Duration(w.p.APIOverhead*float64(time.Millisecond)),
 	})
 }
 
@@ -230,7 +230,7 @@ func (w *twin) finish() []Event {
 			}
 			q.last = now
 			report := func(kind EventKind) {
-				events = append(events, Event{Time: epoch.Add(now.at), ID: q.ID, Kind: kind, Tokens: q.produced - q.reported})
+				events = append(events, Event{At: now.at, ID: q.ID, Kind: kind, Tokens: q.produced - q.reported})
 				q.reported = q.produced
 			}
 			pending := q.produced - q.reported

@@ -20,7 +20,7 @@ type engine struct {
 
 	mu      sync.Mutex
 	replica *replica.Replica
-	created time.Time // of the replica: the start of its counters
+	created time.Time // of the replica: the start of its counters and the zero of its clock
 	streams map[uint64]*stream
 	lastID  uint64
 	totals  totals
@@ -63,8 +63,8 @@ func (e *engine) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if next := e.pump(); !next.IsZero() {
-			timer.Reset(time.Until(next))
+		if wait := e.pump(); wait < replica.Never {
+			timer.Reset(wait)
 		} else {
 			timer.Stop()
 		}
@@ -77,16 +77,23 @@ func (e *engine) run(ctx context.Context) {
 	}
 }
 
-// pump delivers what is due and returns the time to look again.
-func (e *engine) pump() time.Time {
+// pump delivers what is due and returns how long to wait before looking again, replica.Never where nothing is under way.
+func (e *engine) pump() time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.advance(time.Now())
-	return e.replica.NextEvent()
+	e.advance()
+	next := e.replica.NextEvent()
+	if next == replica.Never {
+		return next
+	}
+	return next - e.now()
 }
 
-func (e *engine) advance(now time.Time) {
-	for _, event := range e.replica.Advance(now) {
+// now is the replica's time.
+func (e *engine) now() time.Duration { return time.Since(e.created) }
+
+func (e *engine) advance() {
+	for _, event := range e.replica.Advance(e.now()) {
 		s, ok := e.streams[event.ID]
 		if !ok {
 			continue
@@ -123,7 +130,7 @@ func (e *engine) submit(req replica.Request, s *stream) error {
 	defer e.mu.Unlock()
 	e.lastID++
 	req.ID, s.id = e.lastID, e.lastID
-	if err := e.replica.Submit(time.Now(), req); err != nil {
+	if err := e.replica.Submit(e.now(), req); err != nil {
 		return err
 	}
 	e.streams[s.id] = s
@@ -139,7 +146,7 @@ func (e *engine) cancel(s *stream) {
 		return
 	}
 	delete(e.streams, s.id)
-	e.advance(time.Now())
+	e.advance()
 	e.replica.Cancel(s.id)
 	e.totals.aborted++
 	e.nudge()
@@ -155,7 +162,7 @@ type snapshot struct {
 func (e *engine) snapshot() snapshot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.advance(time.Now())
+	e.advance()
 	out := snapshot{stats: e.replica.Stats(), totals: e.totals, created: e.created}
 	out.totals.maxTokens = out.totals.maxTokens.Clone()
 	out.totals.parallel = out.totals.parallel.Clone()

@@ -88,7 +88,6 @@ func closed(clients int) arrivals {
 // serve offers requests like q for the length of the load and waits for the last
 // to end.
 func serve(r *replica.Replica, next arrivals, q replica.Request) error {
-	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var events []replica.Event
 	var now time.Duration
 	came, finished := 0, 0
@@ -98,19 +97,19 @@ func serve(r *replica.Replica, next arrivals, q replica.Request) error {
 			break
 		}
 		event := r.NextEvent()
-		if ok && (event.IsZero() || !start.Add(at).After(event)) {
+		if ok && at <= event {
 			q.ID = uint64(came)
 			came++
-			if err := r.Submit(start.Add(at), q); err != nil {
+			if err := r.Submit(at, q); err != nil {
 				return err
 			}
 			continue
 		}
 		events = r.AdvanceTo(event, events[:0])
-		now = event.Sub(start)
+		now = event
 		finished += count(events)
 	}
-	r.Advance(start.Add(2 * load))
+	r.Advance(2 * load)
 	return nil
 }
 
