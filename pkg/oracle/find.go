@@ -188,7 +188,7 @@ func (s *search) run(source string, schedule Schedule, path baseline.Path) (*tal
 	defer closeStream(load)
 	target := s.p.Target
 	target.Load, target.Policy = load, schedule.Policy(s.p.Cluster.Start, path)
-	t := &tally{clock: s.clock, slo: s.p.SLO}
+	t := &tally{clock: s.clock, slo: s.p.SLO, from: s.p.From}
 	if _, err := replay.Run(s.ctx, s.p.Cluster, []replay.Target{target}, t); err != nil {
 		return nil, fmt.Errorf("run schedule %q: %w", source, err)
 	}
@@ -227,12 +227,12 @@ func (s *search) result() Result {
 	gpus := float64(s.p.Target.Profile.GPUs)
 	r := Result{
 		Schedule: s.best.schedule, Path: s.best.path, Source: s.best.source,
-		GPUSeconds: s.best.held.Seconds() * gpus, Requests: s.requests, Missed: s.best.missed,
+		GPUSeconds: s.best.held.Seconds() * gpus, Requests: s.bound.requests, Missed: s.best.missed,
 		Hopeless: s.bound.Hopeless(),
 		Met:      s.best.missed <= s.allowed, Simulations: s.runs, Simulated: s.simulated, Exhausted: s.exhausted,
 	}
 	if least, ok := s.bound.GPUSeconds(); ok && r.Met {
-		r.Bound = max(least, float64(s.always())*s.span.Seconds()*gpus)
+		r.Bound = max(least, float64(s.always())*max(0, s.span-s.p.From).Seconds()*gpus)
 	}
 	return r
 }

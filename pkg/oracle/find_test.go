@@ -116,6 +116,29 @@ func TestFindKnowsWhatIsBeyondAnyReplica(t *testing.T) {
 	}
 }
 
+// TestFindCountsFromATimeOn lets the crowd alone count: what is loaded and idles before it costs nothing.
+func TestFindCountsFromATimeOn(t *testing.T) {
+	p := crowd()
+	whole, err := Find(t.Context(), p, Options{Simulations: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.From = 5 * time.Minute
+	r, err := Find(t.Context(), p, Options{Simulations: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Three a second for two minutes, whose thirds are cut off at the nanosecond, and one in two seconds for three.
+	if want := int64(361 + 90); r.Requests != want {
+		t.Errorf("%d requests count, want the %d from the fifth minute on", r.Requests, want)
+	}
+	before := p.From.Seconds() * float64(p.Target.Profile.GPUs) // one replica until then
+	if !r.Met || r.GPUSeconds > whole.GPUSeconds-before || r.Bound <= 0 || r.Bound > r.GPUSeconds {
+		t.Errorf("%v: %.0f GPU-seconds and a bound of %.0f, want less than %.0f", r, r.GPUSeconds, r.Bound, whole.GPUSeconds-before)
+	}
+	verify(t, p, r)
+}
+
 func TestFindOfNothing(t *testing.T) {
 	p := crowd()
 	p.Load = func() (trace.Stream, error) { return &replayed{}, nil }

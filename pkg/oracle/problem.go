@@ -21,6 +21,9 @@ type Problem struct {
 	Load func() (trace.Stream, error)
 	// SLO is what the schedule has to meet.
 	SLO score.SLO
+	// From is when counting begins: requests that arrived before it, and replicas as far as they were held before it, are
+	// run and count nothing. Zero counts everything.
+	From time.Duration
 }
 
 // Validate reports every fault of the problem that a run would not.
@@ -31,6 +34,9 @@ func (p Problem) Validate() error {
 	}
 	if !(p.SLO.Attainment >= 0 && p.SLO.Attainment <= 1) {
 		faults = append(faults, fmt.Errorf("SLO.Attainment is %v, must lie between 0 and 1", p.SLO.Attainment))
+	}
+	if p.From < 0 {
+		faults = append(faults, fmt.Errorf("From is %v, must not be negative", p.From))
 	}
 	if p.Target.Min < 0 || (p.Target.Max > 0 && p.Target.Max < p.Target.Min) {
 		faults = append(faults, fmt.Errorf("bounds %d to %d: must not be negative or crossed", p.Target.Min, p.Target.Max))
@@ -88,7 +94,7 @@ type Result struct {
 	Path     baseline.Path
 	// GPUSeconds is what the schedule cost when it was run.
 	GPUSeconds float64
-	// Requests are all that arrived, Missed those of them that did not meet the objectives.
+	// Requests are all that arrived from Problem.From on, Missed those of them that did not meet the objectives.
 	Requests, Missed int64
 	// Hopeless are the requests that no replica could serve within the objectives, however few others there were.
 	Hopeless int64

@@ -58,6 +58,9 @@ func small(seed uint64) Problem {
 	if r.IntN(8) == 0 {
 		p.Cluster.CrashesPerHour = 20
 	}
+	if r.IntN(3) == 0 {
+		p.From = 90 * time.Second
+	}
 	return p
 }
 
@@ -121,7 +124,7 @@ func contend(t *testing.T, p Problem, policy baseline.Policy) (outcome, Candidat
 	}
 	target := p.Target
 	target.Load, target.Policy = load, policy
-	sink := &watched{Orders: NewOrders("", p.Cluster.Start), score: score.NewCollector(score.Options{SLO: p.SLO, GPUs: p.Target.Profile.GPUs})}
+	sink := &watched{Orders: NewOrders("", p.Cluster.Start), from: p.From, score: score.NewCollector(score.Options{SLO: p.SLO, GPUs: p.Target.Profile.GPUs})}
 	totals, err := replay.Run(context.Background(), p.Cluster, []replay.Target{target}, sink)
 	if err != nil {
 		t.Fatal(err)
@@ -133,14 +136,23 @@ func contend(t *testing.T, p Problem, policy baseline.Policy) (outcome, Candidat
 	}, Candidate{Schedule: sink.Schedule(), Path: policy.Path()}
 }
 
-// watched is a sink that records orders and scores.
+// watched is a sink that records orders, and scores what happens from a time on.
 type watched struct {
 	*Orders
+	from  time.Duration
 	score *score.Collector
 }
 
-func (w *watched) Ended(r replay.Request)  { w.score.Ended(r) }
-func (w *watched) Counted(c replay.Census) { w.score.Counted(c) }
+func (w *watched) Ended(r replay.Request) {
+	if r.Arrival >= w.from {
+		w.score.Ended(r)
+	}
+}
+
+func (w *watched) Counted(c replay.Census) {
+	c.At = max(c.At, w.from)
+	w.score.Counted(c)
+}
 
 const smallProblems = 100
 

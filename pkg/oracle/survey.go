@@ -89,7 +89,9 @@ func (s *survey) take(p Problem, q trace.Request) {
 	s.tokens.PromptTokens += float64(q.PromptTokens)
 	s.tokens.OutputTokens += float64(q.OutputTokens)
 	s.tokens.CachedTokens += float64(known)
-	s.bound.add(q, x)
+	if q.At >= p.From {
+		s.bound.add(q, x)
+	}
 	s.requests++
 	s.effort += 1 + int64(len(q.Blocks))/4
 	s.last = q.At

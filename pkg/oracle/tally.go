@@ -21,6 +21,7 @@ type tally struct {
 	clock
 	outcome
 	slo      score.SLO
+	from     time.Duration // when counting begins
 	misses   []int32
 	replicas []float64 // replica-seconds held in each cell
 	ready    []float64 // those of them that served
@@ -32,7 +33,7 @@ type tally struct {
 
 // Ended implements replay.Sink.
 func (t *tally) Ended(r replay.Request) {
-	if t.slo.Judge(r).Both {
+	if r.Arrival < t.from || t.slo.Judge(r).Both {
 		return
 	}
 	t.missed++
@@ -44,9 +45,11 @@ func (t *tally) Ended(r replay.Request) {
 // Counted implements replay.Sink.
 func (t *tally) Counted(c replay.Census) {
 	n := t.last.Starting + t.last.Ready + t.last.Draining
-	t.held += (c.At - t.last.At) * time.Duration(n)
-	t.replicas = t.spread(t.replicas, t.last.At, c.At, float64(n))
-	t.ready = t.spread(t.ready, t.last.At, c.At, float64(t.last.Ready))
+	if since := max(t.last.At, t.from); since < c.At {
+		t.held += (c.At - since) * time.Duration(n)
+		t.replicas = t.spread(t.replicas, since, c.At, float64(n))
+		t.ready = t.spread(t.ready, since, c.At, float64(t.last.Ready))
+	}
 	t.last = c
 }
 
