@@ -33,7 +33,7 @@ test: ## Run the tests, those of concurrent packages with the race detector. Nee
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run the linters, among them those that keep the core pure.
-	$(TOOLS)/golangci-lint run ./...
+	$(TOOLS)/golangci-lint run --allow-parallel-runners ./...
 	@.ci/lint-selftest $(TOOLS)/golangci-lint
 
 .PHONY: format
