@@ -74,7 +74,7 @@ bench: ## Run the benchmarks, each beside what it is compared with.
 
 .PHONY: fidelity
 fidelity: ## Compare the model of a replica with measured runs, POINTS=file.csv or those beside the repository.
-	go run ./pkg/replica/cmd/fidelity $(if $(POINTS),--points=$(POINTS))
+	go run ./benchmarks/fidelity $(if $(POINTS),--points=$(POINTS))
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.

@@ -16,7 +16,7 @@ const staffing = 0.5
 // knowledge is what policies may be told beforehand.
 type knowledge struct {
 	facts    Facts
-	start    time.Time // of the load that the facts are of, which need not be the one that is replayed
+	start    time.Time // of the load that the facts are of
 	profile  replica.Profile
 	slo      baseline.SLO
 	capacity float64 // requests per second that one replica sustains, zero for none

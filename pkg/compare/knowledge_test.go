@@ -133,14 +133,18 @@ func TestFactsAreOfTheWholeLoad(t *testing.T) {
 	}
 }
 
-func TestAScheduleLearnedOnOnePartOfALoadKeepsItsHoursOnTheNext(t *testing.T) {
-	e := Experiment{}
-	e.Cluster.Start = time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)
-	k := known(append([]int32{3}, make([]int32, 119)...)...) // busy from six, quiet from seven, unknown otherwise
-	k.start = e.Cluster.Start
-	before := e.setup(k, nil).Load.Schedule
-	e.Cluster.Start = e.Cluster.Start.Add(5 * time.Hour)
-	if diff := cmp.Diff(before, e.setup(k, nil).Load.Schedule); diff != "" || before[7] >= before[6] {
-		t.Errorf("schedule %v (-first +next):\n%s", before, diff)
+func TestWhatIsKnownBeforehandIsTheFirstPartsOfALoad(t *testing.T) {
+	e := Experiment{Initial: -1, Load: Load{Name: "growing"}}
+	seen := Facts{Requests: 60, Span: minute, MeanPrompt: 100, MeanOutput: 10, PeakRate: 1, FirstRate: 1, minutes: []int32{60}}
+	whole := Facts{Requests: 60_060, Span: 2 * minute, MeanPrompt: 100, MeanOutput: 10, PeakRate: 1000, FirstRate: 500, minutes: []int32{60, 60_000}}
+	first, rest := e.parts(minute, seen, whole)
+	if first.requests != 60 || rest.requests != 60_060 || first.from != 0 || rest.from != minute {
+		t.Errorf("the first part has %d requests and counts from %v, the whole has %d and counts from %v", first.requests, first.from, rest.requests, rest.from)
+	}
+	if diff := cmp.Diff(seen, rest.facts, cmp.AllowUnexported(Facts{})); diff != "" {
+		t.Errorf("what is known where the rest is scored (-first part +got):\n%s", diff)
+	}
+	if a, b := first.target(), rest.target(); a.Max != b.Max || a.Initial != b.Initial || a.Max != 3 {
+		t.Errorf("%d at the start and at most %d, then %d and %d: want those that the first part needs, at most 3", a.Initial, a.Max, b.Initial, b.Max)
 	}
 }

@@ -26,7 +26,7 @@ func (c *comparison) observer(r *run) (*observer, error) {
 			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start,
 		}),
 	}
-	o.Sinks = append(o.Sinks, o.score)
+	o.Sinks = append(o.Sinks, c.counted(o.score))
 	if slices.Contains(c.Policies, Oracle) && r.Policy != Oracle {
 		o.orders = oracle.NewOrders("", start)
 		o.Sinks = append(o.Sinks, o.orders)
@@ -37,15 +37,33 @@ func (c *comparison) observer(r *run) (*observer, error) {
 		})
 		o.Sinks = append(o.Sinks, o.picture)
 	}
-	if r.inFull && c.Files != nil {
-		files, err := c.Files.Begin(r.policy, r.Policy, "", start)
-		if err != nil {
-			return nil, err
-		}
-		o.files = files
-		o.Sinks = append(o.Sinks, files)
+	return o, o.write(c, r)
+}
+
+// write adds the files, where the run has any.
+func (o *observer) write(c *comparison, r *run) error {
+	if c.Files == nil {
+		return nil
 	}
-	return o, nil
+	to := c.Files(r.Key)
+	if to == nil {
+		return nil
+	}
+	files, err := to.Begin(r.policy, r.Policy, "", c.Cluster.Start)
+	if err != nil {
+		return err
+	}
+	o.files = files
+	o.Sinks = append(o.Sinks, files)
+	return nil
+}
+
+// counted is a sink that is told of what counts.
+func (c *comparison) counted(s replay.Sink) replay.Sink {
+	if c.from == 0 {
+		return s
+	}
+	return &later{Sink: s, from: c.from, start: c.Cluster.Start}
 }
 
 // finish gathers the results of a run that went through to its end.

@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/oracle"
@@ -36,16 +37,30 @@ type Outcome struct {
 type Proof struct {
 	Key
 	oracle.Result
+	// CutShort says that the caller ended the search: the result is the best found until then, run to its end.
+	CutShort bool
 }
 
-// Complete says whether every run went through to its end.
-func (o *Outcome) Complete() bool { return len(o.Unfinished) == 0 }
+// Complete says whether every run went through to its end, and every search too.
+func (o *Outcome) Complete() bool { return len(o.Unfinished) == 0 && len(o.CutShort()) == 0 }
+
+// CutShort are the oracle's runs whose search the caller ended.
+func (o *Outcome) CutShort() []Key {
+	var out []Key
+	for _, p := range o.Proofs {
+		if p.CutShort {
+			out = append(out, p.Key)
+		}
+	}
+	return out
+}
 
 // Tools are what an experiment tells of itself while it goes on; both may be nil.
 type Tools struct {
 	Meter *Meter
-	// Files take the rows of the runs of the first lead time and seed, numbered by the policies' order.
-	Files *score.Files
+	// Files returns where the rows of a run go, among those of the other policies under the same lead time and seed; nil for
+	// nowhere. It is called from several goroutines.
+	Files func(Key) *score.Files
 }
 
 // comparison is an experiment that goes on.
@@ -54,6 +69,9 @@ type comparison struct {
 	Tools
 	knowledge
 	runs []*run
+	// requests are those of one run, as the first seed draws it. What happens before from leads up to what is scored.
+	requests int64
+	from     time.Duration
 }
 
 // run is one of a comparison.
@@ -62,14 +80,14 @@ type run struct {
 	lead    Lead
 	policy  int     // its place among the policies
 	setting Setting // of the policy's knobs
-	// first says that seed is the first one, and inFull that lead time is too.
-	first, inFull bool
+	// first says that seed is the first one.
+	first bool
 
 	done    bool
 	score   score.Score
 	picture *report.Run
 	orders  oracle.Candidate
-	proof   *oracle.Result
+	proof   *Proof
 }
 
 // Run carries the experiment out. Where ctx ends before it is done, what has been finished is returned and no error.
@@ -85,7 +103,7 @@ func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), runs: e.runs()}
+	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), requests: facts.Requests, runs: e.runs()}
 	if err := c.carryOut(ctx); err != nil {
 		return Outcome{}, err
 	}
@@ -97,12 +115,12 @@ func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
 // runs lists all runs in their order.
 func (e *Experiment) runs() []*run {
 	var out []*run
-	for l, lead := range e.Leads {
+	for _, lead := range e.Leads {
 		for s, seed := range e.Seeds {
 			for p, policy := range e.Policies {
 				out = append(out, &run{
 					Key:  Key{Policy: policy, Lead: lead.Whole, Seed: seed},
-					lead: lead, policy: p, setting: e.Settings[policy], first: s == 0, inFull: l == 0 && s == 0,
+					lead: lead, policy: p, setting: e.Settings[policy], first: s == 0,
 				})
 			}
 		}
@@ -113,7 +131,7 @@ func (e *Experiment) runs() []*run {
 // carryOut does the runs, the oracle's last: what the others did is where its search begins.
 func (c *comparison) carryOut(ctx context.Context) error {
 	policies, oracles := c.split()
-	c.Meter.expect(len(c.runs), int64(len(policies))*c.facts.Requests+int64(len(oracles))*c.searchBudget())
+	c.Meter.expect(len(c.runs), int64(len(policies))*c.requests+int64(len(oracles))*c.searchBudget())
 	err := c.all(ctx, policies, runMemory, c.replay)
 	if err == nil {
 		err = c.all(ctx, oracles, searchMemory, c.search)
@@ -207,7 +225,7 @@ func (c *comparison) outcome() Outcome {
 			o.Pictures = append(o.Pictures, *r.picture)
 		}
 		if r.proof != nil {
-			o.Proofs = append(o.Proofs, Proof{r.Key, *r.proof})
+			o.Proofs = append(o.Proofs, *r.proof)
 		}
 	}
 	return o

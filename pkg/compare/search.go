@@ -10,11 +10,12 @@ import (
 // Oracle is the name under which the cheapest schedule with perfect foresight is compared.
 const Oracle = "oracle"
 
-// search looks for the oracle's schedule under one lead time and seed, and runs it as the other policies were run.
+// search looks for the oracle's schedule under one lead time and seed, and runs it as the other policies were run. Where ctx
+// ends, the best found until then is run to its end all the same: it would be lost otherwise.
 func (c *comparison) search(ctx context.Context, r *run) error {
 	searched := int64(0)
 	found, err := oracle.Find(ctx, oracle.Problem{
-		Cluster: c.cluster(r), Target: c.target(), SLO: c.SLO,
+		Cluster: c.cluster(r), Target: c.target(), SLO: c.SLO, From: c.from,
 		Load: func() (trace.Stream, error) { return c.Load.Open(r.Seed) },
 	}, oracle.Options{Simulations: c.Search, Candidates: c.candidates(r), Progress: func(requests int64) {
 		searched += requests
@@ -23,9 +24,9 @@ func (c *comparison) search(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	c.Meter.total.Add(searched + c.facts.Requests - c.searchBudget())
-	r.proof = &found
-	return c.observe(ctx, r, found.Policy(c.Cluster.Start))
+	c.Meter.total.Add(searched + c.requests - c.searchBudget())
+	r.proof = &Proof{Key: r.Key, Result: found, CutShort: ctx.Err() != nil}
+	return c.observe(context.WithoutCancel(ctx), r, found.Policy(c.Cluster.Start))
 }
 
 // usualSchedules is about how many schedules a search simulates where its budget does not end it.
@@ -33,7 +34,7 @@ const usualSchedules = 80
 
 // searchBudget is how many requests are set aside for one search and the run of its result.
 func (c *comparison) searchBudget() int64 {
-	n := c.facts.Requests
+	n := c.requests
 	least := n * int64(len(c.Policies)+6) // the others' schedules and the first of its own are simulated in any case
 	return n + max(least, min(oracle.DefaultRequests, usualSchedules*n))
 }

@@ -1,8 +1,15 @@
 package compare_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
+	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +89,82 @@ func TestTuningIsScoredOnWhatItHasNotSeen(t *testing.T) {
 	}
 }
 
+// TestAPolicyIsScoredAsItGoesOn runs the documented setting through the whole load by itself, and adds up the rest of it.
+func TestAPolicyIsScoredAsItGoesOn(t *testing.T) {
+	e, dir := experiment(t), t.TempDir()
+	e.Policies, e.Seeds, e.Leads, e.Initial, e.Max = []string{"preheat", "hpa-running"}, e.Seeds[:1], e.Leads[:1], 2, 6
+	got, err := compare.Tune(t.Context(), e, 0.4, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := score.Create(dir, len(e.Policies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := compare.Run(t.Context(), e, compare.Tools{Files: func(compare.Key) *score.Files { return files }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cut := (0.4 * whole.Facts.Span.Seconds())
+	for i, p := range got.Policies {
+		attained, hours := after(t, dir, p.Policy, cut, e)
+		if s := p.Default.Scored; s == nil || math.Abs(s.Attainment-attained) > 1e-9 || math.Abs(s.GPUHours-hours) > 1e-6 {
+			t.Errorf("%s: scored %+v, its run through the whole load attained %v for %v GPU-hours after %v s", p.Policy, s, attained, hours, cut)
+		}
+		if hours >= whole.Scores[i].GPUHours.Total {
+			t.Errorf("%s: the rest costs %v, the whole %v", p.Policy, hours, whole.Scores[i].GPUHours.Total)
+		}
+	}
+}
+
+// after adds up the files of a run from a time on, in seconds.
+func after(t *testing.T, dir, policy string, from float64, e compare.Experiment) (attained, hours float64) {
+	t.Helper()
+	within, all := 0., 0.
+	for _, row := range rows(t, dir, score.RequestsFile, policy) {
+		if number(t, row[2]) < from {
+			continue
+		}
+		all++
+		if row[9] == "completed" && number(t, row[5]) <= e.SLO.TTFT.Seconds() && number(t, row[6]) <= e.SLO.TPOT.Seconds() {
+			within++
+		}
+	}
+	timeline := rows(t, dir, score.TimelineFile, policy)
+	for i, row := range timeline[:len(timeline)-1] {
+		held := number(t, row[3]) + number(t, row[4]) + number(t, row[5])
+		begin, end := max(from, number(t, row[1])), max(from, number(t, timeline[i+1][1]))
+		hours += held * float64(e.Profile.GPUs) * (end - begin) / 3600
+	}
+	return within / all, hours
+}
+
+// rows are those of one policy in a CSV file.
+func rows(t *testing.T, dir, file, policy string) [][]string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(row []string) bool { return row[0] != policy })
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
 func TestATuningThatIsEndedKeepsWhatItTried(t *testing.T) {
 	e := experiment(t)
 	e.Policies, e.Seeds, e.Leads, e.Workers = []string{"static-peak", "hpa-running"}, e.Seeds[:1], e.Leads[:1], 1
@@ -89,7 +172,7 @@ func TestATuningThatIsEndedKeepsWhatItTried(t *testing.T) {
 	defer cancel()
 	load, opened := e.Load, 0
 	e.Load.Open = func(seed uint64) (trace.Stream, error) {
-		if opened++; opened == 3+13+2 { // three readings, the first policy's trials, one of the second
+		if opened++; opened == 2+13+2 { // two readings, the first policy's trials, one of the second
 			cancel()
 		}
 		return load.Open(seed)
@@ -101,7 +184,30 @@ func TestATuningThatIsEndedKeepsWhatItTried(t *testing.T) {
 	if p := got.Policies; len(p) != 1 || p[0].Policy != "static-peak" || p[0].Best.Scored != nil {
 		t.Errorf("%+v, want the trials of static-peak, not scored", got)
 	}
+	want := []string{"hpa-running: 1 of 13 settings were tried", "static-peak: is tuned and not scored"}
+	if diff := cmp.Diff(want, got.Unfinished); diff != "" || !got.Incomplete {
+		t.Errorf("incomplete %v (-want +got):\n%s", got.Incomplete, diff)
+	}
 }
+
+func TestTuneRefusesToScoreOnNothing(t *testing.T) {
+	e := experiment(t)
+	e.Load = slice(slices.Concat(at(0, 5), at(time.Minute, 5))...)
+	load := e.Load
+	e.Load.Open = func(seed uint64) (trace.Stream, error) {
+		s, err := load.Open(seed)
+		return lasting{s}, err
+	}
+	_, err := compare.Tune(t.Context(), e, 0.5, nil)
+	if err == nil || !strings.Contains(err.Error(), "no requests to score on; tune on a smaller share") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// lasting is a stream that is idle until its tenth minute.
+type lasting struct{ trace.Stream }
+
+func (lasting) End() (time.Duration, bool) { return 10 * time.Minute, true }
 
 func TestTuneRefusesToTrainOnNothing(t *testing.T) {
 	for name, share := range map[string]float64{"none": 0, "all": 1, "less than none": -1} {

@@ -43,7 +43,7 @@ func judge(c *score.Cell, slo score.SLO) result {
 }
 
 // meets says whether the mean attainment reaches the objective, whatever other seeds might say.
-func (r *result) meets(slo score.SLO) bool { return r.attained >= slo.Attainment }
+func (r *result) meets(slo score.SLO) bool { return slo.MetBy(r.attained) }
 
 // figure is the mean of a figure, NaN where there is none.
 func figure(figures map[string]score.Interval, name string) float64 {

@@ -27,5 +27,5 @@ func (s SLO) Judge(r replay.Request) Verdict {
 	return v
 }
 
-// MetBy reports whether a run met the objective; one to which no request came did.
-func (s SLO) MetBy(x Score) bool { return x.Attained() >= s.Attainment }
+// MetBy reports whether a share of requests, 0 to 1, is as many as have to meet the objectives.
+func (s SLO) MetBy(attained float64) bool { return attained >= s.Attainment }

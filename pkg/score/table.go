@@ -115,7 +115,7 @@ func toOracle(c Cell) string {
 }
 
 func verdict(c Cell, slo SLO) string {
-	if c.Attained() >= slo.Attainment {
+	if slo.MetBy(c.Attained()) {
 		return "met"
 	}
 	return "missed"

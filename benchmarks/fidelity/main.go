@@ -1,6 +1,6 @@
 // Command fidelity prints how far the replica model is from measured runs.
 //
-//	go run ./pkg/replica/cmd/fidelity --points runs.csv
+//	go run ./benchmarks/fidelity --points runs.csv
 //
 // The file has the columns exp,model,tp,stage,rate,inp,out,kv_tokens,max_seqs,mbt,ttft_mean,itl,e2e, and may have gpu:
 // milliseconds, tokens and requests/s.
