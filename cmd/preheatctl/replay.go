@@ -74,7 +74,12 @@ func (o *options) compare(ctx context.Context, s streams, e compare.Experiment, 
 	if s.Terminal {
 		defer show(s.Err, meter.Read)()
 	}
-	outcome, err := compare.Run(ctx, e, compare.Tools{Meter: meter, Files: files})
+	outcome, err := compare.Run(ctx, e, compare.Tools{Meter: meter, Files: func(k compare.Key) *score.Files {
+		if k.Lead != e.Leads[0].Whole || k.Seed != e.Seeds[0] {
+			return nil
+		}
+		return files
+	}})
 	if err != nil && ctx.Err() != nil {
 		return outcome, fmt.Errorf("%w before anything was done", errInterrupted)
 	}

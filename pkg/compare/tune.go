@@ -170,12 +170,7 @@ func (t *Tuned) miss(format string, values ...any) {
 
 // yardstick looks for the oracle, where it was asked for, among and beyond what has been run.
 func (c *comparison) yardstick(ctx context.Context, out *Tuned) error {
-	var searches []*run
-	for _, r := range c.Experiment.runs() {
-		if r.Policy == Oracle {
-			searches = append(searches, r)
-		}
-	}
+	searches := c.under(Oracle, nil)
 	if len(searches) == 0 {
 		return nil
 	}

@@ -6,13 +6,6 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
 
-// Bounds of the gateway's latency distributions, in seconds: those of vLLM's own histograms of the same quantities.
-var (
-	ttftBounds = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560}
-	tpotBounds = []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}
-	e2eBounds  = []float64{.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680}
-)
-
 // latencies is a distribution that is cheap to add to.
 type latencies struct {
 	bounds []float64

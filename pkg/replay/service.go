@@ -56,7 +56,8 @@ func newService(c *cluster, index int, t Target) *service {
 		s.losses = c.dice(lossDraws, t.Name, -1)
 	}
 	if s.path.Scrape > 0 {
-		s.ttft, s.tpot, s.e2e = newLatencies(ttftBounds), newLatencies(tpotBounds), newLatencies(e2eBounds)
+		// A gateway's distributions have the bounds of the engines' own.
+		s.ttft, s.tpot, s.e2e = newLatencies(replica.TTFTBounds), newLatencies(replica.ITLBounds), newLatencies(replica.LatencyBounds)
 	}
 	return s
 }

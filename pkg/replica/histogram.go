@@ -45,13 +45,17 @@ func (h Histogram) Clone() Histogram {
 
 func (h *Histogram) bucket(v float64) int { return sort.SearchFloat64s(h.Bounds, v) }
 
-// Bucket bounds of vLLM's own histograms (V1 engine): seconds, or tokens.
+// Bucket bounds of vLLM's own histograms (V1 engine), for reading only: seconds of
+// the first token, of gaps between tokens and the time per token, and of whole
+// requests and their phases.
 var (
-	ttftBounds      = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560}
-	itlBounds       = []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}
-	latencyBounds   = []float64{.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680}
-	iterationBounds = []float64{1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}
+	TTFTBounds    = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560}
+	ITLBounds     = []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}
+	LatencyBounds = []float64{.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680}
 )
+
+// iterationBounds are those of the tokens of a step.
+var iterationBounds = []float64{1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}
 
 // TokenBounds is the 1-2-5 series up to limit: the buckets vLLM uses for
 // request sizes, which therefore depend on the model's maximum length.

@@ -68,8 +68,8 @@ type meters struct {
 }
 
 func newMeters(p Profile) meters {
-	ttft, itl := newRuler(ttftBounds, 1e-9), newRuler(itlBounds, 1e-12)
-	tpot, latency := newRuler(itlBounds, 1e-9), newRuler(latencyBounds, 1e-9)
+	ttft, itl := newRuler(TTFTBounds, 1e-9), newRuler(ITLBounds, 1e-12)
+	tpot, latency := newRuler(ITLBounds, 1e-9), newRuler(LatencyBounds, 1e-9)
 	tokens, iteration := newRuler(TokenBounds(p.MaxModelLen), 1), newRuler(iterationBounds, 1)
 	return meters{
 		ttft: newTally(ttft), e2e: newTally(latency), tpot: newTally(tpot), itl: newTally(itl),

@@ -12,10 +12,10 @@ import (
 // bound and beside it, and at random.
 func TestTallyAgreesWithHistogram(t *testing.T) {
 	rulers := map[string]*ruler{
-		"TTFT":              newRuler(ttftBounds, 1e-9),
-		"ITL in picosecond": newRuler(itlBounds, 1e-12),
-		"TPOT":              newRuler(itlBounds, 1e-9),
-		"latency":           newRuler(latencyBounds, 1e-9),
+		"TTFT":              newRuler(TTFTBounds, 1e-9),
+		"ITL in picosecond": newRuler(ITLBounds, 1e-12),
+		"TPOT":              newRuler(ITLBounds, 1e-9),
+		"latency":           newRuler(LatencyBounds, 1e-9),
 		"iteration":         newRuler(iterationBounds, 1),
 		"short prompts":     newRuler(TokenBounds(7), 1),
 		"long prompts":      newRuler(TokenBounds(10_000_000), 1),

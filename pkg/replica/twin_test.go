@@ -30,7 +30,7 @@ type twinRequest struct {
 	last               instant
 }
 
-func newTwin(p Profile) *twin { return &twin{p: p, itl: NewHistogram(itlBounds)} }
+func newTwin(p Profile) *twin { return &twin{p: p, itl: NewHistogram(ITLBounds)} }
 
 func (w *twin) submit(now time.Duration, q Request) {
 	w.requests = append(w.requests, &twinRequest{
