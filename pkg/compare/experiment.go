@@ -109,7 +109,7 @@ func (e *Experiment) Validate() error {
 	for _, name := range e.Policies {
 		check(slices.Contains(Names(), name), "unknown policy %q; known are %s", name, strings.Join(Names(), ", "))
 	}
-	return errors.Join(append(faults, e.Profile.Validate())...)
+	return errors.Join(append(faults, e.SLO.Validate(), e.Profile.Validate())...)
 }
 
 func leadTimes(leads []Lead) []time.Duration {

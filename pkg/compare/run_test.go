@@ -236,13 +236,14 @@ func TestValidateTellsOfEveryFault(t *testing.T) {
 	e := experiment(t)
 	e.Load.Open, e.Autoscaler, e.Policies = nil, nil, []string{"preheat", "wishful", "preheat"}
 	e.Seeds, e.Leads, e.Min, e.Max, e.Profile.GPUs = nil, []compare.Lead{lead(time.Second), lead(time.Second)}, 5, 2, 0
+	e.SLO = score.SLO{TTFT: 0, TPOT: -time.Second, Attainment: 1.5}
 	_, err := compare.Run(t.Context(), e, compare.Tools{})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, part := range []string{
 		"no load", "no InferenceAutoscaler", `unknown policy "wishful"`, "named once each", "seeds []", "lead times [1s 1s]",
-		"maximum of 2", "gpus is 0",
+		"maximum of 2", "gpus is 0", "SLO.TTFT is 0s", "SLO.TPOT is -1s", "give a time that never binds", "SLO.Attainment is 1.5",
 	} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not mention %q", err, part)

@@ -46,10 +46,8 @@ func (b *Bounder) add(q trace.Request, x price) {
 	for i := range b.work {
 		b.work[i].add(x.work[i])
 	}
-	if b.slo.TTFT > 0 {
-		at := q.At.Seconds()
-		b.presence.add(at+b.slo.TTFT.Seconds(), at+x.alive)
-	}
+	at := q.At.Seconds()
+	b.presence.add(at+b.slo.TTFT.Seconds(), at+x.alive)
 }
 
 // Allowed is how many requests may miss the objectives.

@@ -57,7 +57,7 @@ func TestPriced(t *testing.T) {
 }
 
 func TestPricedTPOTBeyondReach(t *testing.T) {
-	x := priced(plain(), score.SLO{TPOT: 9 * time.Millisecond}, trace.Request{PromptTokens: 1, OutputTokens: 2}, 0)
+	x := priced(plain(), score.SLO{TTFT: time.Hour, TPOT: 9 * time.Millisecond}, trace.Request{PromptTokens: 1, OutputTokens: 2}, 0)
 	if !x.hopeless {
 		t.Error("a step of 10 ms cannot make a token in 9 ms")
 	}
@@ -83,6 +83,9 @@ func TestCachedTokens(t *testing.T) {
 
 func TestBound(t *testing.T) {
 	second := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+	within := func(ttft time.Duration, share float64) score.SLO {
+		return score.SLO{TTFT: ttft, TPOT: time.Hour, Attainment: share}
+	}
 	bound := func(slo score.SLO, requests ...trace.Request) (float64, bool) {
 		b := NewBounder(plain(), slo)
 		for _, q := range requests {
@@ -98,12 +101,12 @@ func TestBound(t *testing.T) {
 		want     float64
 		ok       bool
 	}{
-		"no load":                          {score.SLO{Attainment: 0.99}, nil, 0, true},
-		"work: two GPUs for 0.12 s each":   {score.SLO{Attainment: 0.99}, []trace.Request{one, one}, 0.48, true},
-		"half may be missed":               {score.SLO{Attainment: 0.5}, []trace.Request{one, one}, 0.24, true},
-		"present from 1 s until 5.21 s":    {score.SLO{Attainment: 1, TTFT: second(1)}, []trace.Request{long}, 2 * 4.21, true},
-		"presence that two need is shared": {score.SLO{Attainment: 0.5, TTFT: second(1)}, []trace.Request{long, long}, 4.21, true},
-		"what cannot be met by any":        {score.SLO{Attainment: 1, TTFT: second(0.1)}, []trace.Request{one}, 0, false},
+		"no load":                          {within(time.Hour, 0.99), nil, 0, true},
+		"work: two GPUs for 0.12 s each":   {within(time.Hour, 0.99), []trace.Request{one, one}, 0.48, true},
+		"half may be missed":               {within(time.Hour, 0.5), []trace.Request{one, one}, 0.24, true},
+		"present from 1 s until 5.21 s":    {within(second(1), 1), []trace.Request{long}, 2 * 4.21, true},
+		"presence that two need is shared": {within(second(1), 0.5), []trace.Request{long, long}, 4.21, true},
+		"what cannot be met by any":        {within(second(0.1), 1), []trace.Request{one}, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := bound(tc.slo, tc.requests...)

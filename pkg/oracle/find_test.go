@@ -220,6 +220,7 @@ func TestFindRefuses(t *testing.T) {
 	}{
 		"no load":               {func(p *Problem, _ *Options) { p.Load = nil }, []string{"no Load"}},
 		"a share of 99":         {func(p *Problem, _ *Options) { p.SLO.Attainment = 99 }, []string{"SLO.Attainment is 99", "between 0 and 1"}},
+		"no TTFT":               {func(p *Problem, _ *Options) { p.SLO.TTFT = 0 }, []string{"SLO.TTFT is 0s", "above zero"}},
 		"crossed bounds":        {func(p *Problem, _ *Options) { p.Target.Min = 9 }, []string{"bounds 9 to 8"}},
 		"no profile":            {func(p *Problem, _ *Options) { p.Target.Profile.GPUs = 0 }, []string{"Target.Profile"}},
 		"a load that is gone":   {func(p *Problem, _ *Options) { p.Load = func() (trace.Stream, error) { return nil, broken } }, []string{"open the load", "broken pipe"}},

@@ -32,8 +32,8 @@ func (p Problem) Validate() error {
 	if p.Load == nil {
 		faults = append(faults, errors.New("no Load: give a function that opens the requests"))
 	}
-	if !(p.SLO.Attainment >= 0 && p.SLO.Attainment <= 1) {
-		faults = append(faults, fmt.Errorf("SLO.Attainment is %v, must lie between 0 and 1", p.SLO.Attainment))
+	if err := p.SLO.Validate(); err != nil {
+		faults = append(faults, err)
 	}
 	if p.From < 0 {
 		faults = append(faults, fmt.Errorf("From is %v, must not be negative", p.From))

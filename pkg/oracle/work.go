@@ -84,9 +84,9 @@ func stepBase(p replica.Profile, tokens int) float64 {
 	return p.StepBase + p.ExpertStep*(1-math.Pow(1-p.ExpertShare, float64(tokens)))
 }
 
-// beyond says whether a time in seconds exceeds an objective; rounding is forgiven, and zero is no objective.
+// beyond says whether a time in seconds exceeds an objective; rounding is forgiven.
 func beyond(seconds float64, objective time.Duration) bool {
-	return objective > 0 && seconds > objective.Seconds()*(1+1e-9)+1e-6
+	return seconds > objective.Seconds()*(1+1e-9)+1e-6
 }
 
 // typical is the time a request takes of a replica whose batch is full, in seconds: the unit of demand.

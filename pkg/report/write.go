@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"io"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -131,17 +130,8 @@ func rate(mean, peak float64) string {
 
 // objective is the SLO in words.
 func (r *Report) objective() string {
-	var parts []string
-	if r.SLO.TTFT > 0 {
-		parts = append(parts, "the first token within "+short(r.SLO.TTFT))
-	}
-	if r.SLO.TPOT > 0 {
-		parts = append(parts, "each next one within "+short(r.SLO.TPOT)+" on average")
-	}
-	if len(parts) == 0 {
-		parts = append(parts, "an answer")
-	}
-	return percent(r.SLO.Attainment) + " of all requests get " + strings.Join(parts, " and ")
+	return fmt.Sprintf("%s of all requests get the first token within %s and each next one within %s on average",
+		percent(r.SLO.Attainment), short(r.SLO.TTFT), short(r.SLO.TPOT))
 }
 
 // short is a time below minutes: "2 s", "100 ms".

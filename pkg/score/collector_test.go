@@ -2,6 +2,7 @@ package score_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,27 +32,43 @@ func TestARequestMeetsItsObjectives(t *testing.T) {
 		return r
 	}
 	for name, c := range map[string]struct {
-		slo  score.SLO
 		in   replay.Request
 		want score.Verdict
 	}{
-		"when both are just kept":            {slo, completed(2*time.Second, 100*ms), score.Verdict{TTFT: true, TPOT: true, Both: true}},
-		"not when the first token is late":   {slo, completed(2*time.Second+1, 100*ms), score.Verdict{TPOT: true}},
-		"not when later tokens are slow":     {slo, completed(time.Second, 100*ms+1), score.Verdict{TTFT: true}},
-		"not when it was lost midway":        {slo, ended(replay.Lost, time.Second, -1), score.Verdict{}},
-		"not when it timed out":              {slo, ended(replay.TimedOut, -1, -1), score.Verdict{}},
-		"not when it was rejected":           {slo, ended(replay.Rejected, -1, -1), score.Verdict{}},
-		"always where there is no objective": {score.SLO{}, completed(time.Hour, time.Hour), score.Verdict{TTFT: true, TPOT: true, Both: true}},
-		"and rejected ones not even then":    {score.SLO{}, ended(replay.Rejected, -1, -1), score.Verdict{}},
+		"when both are just kept":          {completed(2*time.Second, 100*ms), score.Verdict{TTFT: true, TPOT: true, Both: true}},
+		"not when the first token is late": {completed(2*time.Second+1, 100*ms), score.Verdict{TPOT: true}},
+		"not when later tokens are slow":   {completed(time.Second, 100*ms+1), score.Verdict{TTFT: true}},
+		"not when it was lost midway":      {ended(replay.Lost, time.Second, -1), score.Verdict{}},
+		"not when it timed out":            {ended(replay.TimedOut, -1, -1), score.Verdict{}},
+		"not when it was rejected":         {ended(replay.Rejected, -1, -1), score.Verdict{}},
 		"with one token": {
-			slo, replay.Request{OutputTokens: 1, TTFT: time.Second, Outcome: replay.Completed}, score.Verdict{TTFT: true, TPOT: true, Both: true},
+			replay.Request{OutputTokens: 1, TTFT: time.Second, Outcome: replay.Completed}, score.Verdict{TTFT: true, TPOT: true, Both: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := c.slo.Judge(c.in); got != c.want {
+			if got := slo.Judge(c.in); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+func TestAnObjectiveOfZeroIsRefused(t *testing.T) {
+	if err := slo.Validate(); err != nil {
+		t.Errorf("%+v: %v", slo, err)
+	}
+	for name, tc := range map[string]struct {
+		slo  score.SLO
+		want string
+	}{
+		"no TTFT":          {score.SLO{TPOT: time.Second}, "SLO.TTFT is 0s, must be above zero; give a time that never binds"},
+		"no TPOT":          {score.SLO{TTFT: time.Second}, "SLO.TPOT is 0s, must be above zero"},
+		"more than all":    {score.SLO{TTFT: 1, TPOT: 1, Attainment: 1.01}, "SLO.Attainment is 1.01"},
+		"no number at all": {score.SLO{TTFT: 1, TPOT: 1, Attainment: math.NaN()}, "SLO.Attainment is NaN"},
+	} {
+		if err := tc.slo.Validate(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v does not say %q", name, err, tc.want)
+		}
 	}
 }
 
