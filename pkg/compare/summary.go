@@ -37,13 +37,19 @@ func (o *Outcome) Summary(e Experiment, l Labels) score.Summary {
 			s.Oracle = Oracle
 		}
 	}
-	for _, k := range o.Unfinished {
-		s.Unfinished = append(s.Unfinished, k.String())
-	}
+	s.Unfinished, s.CutShort = names(o.Unfinished), names(o.CutShort())
 	if len(e.Leads) > 1 {
 		s.Sweep = score.Sweep(cells, e.SLO.Attainment)
 	}
 	return s
+}
+
+func names(keys []Key) []string {
+	var out []string
+	for _, k := range keys {
+		out = append(out, k.String())
+	}
+	return out
 }
 
 func (o *Outcome) trace(name string) score.Trace {

@@ -86,6 +86,7 @@
 // 95 % interval (absent with fewer than three seeds), the same for the ratio to the oracle of the same seed and lead time (absent
 // without an oracle), and each run's Score. Figures has the names; the ttft figures are over all requests, see Conventions.
 // Keys of objects are in alphabetical order where they are names, in the order of the Go structs otherwise. A comparison
-// that was ended before its time has incomplete: true and the names of the runs that are missing in unfinished. New fields
-// may be added; a change of meaning changes version.
+// that was ended before its time has incomplete: true, the names of the runs that are missing in unfinished, and in
+// cut_short those of the oracle whose search was ended: they are there, with the best schedule found until then. New
+// fields may be added; a change of meaning changes version.
 package score

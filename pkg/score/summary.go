@@ -27,9 +27,11 @@ type Summary struct {
 	// Frontier and Sweep are absent where nobody asked for them.
 	Frontier []Point    `json:"frontier,omitempty"`
 	Sweep    []SweepRow `json:"lead_time_sweep,omitempty"`
-	// Incomplete is set where the comparison was ended before all its runs were; Unfinished names those.
+	// Incomplete is set where the comparison was ended before its time. Unfinished names the runs that are missing, CutShort
+	// those of the oracle that are there and whose search was ended: they show the best schedule found until then.
 	Incomplete bool     `json:"incomplete,omitempty"`
 	Unfinished []string `json:"unfinished,omitempty"`
+	CutShort   []string `json:"cut_short,omitempty"`
 }
 
 // Trace is what is known of the load. Means are absent where there are no requests.
