@@ -14,7 +14,8 @@ import (
 // Find returns the best schedule it finds within the options' budget: the cheapest that meets the SLO or, where none is
 // found that does, the cheapest of those with the fewest misses. Every figure comes from a run of the whole load.
 //
-// Once one schedule has been run, the end of ctx ends the search early and is no error: the result says Exhausted.
+// Once one schedule has been run, the end of ctx ends the search early and is no error: the result says Exhausted. It is
+// still no worse than any candidate of which it is known what it came to.
 func Find(ctx context.Context, p Problem, o Options) (Result, error) {
 	if err := p.Validate(); err != nil {
 		return Result{}, fmt.Errorf("oracle: %w", err)
@@ -27,7 +28,10 @@ func Find(ctx context.Context, p Problem, o Options) (Result, error) {
 	if err != nil && (ctx.Err() == nil || s.best == nil) {
 		return Result{}, fmt.Errorf("oracle: %w", err)
 	}
-	s.exhausted = s.exhausted || err != nil
+	if err != nil {
+		s.exhausted = true
+		s.trust()
+	}
 	return s.result(), nil
 }
 
@@ -146,18 +150,35 @@ func (s *search) candidates() error {
 		if s.beats(c.Known) {
 			continue
 		}
-		path := c.Path
-		if path == (baseline.Path{}) {
-			path = s.path
-		}
-		// What a policy would have read costs time and changes nothing: a schedule looks at nothing.
-		path.Scrape = 0
 		s.extra++
-		if _, err := s.run(c.Name, c.Schedule, path); err != nil {
+		if _, err := s.run(c.Name, c.Schedule, s.pathOf(c)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// trust takes candidates for what is known of them: there is no time to run them.
+func (s *search) trust() {
+	gpus := float64(s.p.Target.Profile.GPUs)
+	for _, c := range s.o.Candidates {
+		if c.Known == nil || c.Schedule.Validate() != nil || s.beats(c.Known) {
+			continue
+		}
+		known := outcome{missed: c.Known.Missed, held: time.Duration(c.Known.GPUSeconds / gpus * float64(time.Second))}
+		s.best = &attempt{tally: &tally{outcome: known}, source: c.Name, schedule: slices.Clone(c.Schedule), path: s.pathOf(c)}
+	}
+}
+
+// pathOf is how a candidate is run. What a policy would have read costs time and changes nothing: a schedule looks at
+// nothing.
+func (s *search) pathOf(c Candidate) baseline.Path {
+	path := c.Path
+	if path == (baseline.Path{}) {
+		path = s.path
+	}
+	path.Scrape = 0
+	return path
 }
 
 // beats says whether the best schedule is at least as good as what is known of another one.

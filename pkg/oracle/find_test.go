@@ -212,6 +212,19 @@ func TestFindEndsWithWhatItHas(t *testing.T) {
 	}
 }
 
+func TestFindIsNoWorseThanWhatIsKnownWhenItIsEnded(t *testing.T) {
+	best, err := Find(t.Context(), crowd(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := Candidate{Name: "known", Schedule: best.Schedule, Path: best.Path, Known: &Known{GPUSeconds: best.GPUSeconds, Missed: best.Missed}}
+	r, err := Find(&countdown{t.Context(), 4}, crowd(), Options{Candidates: []Candidate{known}})
+	if err != nil || !r.Exhausted || r.Source != "known" {
+		t.Errorf("%v, error %v: want the candidate that there was no time to run", r, err)
+	}
+	verify(t, crowd(), r)
+}
+
 func TestFindRefuses(t *testing.T) {
 	broken := errors.New("broken pipe")
 	for name, tc := range map[string]struct {
