@@ -37,9 +37,6 @@ const (
 	exitInterrupted = 130
 )
 
-// errInterrupted says that what was asked for is not complete, because the user ended it.
-var errInterrupted = errors.New("interrupted")
-
 // usageError is a fault of the command line, as opposed to one of what it names.
 type usageError struct{ error }
 
@@ -54,11 +51,11 @@ func run(ctx context.Context, s streams, args []string) int {
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
+	case errors.Is(err, errInterrupted):
+		fmt.Fprint(s.Err, complaint(err))
+		return exitInterrupted
 	case err == nil, errors.Is(err, syscall.EPIPE): // who reads the output has seen enough
 		return exitOK
-	case errors.Is(err, errInterrupted):
-		fmt.Fprintln(s.Err, "preheatctl: "+err.Error())
-		return exitInterrupted
 	case errors.As(err, &usage) || !*began: // cobra's own errors: an unknown command or flag, an argument too many
 		fmt.Fprintf(s.Err, "%sSee 'preheatctl --help' and 'preheatctl COMMAND --help'.\n", complaint(err))
 		return exitUsage

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -22,13 +23,14 @@ type progressLine struct {
 	drawn int       // columns in use
 }
 
-// show draws until the returned function is called, which wipes the line.
-func show(out io.Writer, read func() compare.Progress) (stop func()) {
+// show draws until the returned function is called, which wipes the line. After the end of ctx the line says what is
+// waited for.
+func show(ctx context.Context, out io.Writer, read func() compare.Progress) (stop func()) {
 	line := &progressLine{out: out, read: read, began: time.Now()}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		line.until(done)
+		line.until(done, ctx.Done())
 	}()
 	return func() {
 		close(done)
@@ -36,7 +38,7 @@ func show(out io.Writer, read func() compare.Progress) (stop func()) {
 	}
 }
 
-func (l *progressLine) until(done <-chan struct{}) {
+func (l *progressLine) until(done, interrupted <-chan struct{}) {
 	ticker := time.NewTicker(redraw)
 	defer ticker.Stop()
 	for {
@@ -44,6 +46,10 @@ func (l *progressLine) until(done <-chan struct{}) {
 		case <-done:
 			l.draw("")
 			return
+		case <-interrupted:
+			l.draw("ending with what is done; once more stops at once, with nothing")
+			ticker.Stop()
+			interrupted = nil
 		case now := <-ticker.C:
 			l.draw(l.text(now))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,12 +58,13 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 		return errors.Join(err, dir.discard())
 	}
 	o.noteOutsized(outcome.Outsized)
+	o.noteMissing(outcome)
 	// The files come first: whoever reads the output may close it after a line.
 	if err := dir.finish(e, outcome, o.labels(e, outcome, command)); err != nil {
 		return err
 	}
 	if err := o.print(s, e, outcome, command); err != nil {
-		return err
+		return cmp.Or(interrupted(outcome), err)
 	}
 	dir.tell(o.out.notes(s))
 	return interrupted(outcome)
@@ -72,7 +74,7 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 func (o *options) compare(ctx context.Context, s streams, e compare.Experiment, files *score.Files) (compare.Outcome, error) {
 	meter := &compare.Meter{}
 	if s.Terminal {
-		defer show(s.Err, meter.Read)()
+		defer show(ctx, s.Err, meter.Read)()
 	}
 	outcome, err := compare.Run(ctx, e, compare.Tools{Meter: meter, Files: func(k compare.Key) *score.Files {
 		if k.Lead != e.Leads[0].Whole || k.Seed != e.Seeds[0] {
@@ -84,15 +86,6 @@ func (o *options) compare(ctx context.Context, s streams, e compare.Experiment, 
 		return outcome, fmt.Errorf("%w before anything was done", errInterrupted)
 	}
 	return outcome, err
-}
-
-// interrupted says what is missing, nil where nothing is.
-func interrupted(o compare.Outcome) error {
-	if o.Complete() {
-		return nil
-	}
-	return fmt.Errorf("%w: %d of %d runs are missing, the first is %v", errInterrupted,
-		len(o.Unfinished), len(o.Unfinished)+len(o.Scores), o.Unfinished[0])
 }
 
 // notes is where sentences go: not between data that a program reads.

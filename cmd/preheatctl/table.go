@@ -108,6 +108,9 @@ func proofText(p compare.Proof, e compare.Experiment) string {
 		text += fmt.Sprintf(" at %v", p.Lead)
 	}
 	goal := percentText(e.SLO.Attainment)
+	if p.CutShort {
+		text += ", its search cut short"
+	}
 	if p.Met {
 		text += fmt.Sprintf(": the best of %s schedules simulated; no schedule whatever can attain %s for less than %.3g GPU-hours",
 			thousands(int64(p.Simulations)), goal, p.Bound/3600)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,9 @@ func newTune(s streams) *cobra.Command {
 		Short: "Find each policy's best setting on one part of a trace, and score it on the other",
 		Long: "Try a grid of each policy's one or two main knobs, as many settings for every policy, on the first part of a trace,\n" +
 			"and score the best of them beside the documented defaults on the rest: what a policy is worth to someone who\n" +
-			"tunes it on yesterday and runs it today. The best is the cheapest that meets the objective on the first part.",
+			"tunes it on yesterday and runs it today. The best is the cheapest that meets the objective on the first part.\n" +
+			"For the score, each runs through the whole trace and goes on as it would in production, with what it has learned\n" +
+			"and the replicas that it has; what counts is the rest. The bounds come from the first part too, unless given.",
 		Example: "  # Tune on the first half, score on the second\n" +
 			"  preheatctl tune --trace week.csv.gz --profile llama-3.1-70b-h100x4 --policy preheat,hpa-running,slo-aware\n\n" +
 			"  # On about the first day of seven, as JSON\n" +
@@ -67,8 +70,8 @@ func (o *options) tune(ctx context.Context, s streams, part float64) error {
 	if err := o.printTunings(s.Out, e, part, tunings); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w: only what was done is shown", errInterrupted)
+	if tunings.Incomplete {
+		return fmt.Errorf("%w: %s", errInterrupted, strings.Join(tunings.Unfinished, "; "))
 	}
 	return nil
 }
@@ -77,7 +80,7 @@ func (o *options) tune(ctx context.Context, s streams, part float64) error {
 func (o *options) tunings(ctx context.Context, s streams, e compare.Experiment, part float64) (compare.Tuned, error) {
 	meter := &compare.Meter{}
 	if s.Terminal {
-		defer show(s.Err, meter.Read)()
+		defer show(ctx, s.Err, meter.Read)()
 	}
 	tunings, err := compare.Tune(ctx, e, part, meter)
 	if err != nil && ctx.Err() != nil {

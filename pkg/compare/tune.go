@@ -120,7 +120,7 @@ func (e *Experiment) tune(ctx context.Context, first, rest *comparison) (Tuned, 
 	if err != nil {
 		return Tuned{}, err
 	}
-	out := Tuned{}
+	out := Tuned{Policies: []Tuning{}}
 	finals := map[string][]Setting{}
 	for _, p := range e.Policies {
 		if t := tried[p]; len(t) > 0 && len(t) == len(grids[p]) {
