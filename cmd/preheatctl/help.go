@@ -36,7 +36,7 @@ func attach(cmd *cobra.Command, groups []group) {
 // complete lets a shell complete the values of flags that are words of a list.
 func complete(cmd *cobra.Command) {
 	for flag, words := range map[string][]string{
-		"policy": compare.Names(), "profile": replica.ProfileNames(), "router": routerNames(), "mix": trace.MixNames(),
+		"policy": compare.Names(), "details": detailWords, "profile": replica.ProfileNames(), "router": routerNames(), "mix": trace.MixNames(),
 		"process": {"poisson", "gamma", "weibull"},
 	} {
 		if cmd.Flags().Lookup(flag) != nil {
@@ -53,7 +53,7 @@ func completeWith(cmd *cobra.Command, flag string, words []string) {
 
 // incidental are the flags that change nothing in the results: files do not tell of them, so that they are the same
 // whoever made them.
-var incidental = map[string]bool{"out": true, "force": true, "workers": true, "memory": true, "output": true, "help": true}
+var incidental = map[string]bool{"out": true, "details": true, "force": true, "workers": true, "memory": true, "output": true, "help": true}
 
 // commandLine writes the command that makes the same results again.
 func commandLine(cmd *cobra.Command) string {

@@ -78,6 +78,7 @@ type outputOptions struct {
 	format  string
 	formats []string // that the command writes
 	dir     string
+	details string
 	force   bool
 }
 
@@ -96,7 +97,7 @@ func newOptions() *options {
 		},
 		target: targetOptions{ttft: 2 * time.Second, tpot: 100 * time.Millisecond, attainment: 0.99},
 		run:    runOptions{policies: defaultPolicies, seed: 1, seeds: 1, workers: runtime.GOMAXPROCS(0), memory: 2 << 30},
-		out:    outputOptions{format: "table", formats: []string{"table", "json", "csv"}},
+		out:    outputOptions{format: "table", details: string(leadDetails), formats: []string{"table", "json", "csv"}},
 		given:  func(string) bool { return false },
 	}
 }
@@ -147,7 +148,7 @@ func (o *options) clusterFlags() *pflag.FlagSet {
 	fs.StringVar(&c.profile, "profile", c.profile, "Speed of a replica: a `name` of 'preheatctl profiles', or a YAML file of the same fields, "+
 		"which 'preheatctl profiles NAME' writes with every field explained")
 	fs.DurationSliceVar(&c.lead, "lead-time", c.lead, "Median time (`durations`) from ordering a replica until it serves, 80 % of it loading, 20 % warming up. "+
-		"Several, as in 30s,120s,300s: each is replayed; the first one is shown in full")
+		"Several, as in 30s,120s,300s: each is replayed")
 	fs.Float64Var(&c.jitter, "lead-jitter", c.jitter, "Standard deviation of the logarithm of each phase of the lead time")
 	fs.DurationVar(&c.node, "node-time", 0, "Median time to provision a node, on top, where none has room (see --node-gpus)")
 	fs.DurationVar(&c.pull, "pull-time", 0, "Median time to pull the image, on top")
@@ -194,6 +195,8 @@ func (o *options) runFlags() *pflag.FlagSet {
 func (o *options) outFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("out", pflag.ContinueOnError)
 	fs.StringVar(&o.out.dir, "out", "", "Write summary.json, timeline.csv, requests.csv, decisions.jsonl and report.html into this `directory`")
+	fs.StringVar(&o.out.details, "details", o.out.details, "Which `runs` have timeline.csv, requests.csv and decisions.jsonl: none; first, those of the first lead time and seed; "+
+		"leads, those of every lead time under the first seed, the others in folders of DIRECTORY as lead-120s; all, those of other seeds too, as seed-2 and lead-120s/seed-2")
 	fs.BoolVar(&o.out.force, "force", false, "Write into --out even where it holds files that no replay wrote")
 	return fs
 }

@@ -46,6 +46,7 @@ func TestFaultsOfTheCommandLine(t *testing.T) {
 		"knobs of nobody":               {"policies magic", exitUsage, []string{`"magic"`}},
 		"every fault is told at once":   {"replay --rate 0 --gpus -1 --slo-ttft 0s --seeds 0 --output xml", exitUsage, []string{"--rate 0", "--gpus -1", "--slo-ttft 0s", "--seeds 0", "xml"}},
 		"faults of all files are, too":  {"replay --trace nowhere.csv --profile abacus -f nowhere.yaml", exitUsage, []string{"nowhere.csv", "abacus", "nowhere.yaml"}},
+		"details of nobody":             {"replay --details some", exitUsage, []string{"--details some", "none, first, leads, all"}},
 		"bounds that cross":             {"replay --min 5 --max 2", exitUsage, []string{"--max 2", "--min 5"}},
 		"a workload with a wrong field": {"replay --trace diurnal:height=3", exitUsage, []string{"height"}},
 	} {
@@ -172,7 +173,7 @@ func TestALeadTimeIsLoadingAndWarmingUp(t *testing.T) {
 func TestTheCommandLineInFilesIsWhatMatters(t *testing.T) {
 	for name, tc := range map[string]struct{ args, want string }{
 		"nothing but defaults":           {"", "preheatctl replay"},
-		"where files go does not matter": {"--out x --workers 1 --force --memory 1Gi -o json", "preheatctl replay"},
+		"where files go does not matter": {"--out x --details all --workers 1 --force --memory 1Gi -o json", "preheatctl replay"},
 		"lists and shares":               {"--lead-time 30s,2m --slo-attainment 99%", "preheatctl replay --lead-time 30s,2m0s --slo-attainment 0.99"},
 		"what a shell would split":       {"--trace my'trace.csv", `preheatctl replay --trace 'my'\''trace.csv'`},
 	} {
@@ -224,6 +225,7 @@ func TestForeignFilesAreNotOverwritten(t *testing.T) {
 		"a replay before, with notes beside": {map[string]string{"summary.json": `{"version":1,"policies":{}}`, "notes.md": ""}, false, []string{"notes.md"}},
 		"a summary of something else":        {map[string]string{"summary.json": `{"sales":3}`, "notes.md": ""}, false, nil},
 		"a replay that was killed":           {map[string]string{".requests.csv.part0": "", "summary.json": ""}, false, []string{}},
+		"one killed before its first row":    {map[string]string{"lead-30s/.requests.csv.part0": ""}, false, []string{}},
 		"one killed beside somebody's files": {map[string]string{".requests.csv.part0": "", "thesis.tex": ""}, false, nil},
 		"a summary of something else alone":  {map[string]string{"summary.json": `{"sales":3}`}, false, nil},
 		"one with a version of its own":      {map[string]string{"summary.json": `{"version":2,"sales":3}`}, false, nil},
@@ -234,6 +236,9 @@ func TestForeignFilesAreNotOverwritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			for file, text := range tc.before {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755); err != nil {
+					t.Fatal(err)
+				}
 				write(t, filepath.Join(dir, file), text)
 			}
 			err := outputOptions{dir: dir, force: tc.force}.clear()

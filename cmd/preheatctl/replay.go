@@ -49,11 +49,11 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := openOutput(o.out, len(e.Policies))
+	dir, err := openOutput(o.out, e)
 	if err != nil {
 		return err
 	}
-	outcome, err := o.compare(ctx, s, e, dir.files)
+	outcome, err := o.compare(ctx, s, e, dir.filesOf)
 	if err != nil {
 		return errors.Join(err, dir.discard())
 	}
@@ -71,17 +71,12 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 }
 
 // compare runs the experiment, with progress on a terminal.
-func (o *options) compare(ctx context.Context, s streams, e compare.Experiment, files *score.Files) (compare.Outcome, error) {
+func (o *options) compare(ctx context.Context, s streams, e compare.Experiment, files func(compare.Key) *score.Files) (compare.Outcome, error) {
 	meter := &compare.Meter{}
 	if s.Terminal {
 		defer show(ctx, s.Err, meter.Read)()
 	}
-	outcome, err := compare.Run(ctx, e, compare.Tools{Meter: meter, Files: func(k compare.Key) *score.Files {
-		if k.Lead != e.Leads[0].Whole || k.Seed != e.Seeds[0] {
-			return nil
-		}
-		return files
-	}})
+	outcome, err := compare.Run(ctx, e, compare.Tools{Meter: meter, Files: files})
 	if err != nil && ctx.Err() != nil {
 		return outcome, fmt.Errorf("%w before anything was done", errInterrupted)
 	}

@@ -99,6 +99,7 @@ func (r *runOptions) validate(f *faults) {
 
 func (o *outputOptions) validate(f *faults) {
 	f.check(slices.Contains(o.formats, o.format), "--output %s: known are %s", o.format, strings.Join(o.formats, ", "))
+	f.check(slices.Contains(detailWords, o.details), "--details %s: known are %s", o.details, strings.Join(detailWords, ", "))
 	if info, err := os.Stat(o.dir); o.dir != "" && err == nil {
 		f.check(info.IsDir(), "--out %s: is a file; name a directory", o.dir)
 	}

@@ -76,8 +76,11 @@
 //	unseen                    what was sought and not found
 //	steps                     what each stage did, in order, as "stage: text"
 //
-// With several seeds or lead times these three files hold the runs of the first seed and the first lead time;
-// summary.json holds all.
+// # Several lead times and seeds
+//
+// The three files in the directory itself hold the runs of the first lead time and the first seed. Those of other lead times
+// and seeds have the same names and columns in folders of their own: lead-120s for a lead time (its median, in seconds),
+// seed-2 for a seed, lead-120s/seed-2 for both; which of them are written is for the user to say. summary.json holds all.
 //
 // # summary.json
 //

@@ -18,7 +18,7 @@ const (
 )
 
 // Files writes the files of several runs that go on at once, so that their rows stand in the order of the runs all the
-// same: each run writes parts of its own, and Close puts them together.
+// same: each run writes parts of its own, and Close puts them together. Only runs that go on hold files open and memory.
 //
 // Begin and RunFiles' methods may be called from several goroutines, one for each run.
 type Files struct {
@@ -76,10 +76,15 @@ func (r *RunFiles) part(name string) io.Writer {
 	return nil
 }
 
-// Finish ends a run that went through to its end. A run that was not finished leaves no rows.
+// Finish ends a run that went through to its end; nothing may be told afterwards. A run that was not finished leaves no
+// rows.
 func (r *RunFiles) Finish() error {
-	err := r.Flush()
-	r.done = err == nil
+	errs := []error{r.Flush()}
+	for _, part := range r.parts {
+		errs = append(errs, part.Close())
+	}
+	err := errors.Join(errs...)
+	r.done, r.Writer = err == nil, nil
 	return err
 }
 
@@ -121,11 +126,14 @@ func (r *RunFiles) take(name string, out io.Writer) error {
 	if !ok {
 		return nil
 	}
-	var err error
-	if r.done {
-		if _, err = part.Seek(0, io.SeekStart); err == nil {
-			_, err = io.Copy(out, part)
-		}
+	if !r.done {
+		part.Close() // of what it holds nothing is taken
+		return os.Remove(part.Name())
 	}
-	return errors.Join(err, part.Close(), os.Remove(part.Name()))
+	whole, err := os.Open(part.Name())
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, whole)
+	return errors.Join(err, whole.Close(), os.Remove(part.Name()))
 }

@@ -112,6 +112,37 @@ func TestOnlyFilesAskedForAreWritten(t *testing.T) {
 	}
 }
 
+func TestAFinishedRunHoldsNoFileOpen(t *testing.T) {
+	held := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("counts what is open by /proc: ", err)
+		}
+		return len(entries)
+	}
+	const runs = 40
+	files, err := score.Create(t.TempDir(), runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := held()
+	for i := range runs {
+		run, err := files.Begin(i, "kpa", "", t0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run.Finish(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := held() - before; n >= runs {
+		t.Errorf("%d finished runs hold %d files open", runs, n)
+	}
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestADirectoryThatCannotBeMadeIsAnError(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
