@@ -112,8 +112,8 @@ func proofText(p compare.Proof, e compare.Experiment) string {
 		text += ", its search cut short"
 	}
 	if p.Met {
-		text += fmt.Sprintf(": the best of %s schedules simulated; no schedule whatever can attain %s for less than %.3g GPU-hours",
-			thousands(int64(p.Simulations)), goal, p.Bound/3600)
+		text += fmt.Sprintf(": the best of %s schedules simulated; no schedule whatever can attain %s for less than %s GPU-hours",
+			thousands(int64(p.Simulations)), goal, score.Amount(p.Bound/3600))
 	} else {
 		text += fmt.Sprintf(": none of %s schedules simulated attains %s; the bounds, the start or the objective forbid it",
 			thousands(int64(p.Simulations)), goal)

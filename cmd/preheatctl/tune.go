@@ -110,16 +110,16 @@ func (o *options) printTunings(out io.Writer, e compare.Experiment, part float64
 		}
 	}
 	if o := tunings.Oracle; o != nil {
-		fmt.Fprintf(w, "%s\tperfect foresight\t\t\t\t%s\t%.2f\n", compare.Oracle, score.Percent(o.Attainment), o.GPUHours)
+		fmt.Fprintf(w, "%s\tperfect foresight\t\t\t\t%s\t%s\n", compare.Oracle, score.Percent(o.Attainment), score.Amount(o.GPUHours))
 	}
 	return w.Flush()
 }
 
 // writeVerdict writes one line: a setting on both parts.
 func writeVerdict(w io.Writer, policy string, tried int, v compare.Verdict) {
-	fmt.Fprintf(w, "%s\t%v\t%d\t%s\t%.2f\t", policy, v.Tuned.Setting, tried, score.Percent(v.Tuned.Attainment), v.Tuned.GPUHours)
+	fmt.Fprintf(w, "%s\t%v\t%d\t%s\t%s\t", policy, v.Tuned.Setting, tried, score.Percent(v.Tuned.Attainment), score.Amount(v.Tuned.GPUHours))
 	if v.Scored != nil {
-		fmt.Fprintf(w, "%s\t%.2f", score.Percent(v.Scored.Attainment), v.Scored.GPUHours)
+		fmt.Fprintf(w, "%s\t%s", score.Percent(v.Scored.Attainment), score.Amount(v.Scored.GPUHours))
 	}
 	fmt.Fprintln(w)
 }

@@ -34,6 +34,7 @@ func (c *comparison) observer(r *run) (*observer, error) {
 	if r.first {
 		o.picture = report.NewRecorder(report.Options{
 			Policy: r.Policy, Lead: r.Lead, Start: start, SLO: c.SLO, GPUs: c.Profile.GPUs,
+			Among: len(c.Leads) * len(c.Policies),
 		})
 		o.Sinks = append(o.Sinks, o.picture)
 	}

@@ -5,9 +5,9 @@ import "time"
 // bin is what happened in one slice of time.
 type bin struct {
 	// arrived requests came in the slice, missed of them did not meet the SLO in the end; ttft are their times to the
-	// first token, or, where there was none, until they were given up.
-	arrived, missed int64
-	ttft            sketch
+	// first token, vain are those of them that had none.
+	arrived, missed, vain int64
+	ttft                  sketch
 	// waitSteps is by how much more or fewer requests wait for their first token at the end of the slice than at its
 	// begin, waitLag the request-seconds that this makes within it.
 	waitSteps int64
@@ -33,6 +33,7 @@ func (m *mean) value() float64 { return m.sum / float64(m.n) } // NaN of none
 func (b *bin) merge(next *bin, width float64) {
 	b.arrived += next.arrived
 	b.missed += next.missed
+	b.vain += next.vain
 	b.ttft.merge(&next.ttft)
 	b.waitLag += float64(b.waitSteps)*width + next.waitLag
 	b.waitSteps += next.waitSteps
@@ -45,6 +46,17 @@ func (b *bin) merge(next *bin, width float64) {
 	b.queued.merge(&next.queued)
 	b.point.merge(&next.point)
 	b.upper.merge(&next.upper)
+}
+
+// firstToken is the q-quantile (0 to 1) of the times to the first token, in seconds; NaN where no request came. Requests
+// without one stand behind all others, at the longest wait of the run, as in the score.
+func (b *bin) firstToken(q, longest float64) float64 {
+	had := b.ttft.count()
+	rank := q * (had + float64(b.vain))
+	if b.vain > 0 && rank > had {
+		return longest
+	}
+	return b.ttft.quantile(rank / had)
 }
 
 // bins are consecutive slices of time from zero, all of one width. There are never more than most: where time goes

@@ -99,6 +99,58 @@ func TestBinsAddUpToWhatHappened(t *testing.T) {
 	}
 }
 
+// What is in one bin has the TTFT that the score of the same requests has, whatever share of them had none.
+func TestTheTTFTOfABinIsThatOfTheScore(t *testing.T) {
+	for seed := range uint64(60) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		r, c := NewRecorder(Options{}), score.NewCollector(score.Options{})
+		inVain := rng.Float64()*1.2 - 0.1
+		for range 1 + rng.IntN(300) {
+			wait := time.Duration((0.01 + rng.ExpFloat64()) * float64(time.Second))
+			q := replay.Request{TTFT: wait, E2E: 2 * wait, TPOT: time.Millisecond, OutputTokens: 2, Outcome: replay.Completed}
+			if rng.Float64() < inVain { // rejected at once, or given up after a while
+				q.TTFT, q.TPOT, q.E2E, q.Outcome = -1, -1, time.Duration(rng.IntN(2))*4*wait, replay.Rejected
+			}
+			r.Ended(q)
+			c.Ended(q)
+		}
+		run, want := r.Run(), c.Score(replay.Total{}).TTFT
+		if want == nil { // nobody waited at all
+			continue
+		}
+		for q, want := range map[float64]float64{0.5: want.P50, 0.99: want.P99} {
+			if got := run.bins.list[0].firstToken(q, run.longest.Seconds()); got < want/1.13-0.001 || got > want*1.13+0.001 {
+				t.Errorf("seed %d: the %v-quantile of the bin is %v s, that of the score %v s", seed, q, got, want)
+			}
+		}
+	}
+	if got := new(bin).firstToken(0.5, 3); !math.IsNaN(got) {
+		t.Errorf("quantile of a bin without requests: got %g, want NaN", got)
+	}
+}
+
+// The more runs share a page, the less is kept of each, and what the page shows of them is the same.
+func TestARunAmongManyKeepsWhatThePageShows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 1))
+	r, _ := replaySome(rng, time.Hour)
+	const among = 48
+	alone := r.Run()
+	r.options.Among = among
+	shared := r.Run()
+	if n, most := len(shared.bins.list), mostPageBins/among; n > most || n >= len(alone.bins.list) {
+		t.Errorf("%d bins are kept among %d runs, want at most %d and fewer than the %d of a run alone", n, among, most, len(alone.bins.list))
+	}
+	want := alone.bins.clone(boundsOf(among).bins)
+	if shared.bins.width != want.width || len(shared.bins.list) != len(want.list) {
+		t.Fatalf("%d bins of %v, want %d of %v", len(shared.bins.list), shared.bins.width, len(want.list), want.width)
+	}
+	for i := range want.list {
+		if got, want := shared.bins.list[i].firstToken(0.9, 9), want.list[i].firstToken(0.9, 9); got != want && !math.IsNaN(want) {
+			t.Errorf("bin %d: %v s, want %v s", i, got, want)
+		}
+	}
+}
+
 // A forecast belongs to the time that it is for, not to the time at which it was made.
 func TestForecastsStandAtTheTimeTheyAreFor(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

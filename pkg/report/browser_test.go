@@ -116,7 +116,10 @@ func (v *visit) looks(scheme string, width int) {
 	v.equal("window.innerWidth", strconv.Itoa(width))
 	v.equal(`[...document.querySelectorAll('figure canvas:not(.swatch), .chart canvas')].filter(c =>
 		new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(x => x !== 0)).length`, "9")
-	v.equal("document.querySelector('#verdict').textContent.startsWith('Preheat meets the SLO at the least cost')", "true")
+	v.equal("document.querySelector('#verdict').textContent.startsWith('At a lead time of 30 s: Preheat meets the SLO at the least cost')", "true")
+	v.equal("[...document.querySelectorAll('#policies tbody tr')].every(r => /^[0-9]+\\.[0-9]{2}$/.test(r.cells[3].textContent))", "true")
+	v.equal("document.querySelector('#chart-cost .legend b').textContent", v.text("document.querySelector('#policies tr[data-policy=preheat]').cells[3].textContent"))
+	v.equal("document.querySelector('#verdict').textContent.includes(document.querySelector('#policies tr[data-policy=preheat]').cells[3].textContent)", "true")
 }
 
 // table sorts by cost, there and back, and checks the words for the SLO.
@@ -265,8 +268,13 @@ func (v *visit) changesTheLead(lead time.Duration) {
 	v.click("#leads label:last-child input")
 	v.equal("document.querySelector('#time').hidden && document.querySelector('#log').hidden", "true")
 	v.equal("document.querySelector('#elsewhere').textContent.includes('30 s, 2 min')", "true")
-	v.click("#leads label:nth-of-type(2) input")
+	v.click("#leads label:nth-of-type(1) input")
+	v.equal("[...document.querySelector('#lead').options].map(o => o.text).join()", "30 s,2 min") // those that have curves
+	v.equal("document.querySelector('#lead').selectedOptions[0].text", "30 s")
+	v.choose("#lead", "2 min")
 	v.equal("runOf(S.policy).lead", "1")
+	v.equal("document.querySelector('#leads input:checked').value", "1")
+	v.equal("document.querySelector('#verdict').textContent.startsWith('At a lead time of 2 min: ')", "true")
 	if now := v.text("document.querySelector('#policies tr[data-policy=preheat]').textContent"); now == was {
 		v.t.Errorf("the table is the same at a lead time of %v: %s", lead, now)
 	}

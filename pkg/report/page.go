@@ -160,7 +160,7 @@ func (r *result) figures(c *score.Cell) map[string]number {
 
 // run puts a run into the page's data, thinned to the bounds.
 func (p *page) run(r *Run, b bounds, policy, lead int) pageRun {
-	bins, log := r.bins.clone(b.bins), r.log.clone(b.decisions)
+	bins, log, longest := r.bins.clone(b.bins), r.log.clone(b.decisions), r.longest.Seconds()
 	out := pageRun{
 		Policy: policy, Lead: lead, GPUs: r.options.GPUs, End: number(r.end.Seconds()), Width: number(bins.width.Seconds()),
 		Bins: len(bins.list), Columns: map[string]int{}, Log: p.decisions(&log),
@@ -170,8 +170,8 @@ func (p *page) run(r *Run, b bounds, policy, lead int) pageRun {
 	}
 	out.Columns["waiting"] = p.Columns.add(bins.waiting(r.end), significant)
 	for level := bins; ; level.fold() {
-		out.TTFT50 = append(out.TTFT50, p.Columns.add(pick(level.list, func(b *bin) float64 { return b.ttft.quantile(0.5) }), significant))
-		out.TTFT99 = append(out.TTFT99, p.Columns.add(pick(level.list, func(b *bin) float64 { return b.ttft.quantile(0.99) }), significant))
+		out.TTFT50 = append(out.TTFT50, p.Columns.add(pick(level.list, func(b *bin) float64 { return b.firstToken(0.5, longest) }), significant))
+		out.TTFT99 = append(out.TTFT99, p.Columns.add(pick(level.list, func(b *bin) float64 { return b.firstToken(0.99, longest) }), significant))
 		if len(level.list) <= coarsest {
 			break
 		}

@@ -31,6 +31,9 @@ type Options struct {
 	SLO score.SLO
 	// GPUs is how many one replica holds.
 	GPUs int
+	// Among is how many runs the report will show, this one included: the more, the less it can show of each, and the less
+	// is kept. Zero for one.
+	Among int
 }
 
 // Recorder is a replay's sink that keeps a picture of the run: at most 2,000 bins of time, which widen as the run goes
@@ -41,6 +44,7 @@ type Recorder struct {
 	log     log
 	census  replay.Census
 	end     time.Duration
+	longest time.Duration
 }
 
 var _ replay.Sink = (*Recorder)(nil)
@@ -54,13 +58,16 @@ func NewRecorder(o Options) *Recorder {
 type Run struct {
 	options Options
 	end     time.Duration
+	// longest is the longest wait for a first token, for one that never came too.
+	longest time.Duration
 	bins    bins
 	log     log
 }
 
 // Run returns the picture of what was recorded so far. The recorder may go on.
 func (r *Recorder) Run() Run {
-	run := Run{options: r.options, end: r.end, bins: r.bins.clone(mostBins), log: r.log.clone(mostDecisions)}
+	b := boundsOf(r.options.Among)
+	run := Run{options: r.options, end: r.end, longest: r.longest, bins: r.bins.clone(min(mostBins, b.bins)), log: r.log.clone(b.decisions)}
 	run.bins.trim(r.end)
 	return run
 }
@@ -75,15 +82,20 @@ func (r *Recorder) Ended(q replay.Request) {
 	if r.foreign(q.Target) {
 		return
 	}
-	first := q.TTFT
-	if first < 0 {
-		first = q.E2E // waited as long as this, in vain
+	waited := q.TTFT
+	if waited < 0 {
+		waited = q.E2E // in vain
 	}
+	r.longest = max(r.longest, waited)
 	r.bins.step(q.Arrival, 1)
-	r.bins.step(q.Arrival+first, -1)
+	r.bins.step(q.Arrival+waited, -1)
 	b := r.bins.at(q.Arrival)
 	b.arrived++
-	b.ttft.add(first.Seconds())
+	if q.TTFT < 0 {
+		b.vain++
+	} else {
+		b.ttft.add(q.TTFT.Seconds())
+	}
 	if !r.options.SLO.Judge(q).Both {
 		b.missed++
 	}

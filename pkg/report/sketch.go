@@ -42,13 +42,18 @@ func (s *sketch) merge(o *sketch) {
 	}
 }
 
-// quantile returns the q-quantile (0 to 1) in seconds, interpolated within its bucket; NaN where nothing was counted.
-func (s *sketch) quantile(q float64) float64 {
-	var total float64
+// count is the number of times.
+func (s *sketch) count() float64 {
+	total := 0.0
 	for _, n := range s {
 		total += float64(n)
 	}
-	rank, below := q*total, 0.0
+	return total
+}
+
+// quantile returns the q-quantile (0 to 1) in seconds, interpolated within its bucket; NaN where nothing was counted.
+func (s *sketch) quantile(q float64) float64 {
+	rank, below := q*s.count(), 0.0
 	for i, n := range s {
 		if n > 0 && below+float64(n) >= rank {
 			return edge(i) + (edge(i+1)-edge(i))*(rank-below)/float64(n)

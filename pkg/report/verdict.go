@@ -124,7 +124,12 @@ func (f field) doubt(r *result) string {
 }
 
 // hours are a result's GPU-hours.
-func hours(r *result) string { return quantity(r.hours) + " GPU-hours" }
+func hours(r *result) string {
+	if !finite(r.hours) {
+		return "an unknown number of GPU-hours"
+	}
+	return score.Amount(r.hours) + " GPU-hours"
+}
 
 // more is how much more or less a result costs than another, and whether other seeds might turn that round.
 func more(r, than *result) string {

@@ -45,23 +45,23 @@ func TestTheVerdictSaysWhoWinsAndWherePreheatLoses(t *testing.T) {
 	}{
 		"Preheat is cheapest": {
 			[]score.Cell{cell("preheat", 12, 0.995, 1.2), cell("hpa-queue", 15, 0.992, 1.5), cell("keda", 11, 0.9, 1.1), oracle},
-			"Preheat meets the SLO at the least cost: 12.0 GPU-hours, 1.20 × the oracle; the next that meets it, hpa-queue, needs 15.0 GPU-hours (25 % more).",
+			"Preheat meets the SLO at the least cost: 12.00 GPU-hours, 1.20 × the oracle; the next that meets it, hpa-queue, needs 15.00 GPU-hours (25 % more).",
 		},
 		"Preheat alone meets it": {
 			[]score.Cell{cell("preheat", 12, 0.995, none), cell("keda", 11, 0.9, none)},
-			"Preheat meets the SLO at the least cost: 12.0 GPU-hours; no other policy meets it.",
+			"Preheat meets the SLO at the least cost: 12.00 GPU-hours; no other policy meets it.",
 		},
 		"Preheat meets it but is dearer": {
 			[]score.Cell{cell("preheat", 12, 0.995, 1.2), cell("kpa", 11.5, 0.991, 1.15), oracle},
-			"kpa meets the SLO at the least cost: 11.5 GPU-hours, 1.15 × the oracle. Preheat meets it too, with 12.0 GPU-hours: 4.3 % more, 1.20 × the oracle.",
+			"kpa meets the SLO at the least cost: 11.50 GPU-hours, 1.15 × the oracle. Preheat meets it too, with 12.00 GPU-hours: 4.3 % more, 1.20 × the oracle.",
 		},
 		"Preheat misses what another meets": {
 			[]score.Cell{cell("preheat", 9, 0.98999, 0.9), cell("kpa", 12, 0.991, 1.2), oracle},
-			"kpa meets the SLO at the least cost: 12.0 GPU-hours, 1.20 × the oracle. Preheat misses it: 98.99 % of requests instead of 99 %, with 9.00 GPU-hours (25 % less, compared with kpa), 0.90 × the oracle.",
+			"kpa meets the SLO at the least cost: 12.00 GPU-hours, 1.20 × the oracle. Preheat misses it: 98.99 % of requests instead of 99 %, with 9.00 GPU-hours (25 % less, compared with kpa), 0.90 × the oracle.",
 		},
 		"nobody meets it": {
 			[]score.Cell{cell("preheat", 9, 0.97, none), cell("kpa", 12, 0.98, none)},
-			"No policy meets the SLO: it asks for 99 % of all requests, and the closest, kpa, gets 98 % of them there with 12.0 GPU-hours. Preheat misses it: 97 % of requests instead of 99 %, with 9.00 GPU-hours (25 % less, compared with kpa).",
+			"No policy meets the SLO: it asks for 99 % of all requests, and the closest, kpa, gets 98 % of them there with 12.00 GPU-hours. Preheat misses it: 97 % of requests instead of 99 %, with 9.00 GPU-hours (25 % less, compared with kpa).",
 		},
 		"not even the oracle": {
 			[]score.Cell{cell("keda", 9, 0.97, 0.9), cell("oracle", 10, 0.98, 1)},
@@ -69,15 +69,15 @@ func TestTheVerdictSaysWhoWinsAndWherePreheatLoses(t *testing.T) {
 		},
 		"other seeds might say otherwise": {
 			[]score.Cell{between(cell("preheat", 12, 0.992, none), 0.9871, 0.9969), cell("keda", 13, 0.995, none)},
-			"Preheat meets the SLO at the least cost: 12.0 GPU-hours (though its attainment over 5 seeds reaches down to 98.71 %); the next that meets it, keda, needs 13.0 GPU-hours (8.3 % more).",
+			"Preheat meets the SLO at the least cost: 12.00 GPU-hours (though its attainment over 5 seeds reaches down to 98.71 %); the next that meets it, keda, needs 13.00 GPU-hours (8.3 % more).",
 		},
 		"seeds differ more than policies": {
 			[]score.Cell{costing(cell("preheat", 12, 1, none), 11, 13), costing(cell("keda", 11.9, 1, none), 11.5, 12.3), costing(cell("kpa", 14, 1, none), 13.5, 14.5)},
-			"keda meets the SLO at the least cost: 11.9 GPU-hours. Preheat meets it too, with 12.0 GPU-hours: 0.8 % more, within the spread of the 5 seeds.",
+			"keda meets the SLO at the least cost: 11.90 GPU-hours. Preheat meets it too, with 12.00 GPU-hours: 0.8 % more, within the spread of the 5 seeds.",
 		},
 		"variants of Preheat are no rivals of it": {
 			[]score.Cell{cell("preheat", 12, 0.995, none), cell("preheat-last-value", 12.5, 0.995, none), cell("keda", 14, 0.995, none)},
-			"Preheat meets the SLO at the least cost: 12.0 GPU-hours; the next that meets it, keda, needs 14.0 GPU-hours (17 % more).",
+			"Preheat meets the SLO at the least cost: 12.00 GPU-hours; the next that meets it, keda, needs 14.00 GPU-hours (17 % more).",
 		},
 		"Preheat did not take part": {[]score.Cell{cell("keda", 9, 1, none)}, "keda meets the SLO at the least cost: 9.00 GPU-hours."},
 		"the oracle alone":          {[]score.Cell{oracle}, "Only the oracle was replayed: it shows what perfect foresight needs."},

@@ -19,12 +19,22 @@ var scripts = []string{
 	"core.js", "plot.js", "table.js", "tradeoff.js", "sweep.js", "lanes.js", "supply.js", "latency.js", "cost.js", "time.js", "decision.js", "main.js",
 }
 
-// The bounds of the page's data. A bin takes about 75 bytes, a decision about 250.
+// The bounds of the page's data. A bin takes about 75 bytes, a decision about 250, and as little as 80.
 const (
-	mostPageBins = 24_000
-	mostLogBytes = 2_500_000
-	leastEntries = 100
+	mostPageBins  = 24_000
+	mostLogBytes  = 2_500_000
+	leastLogBytes = 80
+	leastEntries  = 100
 )
+
+// boundsOf is the most that the page can show of each of so many runs.
+func boundsOf(runs int) bounds {
+	runs = max(1, runs)
+	return bounds{
+		bins:      max(1, mostPageBins/runs),
+		decisions: min(mostDecisions, max(leastEntries, mostLogBytes/leastLogBytes/runs)),
+	}
+}
 
 // Write writes the page: one HTML file that needs nothing else. The same report gives the same bytes. Runs are thinned
 // where there are many, so that the file stays below some 5 MB.
@@ -72,7 +82,7 @@ func asset(name string) string {
 // data is the page's data as JSON, within the bounds. JSON as Go writes it has no "<", so that nothing in it can end the
 // script element.
 func (r *Report) data() ([]byte, error) {
-	b := bounds{bins: mostPageBins / max(1, len(r.Runs)), decisions: mostDecisions}
+	b := bounds{bins: boundsOf(len(r.Runs)).bins, decisions: mostDecisions}
 	for {
 		p := newPage(r, b)
 		n := p.logBytes()

@@ -39,9 +39,9 @@ func columns(cells []Cell, slo SLO) []column[Cell] {
 	return append(cs,
 		column[Cell]{head: "ATTAINED", cell: spread("attainment", Percent)},
 		column[Cell]{head: "SLO", left: true, rank: 12, cell: func(c Cell) string { return verdict(c, slo) }},
-		column[Cell]{head: "GPU-HOURS", cell: spread("gpu_hours", amount)},
+		column[Cell]{head: "GPU-HOURS", cell: spread("gpu_hours", Amount)},
 		column[Cell]{head: "ORACLE", cell: toOracle},
-		column[Cell]{head: "COST", rank: 11, cell: mean("cost", amount)},
+		column[Cell]{head: "COST", rank: 11, cell: mean("cost", Amount)},
 		column[Cell]{head: "IDLE", rank: 6, cell: share("gpu_hours_idle")},
 		column[Cell]{head: "LOADING", rank: 5, cell: share("gpu_hours_loading")},
 		column[Cell]{head: "TTFT-P50", rank: 2, cell: mean("ttft_p50_s", duration)},
@@ -141,8 +141,8 @@ func Percent(share float64) string {
 	return fmt.Sprintf("%.2f%%", math.Floor(1e4*share+slack)/100)
 }
 
-// amount writes GPU-hours and money, so that a column of them lines up at the point.
-func amount(v float64) string {
+// Amount writes GPU-hours and money, so that a column of them lines up at the point: two decimals, none from 1000 on.
+func Amount(v float64) string {
 	if v >= 1000 {
 		return fmt.Sprintf("%.0f", v)
 	}

@@ -30,6 +30,8 @@ function num(x) {
 }
 // fixed writes what stands in a column: as many decimals in every row.
 const fixed = (x, decimals) => known(x) ? x.toLocaleString('en-US', {minimumFractionDigits: decimals, maximumFractionDigits: decimals}) : '–';
+// hoursText writes GPU-hours as the verdict and the terminal do.
+const hoursText = x => known(x) ? x.toFixed(x < 1000 ? 2 : 0) : '–';
 // percent rounds down, so that 99 % is never said of less.
 const percent = x => known(x) ? (Math.floor(x * 1e4 + 1e-6) / 100).toFixed(2) + ' %' : '–';
 // seconds writes a latency.
@@ -39,6 +41,8 @@ function seconds(s) {
   if (s < 120) return num(s) + ' s';
   return span(s);
 }
+// latency writes one that stands in a column: three digits in every row.
+const latency = s => known(s) && s < 0.9995 ? (s * 1000).toPrecision(3) + ' ms' : known(s) && s < 100 ? s.toPrecision(3) + ' s' : seconds(s);
 // span writes a length of time.
 function span(s) {
   if (!known(s)) return '–';

@@ -39,7 +39,7 @@ const cost = {
   },
   legend(t) {
     const upTo_ = t ?? S.view[1];
-    return runsNow().map(r => ({...key(swatch(r.policy), nameOf(r.policy), num(costAt(r, upTo_))), policy: r.policy}));
+    return runsNow().map(r => ({...key(swatch(r.policy), nameOf(r.policy), hoursText(costAt(r, upTo_))), policy: r.policy}));
   },
 };
 

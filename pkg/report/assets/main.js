@@ -1,18 +1,27 @@
 // The page comes alive.
 
 function drawVerdict() {
-  const said = D.leads.length ? D.leads[S.lead].verdict : 'Nothing was replayed.';
+  const under = D.leads.length > 1 ? `At a lead time of ${span(D.leads[S.lead].seconds)}: ` : '';
+  const said = D.leads.length ? under + D.leads[S.lead].verdict : 'Nothing was replayed.';
   $('verdict').textContent = said.replace(/ (%|×|GPU)/g, '\u00a0$1').replaceAll('GPU-h', 'GPU\u2011h'); // numbers stay with their units
 }
 
 function buildLeads() {
   $('leads').hidden = D.leads.length < 2;
   $('leads').replaceChildren(el('span', {}, 'Lead time'), ...D.leads.map((l, i) => el('label', {},
-    el('input', {type: 'radio', name: 'lead', value: i, checked: i === S.lead, onchange: () => { S.lead = i; settle(); tell('lead', 'policy'); }}), ' ' + span(l.seconds))));
+    el('input', {type: 'radio', name: 'lead', value: i, checked: i === S.lead, onchange: () => chooseLead(i)}), ' ' + span(l.seconds))));
 }
 
-// hasRuns says whether there are curves at a lead time.
-const hasRuns = lead => D.runs.some(r => r.lead === lead);
+// chooseLead shows another lead time, in the tables and in the charts.
+function chooseLead(i) {
+  S.lead = i;
+  for (const input of $('leads').querySelectorAll('input')) input.checked = +input.value === i;
+  settle();
+  tell('lead', 'policy');
+}
+
+// leadsWithRuns are the lead times at which there are curves.
+const leadsWithRuns = () => D.leads.map((_, i) => i).filter(i => D.runs.some(r => r.lead === i));
 
 // settle chooses a policy that has curves at the present lead time, and one to compare it with.
 function settle() {
@@ -21,7 +30,7 @@ function settle() {
   if (!there.includes(S.other) || S.other === S.policy) S.other = there.includes(policyNamed('oracle')) && policyNamed('oracle') !== S.policy ? policyNamed('oracle') : -1;
   S.view = [0, longest()];
   $('time').hidden = !there.length;
-  const elsewhere = D.leads.filter((_, i) => hasRuns(i)).map(l => span(l.seconds));
+  const elsewhere = leadsWithRuns().map(i => span(D.leads[i].seconds));
   $('elsewhere').hidden = there.length > 0 || !elsewhere.length;
   $('elsewhere').textContent = `What happened over time was kept at a lead time of ${elsewhere.join(', ')}: choose it above to see the curves and decisions.`;
   const seeds = Math.max(...resultsNow().map(r => r.seeds), 1);
@@ -71,7 +80,7 @@ window.addEventListener('resize', () => {
 });
 function resized() { drawFrontier(); drawSweep(); drawCharts(); }
 
-S.lead = Math.max(0, D.leads.findIndex((_, i) => hasRuns(i)));
+S.lead = leadsWithRuns()[0] ?? 0;
 S.policy = Math.max(0, policyNamed('preheat'));
 $('glossary').append(...D.policies.filter(p => p.title).flatMap(p => [el('dt', {}, p.name), el('dd', {}, p.title)]));
 buildLeads();

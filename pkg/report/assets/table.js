@@ -6,7 +6,6 @@ const mark = (word, extra) => el('span', {class: 'mark ' + word}, el('span', {'a
 
 const ci = (f, name, write) => el('span', {class: 'ci'}, f[name + '_high'] > f[name + '_low'] ? `[${write(f[name + '_low'])}–${write(f[name + '_high'])}]` : '');
 const share = x => (clamp(Math.floor(x * 1e4 + 1e-6) / 100, 0, 100)).toFixed(2);
-const hoursText = x => fixed(x, x < 10 ? 2 : 1);
 
 // COLUMNS of the table: better says which direction is the good one, for the first click.
 const COLUMNS = [
@@ -18,7 +17,7 @@ const COLUMNS = [
   {key: 'cost', name: 'cost', better: 1, cell: r => D.currency + fixed(r.figures.cost, 2)},
   {key: 'gpu_hours_idle', name: 'idle', unit: 'GPU-h', title: 'GPU-hours of ready replicas without a request', better: 1, cell: r => hoursText(r.figures.gpu_hours_idle)},
   {key: 'gpu_hours_loading', name: 'loading', unit: 'GPU-h', title: 'GPU-hours of replicas that did not serve yet', better: 1, cell: r => hoursText(r.figures.gpu_hours_loading)},
-  {key: 'ttft_p50_s', name: 'TTFT', unit: 'p50', better: 1, cell: r => seconds(r.figures.ttft_p50_s)},
+  {key: 'ttft_p50_s', name: 'TTFT', unit: 'p50', better: 1, cell: r => latency(r.figures.ttft_p50_s)},
   {key: 'ttft_p99_s', name: 'TTFT', unit: 'p99', better: 1, cell: r => over(r.figures.ttft_p99_s, D.slo.ttft_s)},
   {key: 'tpot_p99_s', name: 'TPOT', unit: 'p99', better: 1, cell: r => over(r.figures.tpot_p99_s, D.slo.tpot_s)},
   {key: 'failed', name: 'failed', unit: 'out / rej / lost', title: 'requests that timed out / were rejected / were lost with their replica', better: 1,
@@ -31,7 +30,7 @@ const COLUMNS = [
 const failures = r => ['timed_out', 'rejected', 'lost'].map(k => r.figures[k]);
 const count = x => known(x) ? (Number.isInteger(x) ? x.toLocaleString('en-US') : fixed(x, 1)) : '–';
 // over points out what is beyond its objective.
-const over = (x, bound) => bound && x > bound ? el('span', {class: 'over', title: 'beyond the objective of ' + seconds(bound)}, seconds(x)) : seconds(x);
+const over = (x, bound) => bound && x > bound ? el('span', {class: 'over', title: 'beyond the objective of ' + seconds(bound)}, latency(x)) : latency(x);
 
 const valueOf = (column, r) => column.value ? column.value(r) : r.figures[column.key];
 let sorting = {key: null, way: 1};

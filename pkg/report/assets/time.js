@@ -177,6 +177,7 @@ function buildToolbar() {
   const pick = (id, label, change) => el('label', {}, label, ' ', el('select', {id, onchange: e => change(+e.target.value)}));
   const button = (sign, title, act) => el('button', {type: 'button', title, 'aria-label': title, onclick: act}, sign);
   $('toolbar').replaceChildren(
+    ...(leadsWithRuns().length > 1 ? [pick('lead', 'Lead time', chooseLead)] : []),
     pick('policy', 'Policy', i => choose(i)),
     pick('other', 'beside', i => { S.other = i; tell('policy'); }),
     el('span', {class: 'buttons'}, button('◀', 'earlier', () => pan(-0.5)), button('−', 'zoom out', () => scale(2)), button('+', 'zoom in', () => scale(0.5)),
@@ -186,6 +187,7 @@ function buildToolbar() {
 
 function drawToolbar() {
   const option = (i, chosen) => el('option', {value: i, selected: i === chosen}, i < 0 ? 'no other' : nameOf(i));
+  $('lead')?.replaceChildren(...leadsWithRuns().map(i => el('option', {value: i, selected: i === S.lead}, span(D.leads[i].seconds))));
   const there = runsNow().map(r => r.policy);
   $('policy').replaceChildren(...there.map(i => option(i, S.policy)));
   $('other').replaceChildren(...[-1, ...there.filter(i => i !== S.policy)].map(i => option(i, S.other)));

@@ -9,7 +9,7 @@ function pricing() {
   const rows = resultsNow(), oracle = rows.find(r => isOracle(r.policy));
   const base = oracle && oracle.figures.gpu_hours > 0 ? oracle.figures.gpu_hours : 0;
   return {of: h => base ? h / base : h, unit: base ? ' ×' : '', base,
-    title: base ? `GPU-hours, as a multiple of the oracle’s ${num(base)}` : 'GPU-hours'};
+    title: base ? `GPU-hours, as a multiple of the oracle’s ${hoursText(base)}` : 'GPU-hours'};
 }
 
 // tradeoffPoints are the results at the present lead time, and the settings tried beside them.
@@ -154,8 +154,8 @@ function listenFrontier() {
     $('frontier').style.cursor = p && !p.setting && runOf(p.policy) ? 'pointer' : '';
     if (!p) return hideTip();
     const r = p.result, price = pricing();
-    showTip(e, el('b', {}, nameOf(p.policy)), p.setting ? ` (${p.setting})` : '', el('br'), percent(p.y) + ' attained, ' + num(p.x) + price.unit + (price.unit ? ' the oracle' : ' GPU-hours'),
-      r && price.base ? [el('br'), num(r.figures.gpu_hours) + ' GPU-hours'] : []);
+    showTip(e, el('b', {}, nameOf(p.policy)), p.setting ? ` (${p.setting})` : '', el('br'), percent(p.y) + ' attained, ' + (price.unit ? num(p.x) + price.unit + ' the oracle' : hoursText(p.x) + ' GPU-hours'),
+      r && price.base ? [el('br'), hoursText(r.figures.gpu_hours) + ' GPU-hours'] : []);
   });
   $('frontier').addEventListener('pointerleave', hideTip);
   $('frontier').addEventListener('click', e => { const p = nearestPoint(e); if (p && !p.setting) choose(p.policy); });
