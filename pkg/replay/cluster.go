@@ -33,7 +33,7 @@ func Run(ctx context.Context, cfg Config, targets []Target, sink Sink) ([]Total,
 }
 
 // cluster is the simulated world at one instant. Time jumps from one thing that is due to the next; between them the
-// replicas are left behind, each until something of it can be seen.
+// replicas are left behind, each until a request of it may end.
 type cluster struct {
 	cfg      Config
 	sink     Sink
@@ -129,6 +129,13 @@ func (c *cluster) settle(until time.Duration) {
 	}
 }
 
+// catchUp takes in what a replica, if there is one, has done up to now: between the ends of requests nobody looks.
+func (u *unit) catchUp() {
+	if u != nil && u.inflight > 0 {
+		u.service.cluster.advance(u, u.service.cluster.now)
+	}
+}
+
 // advance lets one replica work until a time, and takes in what it did.
 func (c *cluster) advance(u *unit, until time.Duration) {
 	c.events = u.engine.AdvanceTo(until, c.events[:0])
@@ -138,13 +145,13 @@ func (c *cluster) advance(u *unit, until time.Duration) {
 	c.reschedule(u, until)
 }
 
-// reschedule asks a replica that has worked up to a time when something of it can be seen next.
+// reschedule asks a replica that has worked up to a time when a request of it can end next.
 func (c *cluster) reschedule(u *unit, now time.Duration) {
 	if u.inflight == 0 {
 		c.due.drop(u)
 		return
 	}
-	c.due.set(u, max(u.engine.NextEvent(), now+1))
+	c.due.set(u, max(u.engine.NextFinish(), now+1))
 }
 
 // tell passes on the ends since the last call, in order of time: replicas work one after the other.

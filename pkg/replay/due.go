@@ -2,7 +2,7 @@ package replay
 
 import "time"
 
-// dueQueue orders the replicas that hold requests by the time before which nothing can be seen of them: a binary heap
+// dueQueue orders the replicas that hold requests by the time before which none of these can end: a binary heap
 // whose members know their places, since every request moves one of them twice or thrice.
 type dueQueue []dueEntry
 

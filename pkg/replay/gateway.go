@@ -147,7 +147,7 @@ func (s *service) send(slot uint32) bool {
 	u.inflight++
 	s.inflight++
 	s.burden(u)
-	s.cluster.due.sooner(u, now+s.firstStep)
+	s.cluster.due.sooner(u, now+s.firstStep+time.Duration(j.output-1)*s.step)
 	return true
 }
 

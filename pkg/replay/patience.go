@@ -14,35 +14,41 @@ import (
 func (s *service) deadline() time.Duration {
 	for s.deadlines.length > 0 {
 		t := s.deadlines.first()
-		if j := &s.jobs[t.slot]; j.id == t.id && j.first < 0 {
-			return j.arrival + s.cluster.cfg.Timeout
+		if s.unanswered(t) {
+			return s.jobs[t.slot].arrival + s.cluster.cfg.Timeout
 		}
 		s.deadlines.pop()
 	}
 	return forever
 }
 
+// unanswered reports whether a request is known neither to have ended nor to have its first token.
+func (s *service) unanswered(t ticket) bool {
+	j := &s.jobs[t.slot]
+	return j.id == t.id && j.first < 0
+}
+
 // expire ends the requests that have waited too long for their first token.
 func (s *service) expire() {
 	for s.deadline() <= s.cluster.now {
-		slot := s.deadlines.first().slot
-		s.deadlines.pop()
-		s.withdraw(slot)
-		s.close(slot, s.cluster.now, TimedOut)
+		t := s.deadlines.first()
+		s.jobs[t.slot].unit.catchUp()
+		if s.unanswered(t) {
+			s.withdraw(t.slot)
+			s.close(t.slot, s.cluster.now, TimedOut)
+		}
 	}
 }
 
-// withdraw takes a request out of its replica, if it is in one.
+// withdraw takes a request out of its replica, which has caught up, if it is in one.
 func (s *service) withdraw(slot uint32) {
 	u := s.jobs[slot].unit
 	if u == nil {
 		return
 	}
-	now := s.cluster.now
-	s.cluster.advance(u, now) // a cancelled request leaves at the replica's own time
 	u.engine.Cancel(uint64(slot))
-	s.leave(u, now)
-	s.cluster.reschedule(u, now)
+	s.leave(u, s.cluster.now)
+	s.cluster.reschedule(u, s.cluster.now)
 }
 
 // refuse ends a request that a replica did not take.

@@ -114,9 +114,6 @@ func (s *service) longestPrefix(blocks []uint64, room uint64) *unit {
 
 // cached is the number of leading blocks that a replica's prefix cache holds now: it must not be left behind.
 func (u *unit) cached(blocks []uint64) int {
-	c := u.service.cluster
-	if u.inflight > 0 {
-		c.advance(u, c.now)
-	}
+	u.catchUp()
 	return u.engine.Cached(blocks)
 }

@@ -106,6 +106,9 @@ func (s *service) revealGateway() {
 
 // truth is the gateway as it is now.
 func (s *service) truth() baseline.Gateway {
+	for _, u := range s.units {
+		u.catchUp()
+	}
 	now := s.cluster.now
 	return baseline.Gateway{
 		Time:   s.cluster.at(now),

@@ -21,8 +21,8 @@ type service struct {
 	path    baseline.Path
 
 	// firstStep is the least time from a request's submission to its first token, rounded down: it has to reach the
-	// engine's queue, and no step is shorter than one with nothing to do.
-	firstStep time.Duration
+	// engine's queue, and no step is shorter than one with nothing to do, which takes step.
+	firstStep, step time.Duration
 	// next is the request that arrives next, at forever where there is none.
 	next                 trace.Request
 	lastArrival, lastEnd time.Duration
@@ -48,7 +48,7 @@ type service struct {
 func newService(c *cluster, index int, t Target) *service {
 	s := &service{
 		Target: t, cluster: c, index: index, path: t.Policy.Path(),
-		firstStep: time.Duration((t.Profile.APIOverhead + t.Profile.StepBase) * (1 - 1e-6) * float64(time.Millisecond)),
+		firstStep: atLeast(t.Profile.APIOverhead + t.Profile.StepBase), step: atLeast(t.Profile.StepBase),
 		desired:   t.Initial, asked: t.Initial,
 		census: Census{Desired: -1}, changed: true, total: Total{Target: t.Name},
 	}
@@ -61,6 +61,9 @@ func newService(c *cluster, index int, t Target) *service {
 	}
 	return s
 }
+
+// atLeast is a duration of so many milliseconds, or a little less.
+func atLeast(ms float64) time.Duration { return time.Duration(ms * (1 - 1e-6) * float64(time.Millisecond)) }
 
 // begin makes the initial replicas, and puts the first arrival and the periodic events on the agenda.
 func (s *service) begin() {

@@ -183,6 +183,7 @@ func (u *unit) crash() {
 	s.total.Crashes++
 	s.changed = true
 	if u.stage == ready {
+		u.catchUp()
 		u.rest()
 		s.delist(u)
 		s.recall(u)

@@ -236,6 +236,17 @@ func (r *Replica) NextEvent() time.Duration {
 	return r.soonest
 }
 
+// NextFinish is a lower bound on the time of the next Finished event if nothing is
+// cancelled, Never where no request is under way: what is submitted meanwhile
+// makes the others later, if anything. It is for a caller to whom first tokens
+// are not news.
+func (r *Replica) NextFinish() time.Duration {
+	if !r.open || len(r.events) > 0 {
+		return r.NextEvent()
+	}
+	return max(r.soonest, r.end.add(r.afterwards()).ceil())
+}
+
 // Inflight is the number of requests submitted and not finished or cancelled.
 func (r *Replica) Inflight() int { return r.known.taken }
 

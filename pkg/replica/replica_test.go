@@ -500,6 +500,61 @@ func TestNextEventIsNeverLate(t *testing.T) {
 	}
 }
 
+// Nothing finishes before NextFinish, whatever is submitted meanwhile, unless it is
+// what was submitted; and where there is room for all, it takes few looks.
+func TestNextFinishIsNeverLate(t *testing.T) {
+	looks, ends := 0, 0
+	for seed := range int64(40) {
+		rng := rand.New(rand.NewSource(3000 + seed))
+		profile, load := busy, workload
+		if seed%2 == 1 {
+			profile, load = spacious, conversations
+		}
+		p := profile(rng)
+		p.StreamInterval = 0
+		times, reqs := load(rng, 150)
+		calm := seed%4 == 2
+		if calm {
+			for i := range times {
+				times[i] *= 20
+			}
+		}
+		r := newReplica(t, p)
+		bound := Never
+		finished := func(until time.Duration) (n int) {
+			for _, e := range r.Advance(until) {
+				if e.Kind == Finished {
+					n++
+				}
+			}
+			return n
+		}
+		look := func(until time.Duration) {
+			if n := finished(until - 1); n > 0 {
+				t.Fatalf("seed %d: %d finished before the bound %v", seed, n, until)
+			}
+			if calm {
+				looks++
+			}
+			ends += finished(until)
+			bound = r.NextFinish()
+		}
+		for i := range reqs {
+			for bound <= times[i] {
+				look(bound)
+			}
+			submit(t, r, times[i], reqs[i])
+			bound = min(bound, times[i]+at((p.APIOverhead+p.StepBase*float64(reqs[i].OutputTokens))*(1-1e-6)))
+		}
+		for bound < Never {
+			look(bound)
+		}
+	}
+	if ends != 40*150 || looks > 3*10*150 {
+		t.Errorf("%d of %d requests finished, 1500 of them in %d looks", ends, 40*150, looks)
+	}
+}
+
 func TestValidateReportsEveryFault(t *testing.T) {
 	p := plain()
 	p.StepBase, p.KVTokens, p.MaxNumBatchedTokens, p.PrefillPerToken = math.NaN(), 1, 4, -1

@@ -81,6 +81,39 @@ func (r *Replica) stuck() bool {
 	return !fits
 }
 
+// afterwards is a lower bound on the time from the end of the step in flight until
+// a request finishes. It is only known to be more than nothing where all of them
+// are in the batch.
+func (r *Replica) afterwards() picoseconds {
+	if r.waiting.head != nil || r.arriving.head != nil {
+		return 0
+	}
+	steps, batch, context := r.longest, r.decoding, r.context
+	if len(r.due) > 0 {
+		steps = r.due[0].step - r.step
+	}
+	for _, c := range r.chunks {
+		if c.seq == nil {
+			continue
+		}
+		left := int64(c.seq.OutputTokens - c.seq.before)
+		if c.seq.computed+c.tokens == c.seq.target {
+			left--
+			batch++
+			context += int64(c.seq.target)
+		}
+		steps = min(steps, left)
+	}
+	growing := (batch - r.decoding) * r.kv.blocks(int(steps)+1)
+	if batch == 0 || r.kv.atMost(r.step+steps)+growing > r.capacity-r.cache.inUse {
+		return 0 // for all that is known a request is evicted, and the others are quicker then
+	}
+	return stride{
+		first:  r.cost.decode(batch, context+int64(batch)) + r.cost.touched(batch),
+		growth: r.cost.perContext * picoseconds(batch),
+	}.span(steps)
+}
+
 // fitting is how many of the next n decode-only steps the KV cache has room for.
 func (r *Replica) fitting(n int64) int64 {
 	room := r.capacity - r.cache.inUse
