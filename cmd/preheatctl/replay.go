@@ -58,7 +58,6 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 		return errors.Join(err, dir.discard())
 	}
 	o.noteOutsized(outcome.Outsized)
-	o.noteMissing(outcome)
 	// The files come first: whoever reads the output may close it after a line.
 	if err := dir.finish(e, outcome, o.labels(e, outcome, command)); err != nil {
 		return err

@@ -19,6 +19,9 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 	fmt.Fprintln(out, profileText(e, o))
 	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n",
 		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), o.Min, o.Max, o.Initial)
+	if !o.Complete() {
+		fmt.Fprintf(out, "interrupted: %s\n", o.Missing())
+	}
 	writeNotes(out, notes)
 	fmt.Fprintln(out)
 	cells := o.Cells()

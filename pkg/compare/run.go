@@ -41,20 +41,6 @@ type Proof struct {
 	CutShort bool
 }
 
-// Complete says whether every run went through to its end, and every search too.
-func (o *Outcome) Complete() bool { return len(o.Unfinished) == 0 && len(o.CutShort()) == 0 }
-
-// CutShort are the oracle's runs whose search the caller ended.
-func (o *Outcome) CutShort() []Key {
-	var out []Key
-	for _, p := range o.Proofs {
-		if p.CutShort {
-			out = append(out, p.Key)
-		}
-	}
-	return out
-}
-
 // Tools are what an experiment tells of itself while it goes on; both may be nil.
 type Tools struct {
 	Meter *Meter

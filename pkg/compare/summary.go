@@ -44,14 +44,6 @@ func (o *Outcome) Summary(e Experiment, l Labels) score.Summary {
 	return s
 }
 
-func names(keys []Key) []string {
-	var out []string
-	for _, k := range keys {
-		out = append(out, k.String())
-	}
-	return out
-}
-
 func (o *Outcome) trace(name string) score.Trace {
 	return score.Trace{
 		Name: name, Requests: uint64(o.Facts.Requests), Duration: o.Facts.Span.Seconds(),
@@ -77,7 +69,7 @@ func seconds(s float64) time.Duration { return time.Duration(math.Round(s * floa
 func (o *Outcome) Report(e Experiment, l Labels) report.Report {
 	r := report.Report{
 		Title: l.Title, Command: l.Command, Version: l.Version, Currency: l.Currency, Setup: l.Facts,
-		Trace: o.trace(e.Load.Name), SLO: e.SLO, Cells: o.Cells(), Runs: o.Pictures, Titles: map[string]string{},
+		Trace: o.trace(e.Load.Name), SLO: e.SLO, Cells: o.Cells(), Runs: o.Pictures, Titles: map[string]string{}, Missing: o.Missing(),
 	}
 	for _, d := range Descriptions() {
 		r.Titles[d.Name] = d.Summary

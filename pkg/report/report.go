@@ -9,6 +9,8 @@ type Report struct {
 	// Command is the command line that makes the same report again; Version is of the program that made it. Either may
 	// be empty.
 	Command, Version string
+	// Missing says what of the replay is not there because it was interrupted; empty where all is.
+	Missing string
 	// Trace is what was replayed, Setup the conditions it was replayed under, for people to read, in order.
 	Trace score.Trace
 	Setup []Fact
