@@ -97,7 +97,7 @@ func newOptions() *options {
 		},
 		target: targetOptions{ttft: 2 * time.Second, tpot: 100 * time.Millisecond, attainment: 0.99},
 		run:    runOptions{policies: defaultPolicies, seed: 1, seeds: 1, workers: runtime.GOMAXPROCS(0), memory: 2 << 30},
-		out:    outputOptions{format: "table", details: string(leadDetails), formats: []string{"table", "json", "csv"}},
+		out:    outputOptions{format: "table", details: string(leadDetails), formats: []string{"table", "json", "yaml", "csv"}},
 		given:  func(string) bool { return false },
 	}
 }

@@ -33,8 +33,8 @@ func TestFaultsOfTheCommandLine(t *testing.T) {
 		"a knob of another policy":      {"replay --policy kpa --set apa.target=1", exitUsage, []string{`"apa"`, "--policy"}},
 		"a knob without a number":       {"replay --policy kpa --set kpa.window", exitUsage, []string{"POLICY.KNOB=NUMBER"}},
 		"a poisson process with a CV":   {"replay --process poisson --cv 2", exitUsage, []string{"--cv 2", "gamma"}},
-		"CSV of a tuning":               {"tune -o csv", exitUsage, []string{"--output csv", "table, json"}},
-		"a format of nobody":            {"replay -o xml", exitUsage, []string{"--output xml", "table, json, csv"}},
+		"CSV of a tuning":               {"tune -o csv", exitUsage, []string{"--output csv", "table, json, yaml"}},
+		"a format of nobody":            {"replay -o xml", exitUsage, []string{"--output xml", "table, json, yaml, csv"}},
 		"times divided by zero":         {"replay --compress 0", exitUsage, []string{"--compress 0", "leave it out"}},
 		"times multiplied by zero":      {"replay --dilate 0", exitUsage, []string{"--dilate 0", "leave it out"}},
 		"arrivals without variation":    {"replay --cv 0", exitUsage, []string{"--cv 0", "leave it out"}},
@@ -363,7 +363,7 @@ func TestRequestsThatNoReplicaCanHoldAreNoted(t *testing.T) {
 }
 
 func TestHelpOffersTheFormatsThatACommandWrites(t *testing.T) {
-	for command, want := range map[string]string{"replay": "table, json, csv", "tune": "table, json"} {
+	for command, want := range map[string]string{"replay": "table, json, yaml, csv", "tune": "table, json, yaml"} {
 		if out := must(t, command, "--help"); !strings.Contains(out, "Output as a format: "+want+" (default") {
 			t.Errorf("%s --help does not offer %s:\n%s", command, want, out)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -96,8 +97,12 @@ func (o *options) print(s streams, e compare.Experiment, result compare.Outcome,
 		return writeTable(s.Out, e, result, o.notes)
 	}
 	writeNotes(s.Err, o.notes)
-	if o.out.format == "json" {
-		return result.Summary(e, o.labels(e, result, command)).WriteJSON(s.Out)
+	if o.out.format == "csv" {
+		return score.WriteCSV(s.Out, result.Cells())
 	}
-	return score.WriteCSV(s.Out, result.Cells())
+	var text bytes.Buffer
+	if err := result.Summary(e, o.labels(e, result, command)).WriteJSON(&text); err != nil {
+		return err
+	}
+	return writeData(s.Out, o.out.format, text.Bytes())
 }

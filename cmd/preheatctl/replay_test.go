@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 )
 
 // small is a comparison of a few thousand requests with files.
@@ -278,6 +279,16 @@ func TestOutputAsData(t *testing.T) {
 				t.Errorf("command %q, want %q", s.Command, want)
 			}
 		},
+		"yaml": func(t *testing.T, out string) {
+			text, err := yaml.YAMLToJSON([]byte(out))
+			if err != nil || strings.HasPrefix(out, "{") {
+				t.Fatalf("%v: %.200s", err, out)
+			}
+			want := must(t, "replay", "--trace", "steady:rate=2,length=2m", "--policy", "preheat,kpa", "-o", "json")
+			if diff := cmp.Diff(decoded(t, want), decoded(t, string(text))); diff != "" {
+				t.Errorf("(-json +yaml):\n%s", diff)
+			}
+		},
 		"csv": func(t *testing.T, out string) {
 			rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 			if err != nil || len(rows) != 3 || rows[0][0] != "policy" || rows[1][0] != "preheat" {
@@ -289,6 +300,31 @@ func TestOutputAsData(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "out")
 			check(t, must(t, "replay", "--trace", "steady:rate=2,length=2m", "--policy", "preheat,kpa", "-o", name, "--out", dir))
 		})
+	}
+}
+
+// decoded is what a text of JSON says.
+func decoded(t *testing.T, text string) any {
+	t.Helper()
+	var out any
+	if err := json.Unmarshal([]byte(text), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestATuningAsData holds the YAML of a tuning against its JSON.
+func TestATuningAsData(t *testing.T) {
+	tuned := func(format string) string {
+		return must(t, "tune", "--trace", "steady:rate=2,length=4m", "--policy", "static-mean", "-o", format)
+	}
+	text, err := yaml.YAMLToJSON([]byte(tuned("yaml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tuned("json")
+	if diff := cmp.Diff(decoded(t, want), decoded(t, string(text))); diff != "" || !strings.Contains(want, `"scored_on"`) {
+		t.Errorf("(-json +yaml):\n%s", diff)
 	}
 }
 
@@ -328,7 +364,7 @@ func (closed) Write([]byte) (int, error) {
 }
 
 func TestAReaderThatHasSeenEnoughLosesNoFiles(t *testing.T) {
-	for _, format := range []string{"table", "json", "csv"} {
+	for _, format := range []string{"table", "json", "yaml", "csv"} {
 		t.Run(format, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "out")
 			var errs bytes.Buffer

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -17,7 +16,7 @@ import (
 
 func newTune(s streams) *cobra.Command {
 	o := newOptions()
-	o.out.formats = []string{"table", "json"}
+	o.out.formats = []string{"table", "json", "yaml"}
 	part := share(0.5)
 	cmd := &cobra.Command{
 		Use:   "tune",
@@ -90,10 +89,8 @@ func (o *options) tunings(ctx context.Context, s streams, e compare.Experiment, 
 }
 
 func (o *options) printTunings(out io.Writer, e compare.Experiment, part float64, tunings compare.Tuned) error {
-	if o.out.format == "json" {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(struct {
+	if o.out.format != "table" {
+		return encode(out, o.out.format, struct {
 			Trace      string  `json:"trace"`
 			TrainShare float64 `json:"train_share"`
 			compare.Tuned
