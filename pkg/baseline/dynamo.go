@@ -58,7 +58,7 @@ func dynamoPolicy() maker {
 		knobs: []Knob{
 			number("sla-factor", 1, 0.05, 5, "factor on both objectives").tuned(0.4, 0.5, 0.6, 0.7, 0.85, 1),
 			number("interval", 180, 15, 3600, "throughput_adjustment_interval: time between two forecasts, in seconds").tuned(60, 180),
-			choice("predictor", "what forecasts the next interval", "the last value", "a Kalman filter with trend"),
+			choice("predictor", "load_predictor", "arima, an ARIMA model that it chooses itself", "constant, the last value", "kalman, a filter with trend"),
 			choice("optimize", "optimization_target", "the objectives", "throughput, by thresholds", "latency, by thresholds"),
 			choice("loops", "which loops run", "both, the forecast bounding from below", "the forecast's alone", "the load's alone"),
 			number("profile-factor", 1, 0.1, 10, "factor by which the profile's step times are wrong"),

@@ -8,7 +8,8 @@ import (
 
 // Predictors of the planner (ai-dynamo/dynamo@260b6ae components/src/dynamo/planner/core/load/predictors.py).
 const (
-	predictConstant = iota
+	predictARIMA = iota
+	predictConstant
 	predictKalman
 )
 
@@ -19,10 +20,13 @@ type predictor interface {
 }
 
 func newPredictor(kind int) predictor {
-	if kind == predictKalman {
+	switch kind {
+	case predictConstant:
+		return &lastValue{}
+	case predictKalman:
 		return &kalmanTrend{}
 	}
-	return &lastValue{}
+	return &autoARIMA{}
 }
 
 // finite reads what is no number as no load.
