@@ -29,14 +29,15 @@ var detailWords = []string{string(noDetails), string(firstDetails), string(leadD
 // include says whether the l-th lead time under the s-th seed has files.
 func (d details) include(l, s int) bool {
 	switch d {
+	case noDetails:
+		return false
 	case firstDetails:
 		return l == 0 && s == 0
 	case leadDetails:
 		return s == 0
 	case allDetails:
-		return true
 	}
-	return false
+	return true
 }
 
 // place is a lead time under a seed: its policies share files.

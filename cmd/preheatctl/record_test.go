@@ -59,7 +59,7 @@ func runRecord(t *testing.T, args ...string) (stdout, stderr string, err error) 
 	t.Helper()
 	var out, notes bytes.Buffer
 	cmd := newRecord(streams{Out: &out, Err: &notes})
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // cobra takes the test's own where there are none
 	cmd.SetOut(&out)
 	cmd.SetErr(&notes)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true

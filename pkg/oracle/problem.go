@@ -36,7 +36,7 @@ func (p Problem) Validate() error {
 		faults = append(faults, err)
 	}
 	if p.From < 0 {
-		faults = append(faults, fmt.Errorf("From is %v, must not be negative", p.From))
+		faults = append(faults, fmt.Errorf("Problem.From is %v, must not be negative", p.From))
 	}
 	if p.Target.Min < 0 || (p.Target.Max > 0 && p.Target.Max < p.Target.Min) {
 		faults = append(faults, fmt.Errorf("bounds %d to %d: must not be negative or crossed", p.Target.Min, p.Target.Max))
