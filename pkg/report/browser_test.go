@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -74,12 +75,13 @@ func TestOddReportsInABrowser(t *testing.T) {
 	silent.Runs = []report.Run{report.NewRecorder(report.Options{Policy: "preheat", Lead: 2 * time.Second}).Run()}
 	aimless := tiny()
 	aimless.SLO = score.SLO{}
+	cut := interruptedExample()
 	scoreless := tiny()
 	scoreless.Cells = nil
 	b := newBrowser(t)
 	b.screen(1280, 900, "light")
 	for name, r := range map[string]report.Report{
-		"nothing": {}, "six requests": tiny(), "a run of which nothing was told": silent, "no objective": aimless, "curves without scores": scoreless,
+		"nothing": {}, "six requests": tiny(), "a run of which nothing was told": silent, "no objective": aimless, "curves without scores": scoreless, "a replay that was interrupted": cut,
 	} {
 		b.run(name, func(t *testing.T) {
 			page := filepath.Join(t.TempDir(), "report.html")
@@ -88,9 +90,25 @@ func TestOddReportsInABrowser(t *testing.T) {
 			}
 			b.open(page)
 			b.eval("for (const t of [0, 1, 1e9, null]) { pin(t); walk(1); walk(-1); scale(0.5); place(); showAll(); }", nil)
+			if got := b.text("document.querySelector('#missing')?.textContent ?? ''"); strings.Contains(got, r.Missing+".") != (r.Missing != "") {
+				t.Errorf("the page says %q is missing, want %q", got, r.Missing)
+			}
+			b.eval("for (let i = 0; i < D.leads.length; i++) chooseLead(i)", nil)
 			b.silent(page)
 		})
 	}
+}
+
+// interruptedExample lacks the oracle and the last two policies of its second lead time.
+func interruptedExample() report.Report {
+	whole, short := example(5*time.Minute, 30*time.Second, 2*time.Minute), example(5*time.Minute, 30*time.Second)
+	n := len(short.Cells)
+	late := slices.DeleteFunc(slices.Clone(whole.Cells[n:2*n-2]), func(c score.Cell) bool { return c.Policy == report.Oracle })
+	for i := range late {
+		late[i].ToOracle = nil
+	}
+	whole.Cells, whole.Runs, whole.Missing = append(short.Cells, late...), whole.Runs[:n+1], "3 of 18 runs are missing"
+	return whole
 }
 
 // visit is one walk through the page; its methods are what the reader does, in order.
