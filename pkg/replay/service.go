@@ -49,7 +49,7 @@ func newService(c *cluster, index int, t Target) *service {
 	s := &service{
 		Target: t, cluster: c, index: index, path: t.Policy.Path(),
 		firstStep: atLeast(t.Profile.APIOverhead + t.Profile.StepBase), step: atLeast(t.Profile.StepBase),
-		desired:   t.Initial, asked: t.Initial,
+		desired: t.Initial, asked: t.Initial,
 		census: Census{Desired: -1}, changed: true, total: Total{Target: t.Name},
 	}
 	if c.cfg.LostScrapes > 0 {
@@ -63,7 +63,9 @@ func newService(c *cluster, index int, t Target) *service {
 }
 
 // atLeast is a duration of so many milliseconds, or a little less.
-func atLeast(ms float64) time.Duration { return time.Duration(ms * (1 - 1e-6) * float64(time.Millisecond)) }
+func atLeast(ms float64) time.Duration {
+	return time.Duration(ms * (1 - 1e-6) * float64(time.Millisecond))
+}
 
 // begin makes the initial replicas, and puts the first arrival and the periodic events on the agenda.
 func (s *service) begin() {
