@@ -3,7 +3,6 @@ package compare
 import (
 	"slices"
 
-	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/oracle"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/report"
@@ -68,11 +67,11 @@ func (c *comparison) counted(s replay.Sink) replay.Sink {
 }
 
 // finish gathers the results of a run that went through to its end.
-func (o *observer) finish(r *run, path baseline.Path, total replay.Total) error {
+func (o *observer) finish(r *run, total replay.Total) error {
 	r.score = o.score.Score(total)
 	r.score.Target = "" // there is one only
 	if o.orders != nil {
-		r.orders = oracle.Candidate{Name: r.Policy, Schedule: o.orders.Schedule(), Path: path}
+		r.orders = oracle.Candidate{Name: r.Policy, Schedule: o.orders.Schedule()}
 	}
 	if o.picture != nil {
 		picture := o.picture.Run()

@@ -176,7 +176,7 @@ func (c *comparison) observe(ctx context.Context, r *run, policy baseline.Policy
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return observer.finish(r, policy.Path(), totals[0])
+	return observer.finish(r, totals[0])
 }
 
 // targetName is the one target's in a comparison.

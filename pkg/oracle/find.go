@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 )
 
@@ -45,7 +45,6 @@ type search struct {
 	o   Options
 	*survey
 	lead    leads
-	path    baseline.Path
 	allowed int64
 	// most is the largest number of replicas that is tried.
 	most int32
@@ -65,7 +64,6 @@ type attempt struct {
 	*tally
 	source   string
 	schedule Schedule
-	path     baseline.Path
 }
 
 func newSearch(ctx context.Context, p Problem, o Options) (*search, error) {
@@ -81,7 +79,7 @@ func newSearch(ctx context.Context, p Problem, o Options) (*search, error) {
 	}
 	s := &search{
 		ctx: ctx, p: p, o: o, survey: seen,
-		lead: foresee(p), path: baseline.Path{Interval: seen.cell}, allowed: seen.bound.Allowed(),
+		lead: foresee(p), allowed: seen.bound.Allowed(),
 	}
 	s.most = s.ceiling()
 	return s, nil
@@ -96,30 +94,35 @@ func (s *search) ceiling() int32 {
 	if s.p.Target.Max > 0 {
 		most = min(most, s.p.Target.Max)
 	}
-	if stock := s.p.Cluster.GPUs; stock > 0 {
+	if stock := s.stock(); stock > 0 {
 		most = min(most, int32(stock/s.p.Target.Profile.GPUs))
 	}
 	return max(most, s.p.Target.Min)
+}
+
+// stock is the most GPUs that there are at any time, zero without limit.
+func (s *search) stock() int {
+	stock := s.p.Cluster.GPUs
+	if stock == 0 {
+		return 0
+	}
+	for _, e := range s.p.Cluster.Events {
+		if e.Kind == replay.StockChanges {
+			stock = max(stock, int(e.Value))
+		}
+	}
+	return stock
 }
 
 // all is the whole search, from the surest to the finest. Each stage may use up the budget to a part of it; what the
 // others did is looked at before the last one, which goes on from the best.
 func (s *search) all() error {
 	if s.requests == 0 {
-		_, err := s.run("constant", Schedule{{At: 0, Replicas: s.p.Target.Min}}, s.path)
+		_, err := s.run("constant", Schedule{{At: 0, Replicas: s.p.Target.Min}})
 		return err
 	}
-	budget := s.budget()
-	first, second := max(2, budget/6), max(5, budget/2)
-	third := min(budget, second+mostCrosses)
-	if budget < fewForImprovement {
-		second = max(3, budget-budget/4)
-	}
-	for _, stage := range []struct {
-		limit int
-		run   func() error
-	}{{first, s.staffing}, {second, s.priced}, {third, s.cross}, {budget, s.candidates}, {budget, s.improve}} {
-		s.limit, s.exhausted = min(stage.limit, budget), false
+	for _, stage := range s.stages(s.budget()) {
+		s.limit, s.exhausted = stage.limit(), false
 		err := stage.run()
 		s.exhausted = errors.Is(err, errSpent)
 		if err != nil && !s.exhausted {
@@ -127,6 +130,25 @@ func (s *search) all() error {
 		}
 	}
 	return nil
+}
+
+// stage is a part of the search, which may use up a budget of runs to some part.
+type stage struct {
+	limit func() int
+	run   func() error
+}
+
+func (s *search) stages(budget int) []stage {
+	first, second := max(2, budget/6), max(5, budget/2)
+	third := min(budget, second+mostCrosses)
+	if budget < fewForImprovement {
+		second = max(3, budget-budget/4)
+	}
+	until := func(runs int) func() int { return func() int { return min(runs, budget) } }
+	return []stage{
+		{until(first), s.staffing}, {until(second), s.priced}, {until(third), s.cross}, {until(budget), s.candidates},
+		{until(budget), s.improve}, {func() int { return s.fine(budget) }, s.climb},
+	}
 }
 
 // Runs that are made whatever the budget of requests, if that of runs allows: enough for a schedule that is planned; and
@@ -151,7 +173,7 @@ func (s *search) candidates() error {
 			continue
 		}
 		s.extra++
-		if _, err := s.run(c.Name, c.Schedule, s.pathOf(c)); err != nil {
+		if _, err := s.run(c.Name, c.Schedule); err != nil {
 			return err
 		}
 	}
@@ -166,19 +188,8 @@ func (s *search) trust() {
 			continue
 		}
 		known := outcome{missed: c.Known.Missed, held: time.Duration(c.Known.GPUSeconds / gpus * float64(time.Second))}
-		s.best = &attempt{tally: &tally{outcome: known}, source: c.Name, schedule: slices.Clone(c.Schedule), path: s.pathOf(c)}
+		s.best = &attempt{tally: &tally{outcome: known}, source: c.Name, schedule: slices.Clone(c.Schedule)}
 	}
-}
-
-// pathOf is how a candidate is run. What a policy would have read costs time and changes nothing: a schedule looks at
-// nothing.
-func (s *search) pathOf(c Candidate) baseline.Path {
-	path := c.Path
-	if path == (baseline.Path{}) {
-		path = s.path
-	}
-	path.Scrape = 0
-	return path
 }
 
 // beats says whether the best schedule is at least as good as what is known of another one.
@@ -197,18 +208,18 @@ func (s *search) try(source string, l lives) (*tally, error) {
 	if s.runs-s.extra >= s.limit {
 		return nil, errSpent
 	}
-	return s.run(source, l.schedule(s.rest()), s.path)
+	return s.run(source, l.schedule(s.rest()))
 }
 
 // run simulates the whole load under a schedule, and keeps it where it is the best so far.
-func (s *search) run(source string, schedule Schedule, path baseline.Path) (*tally, error) {
+func (s *search) run(source string, schedule Schedule) (*tally, error) {
 	load, err := s.open(s.p)
 	if err != nil {
 		return nil, fmt.Errorf("open the load: %w", err)
 	}
 	defer closeStream(load)
 	target := s.p.Target
-	target.Load, target.Policy = load, schedule.Policy(s.p.Cluster.Start, path)
+	target.Load, target.Policy = load, schedule.Policy(s.p.Cluster.Start, 0)
 	t := &tally{clock: s.clock, slo: s.p.SLO, from: s.p.From}
 	if _, err := replay.Run(s.ctx, s.p.Cluster, []replay.Target{target}, t); err != nil {
 		return nil, fmt.Errorf("run schedule %q: %w", source, err)
@@ -221,7 +232,7 @@ func (s *search) run(source string, schedule Schedule, path baseline.Path) (*tal
 	s.tried = append(s.tried, t.outcome)
 	s.remember(t)
 	if s.best == nil || t.better(s.best.outcome, s.allowed) {
-		s.best = &attempt{tally: t, source: source, schedule: slices.Clone(schedule), path: path}
+		s.best = &attempt{tally: t, source: source, schedule: slices.Clone(schedule)}
 	}
 	return t, nil
 }
@@ -236,6 +247,19 @@ func (s *search) remember(t *tally) {
 	s.tallies = append(s.tallies, t)
 }
 
+// improved is the source of a schedule that is made of the best one.
+func (s *search) improved() string {
+	const suffix = ", improved"
+	switch source := s.best.source; {
+	case slices.Contains([]string{"staffing", "constant", "priced", "search"}, source):
+		return "search"
+	case strings.HasSuffix(source, suffix):
+		return source
+	default:
+		return source + suffix
+	}
+}
+
 // goal is how many misses the search aims at: what the SLO allows, or the fewest that were reached.
 func (s *search) goal() int64 {
 	if s.best == nil {
@@ -247,7 +271,7 @@ func (s *search) goal() int64 {
 func (s *search) result() Result {
 	gpus := float64(s.p.Target.Profile.GPUs)
 	r := Result{
-		Schedule: s.best.schedule, Path: s.best.path, Source: s.best.source,
+		Schedule: s.best.schedule, Interval: s.cell, Source: s.best.source,
 		GPUSeconds: s.best.held.Seconds() * gpus, Requests: s.bound.requests, Missed: s.best.missed,
 		Hopeless: s.bound.Hopeless(),
 		Met:      s.best.missed <= s.allowed, Simulations: s.runs, Simulated: s.simulated, Exhausted: s.exhausted,

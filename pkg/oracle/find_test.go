@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
@@ -100,7 +99,7 @@ func TestFindTakesTheHighestAttainmentWhereNothingMeetsTheObjective(t *testing.T
 }
 
 func contendWith(t *testing.T, p Problem, n int32) int64 {
-	came, _ := contend(t, p, Schedule{{0, n}}.Policy(start, baseline.Path{Interval: time.Second}))
+	came, _ := contend(t, p, Schedule{{0, n}}.Policy(start, 0))
 	return came.missed
 }
 
@@ -217,7 +216,7 @@ func TestFindIsNoWorseThanWhatIsKnownWhenItIsEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := Candidate{Name: "known", Schedule: best.Schedule, Path: best.Path, Known: &Known{GPUSeconds: best.GPUSeconds, Missed: best.Missed}}
+	known := Candidate{Name: "known", Schedule: best.Schedule, Known: &Known{GPUSeconds: best.GPUSeconds, Missed: best.Missed}}
 	r, err := Find(&countdown{t.Context(), 4}, crowd(), Options{Candidates: []Candidate{known}})
 	if err != nil || !r.Exhausted || r.Source != "known" {
 		t.Errorf("%v, error %v: want the candidate that there was no time to run", r, err)

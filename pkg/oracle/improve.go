@@ -51,11 +51,8 @@ func (s *search) improve() error {
 
 func newImprover(s *search) *improver {
 	m := &improver{
-		search: s, source: "search",
+		search: s, source: s.improved(),
 		usual: s.usual(), end: s.span + s.cell, added: map[life]bool{},
-	}
-	if !slices.Contains([]string{"staffing", "constant", "priced"}, s.best.source) {
-		m.source = s.best.source + ", improved"
 	}
 	m.restart()
 	m.sums = make([]float64, len(s.work)+1)

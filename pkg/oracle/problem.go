@@ -54,8 +54,6 @@ type Candidate struct {
 	Name string
 	// Schedule is what is asked for.
 	Schedule Schedule
-	// Path is that of the policy that asked for it; the zero Path takes the oracle's own.
-	Path baseline.Path
 	// Known is what it came to in its own run, nil where it has not been run. One that is known to be no better than what
 	// has been found is not run again.
 	Known *Known
@@ -83,15 +81,16 @@ type Options struct {
 
 // Defaults of Options: a few seconds of one core.
 const (
-	DefaultSimulations = 600
+	DefaultSimulations = 1500
 	DefaultRequests    = 6_000_000
 )
 
 // Result is the best schedule that was found, and how good it is.
 type Result struct {
-	// Schedule and Path are run by Result.Policy.
+	// Schedule is run by Result.Policy.
 	Schedule Schedule
-	Path     baseline.Path
+	// Interval is the time between two decisions that Result.Policy tells of where nothing changes.
+	Interval time.Duration
 	// GPUSeconds is what the schedule cost when it was run.
 	GPUSeconds float64
 	// Requests are all that arrived from Problem.From on, Missed those of them that did not meet the objectives.
@@ -123,7 +122,7 @@ func (r Result) Attainment() float64 {
 }
 
 // Policy returns the policy that repeats the schedule. Start is the date of the trace's zero.
-func (r Result) Policy(start time.Time) baseline.Policy { return r.Schedule.Policy(start, r.Path) }
+func (r Result) Policy(start time.Time) baseline.Policy { return r.Schedule.Policy(start, r.Interval) }
 
 // String says how the schedule was found, for a report.
 func (r Result) String() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,6 +62,42 @@ func small(seed uint64) Problem {
 	if r.IntN(3) == 0 {
 		p.From = 90 * time.Second
 	}
+	return p
+}
+
+// troubled is a small problem with faults: crashes, lost scrapes, outages, GPUs that run out, impatient requests, a
+// gateway that is full. Each problem has about half of them.
+func troubled(seed uint64) Problem {
+	p := small(seed)
+	r := rand.New(rand.NewPCG(seed, 98))
+	c, end := &p.Cluster, 5*time.Minute
+	at := func() time.Duration { return time.Duration(r.Int64N(int64(end))) }
+	var events []replay.Event
+	for _, fault := range []func(){
+		func() { c.CrashesPerHour = []float64{3, 10, 40}[r.IntN(3)] },
+		func() { c.LostScrapes = []float64{0.05, 0.3, 0.8}[r.IntN(3)] },
+		func() { c.GPUs, c.NodeGPUs = 4+2*r.IntN(4), 2*r.IntN(3) },
+		func() { c.Lead.Node = replay.Phase{Median: 20 * time.Second} },
+		func() { c.Timeout = time.Duration(5+r.IntN(30)) * time.Second },
+		func() { c.QueueLimit = 1 + r.IntN(20) },
+		func() { c.MaxOutstanding = 1 + r.IntN(12) },
+		func() { events = append(events, replay.Event{At: at(), Kind: replay.ReplicasCrash, Value: 1}) },
+		func() { events = append(events, replay.Event{At: at(), Kind: replay.LoadsSlow, Value: 3}) },
+		func() {
+			down := at()
+			events = append(events, replay.Event{At: down, Kind: replay.ScrapesFail}, replay.Event{At: down + time.Minute, Kind: replay.ScrapesWork})
+		},
+		func() {
+			c.GPUs = max(c.GPUs, 4)
+			events = append(events, replay.Event{At: at(), Kind: replay.StockChanges, Value: float64(2 * r.IntN(6))})
+		},
+	} {
+		if r.IntN(2) == 0 {
+			fault()
+		}
+	}
+	slices.SortStableFunc(events, func(a, b replay.Event) int { return int(a.At - b.At) })
+	c.Events = events
 	return p
 }
 
@@ -133,7 +170,7 @@ func contend(t *testing.T, p Problem, policy baseline.Policy) (outcome, Candidat
 	return outcome{
 		missed: int64(x.Requests.Arrived - x.Requests.WithinSLO),
 		held:   time.Duration(math.Round(x.GPUSeconds / float64(p.Target.Profile.GPUs) * 1e9)),
-	}, Candidate{Schedule: sink.Schedule(), Path: policy.Path()}
+	}, Candidate{Schedule: sink.Schedule()}
 }
 
 // watched is a sink that records orders, and scores what happens from a time on.
@@ -154,50 +191,91 @@ func (w *watched) Counted(c replay.Census) {
 	w.score.Counted(c)
 }
 
-const smallProblems = 100
+// smallProblems is how many are tried; fewProblems of them in a hurry.
+const (
+	smallProblems = 100
+	fewProblems   = 20
+)
 
-// TestOracleIsNeverDearer: on random small workloads no policy that attains as much is cheaper, whatever it is; and the
-// bound is below all of them.
+// TestOracleIsNeverDearer: on random small workloads, every other one with faults, no policy does better, whatever it is:
+// neither where the search has seen what they all did and makes a few runs only, nor where it has seen none of them. And
+// the bound is below all of them.
 func TestOracleIsNeverDearer(t *testing.T) {
-	met := 0
-	for seed := range uint64(smallProblems) {
+	met, n := 0, uint64(smallProblems)
+	if testing.Short() {
+		n = fewProblems
+	}
+	for seed := range n {
 		p := small(seed)
-		o := Options{Simulations: 40}
-		var rivals []outcome
-		for _, c := range contenders() {
-			policy, err := c.make(p)
+		if seed%2 == 1 {
+			p = troubled(seed)
+		}
+		rivals := rivalsOn(t, p)
+		for name, o := range map[string]Options{"beside the policies": {Simulations: 40, Candidates: rivals}, "alone": {}} {
+			r, err := Find(t.Context(), p, o)
 			if err != nil {
-				t.Fatalf("%s: %v", c.name, err)
+				t.Fatalf("problem %d %s: %v", seed, name, err)
 			}
-			came, candidate := contend(t, p, policy)
-			candidate.Name = c.name
-			rivals, o.Candidates = append(rivals, came), append(o.Candidates, candidate)
+			if r.Met {
+				met++
+			}
+			verify(t, p, r)
+			for _, fault := range faults(p, r, rivals) {
+				t.Errorf("problem %d %s: %s", seed, name, fault)
+			}
 		}
-		r, err := Find(t.Context(), p, o)
+	}
+	if all := 2 * int(n); met < all/5 || met == all {
+		t.Errorf("the objective is within reach in %d of %d searches: that tests one side only", met, all)
+	}
+}
+
+// rivalsOn returns what all policies did, and what it came to.
+func rivalsOn(t *testing.T, p Problem) []Candidate {
+	t.Helper()
+	var out []Candidate
+	for _, c := range contenders() {
+		policy, err := c.make(p)
 		if err != nil {
-			t.Fatalf("problem %d: %v", seed, err)
+			t.Fatalf("%s: %v", c.name, err)
 		}
-		if r.Met {
-			met++
+		came, candidate := contend(t, p, policy)
+		candidate.Name = c.name
+		candidate.Known = &Known{GPUSeconds: came.held.Seconds() * float64(p.Target.Profile.GPUs), Missed: came.missed}
+		out = append(out, candidate)
+	}
+	return out
+}
+
+// faults are the ways in which a result is not the best or its bound no bound: where a policy meets the objective at less
+// cost, or misses less of one that the result does not meet.
+func faults(p Problem, r Result, rivals []Candidate) []string {
+	var out []string
+	fault := func(format string, values ...any) { out = append(out, fmt.Sprintf(format, values...)) }
+	can := allowed(r.Requests, p.SLO.Attainment)
+	for _, rival := range rivals {
+		k := rival.Known
+		if k.known(p).better(r.known(p), can) {
+			fault("%v at %.2f GPU-seconds; %s costs %.2f and misses %d", r, r.GPUSeconds, rival.Name, k.GPUSeconds, k.Missed)
 		}
-		verify(t, p, r)
-		for i, rival := range rivals {
-			cost := rival.held.Seconds() * 2
-			if rival.missed <= r.Missed && cost < r.GPUSeconds-1e-6 {
-				t.Errorf("problem %d: the oracle (%v) costs %.1f and misses %d, %s costs %.1f and misses %d",
-					seed, r, r.GPUSeconds, r.Missed, o.Candidates[i].Name, cost, rival.missed)
-			}
-			if rival.missed <= int64(float64(r.Requests)*(1-p.SLO.Attainment)+1e-9) && cost < r.Bound {
-				t.Errorf("problem %d: %s costs %v, below the bound of %v", seed, o.Candidates[i].Name, cost, r.Bound)
-			}
-		}
-		if r.GPUSeconds < r.Bound {
-			t.Errorf("problem %d: the oracle costs %v, below the bound of %v", seed, r.GPUSeconds, r.Bound)
+		if k.Missed <= can && k.GPUSeconds < r.Bound {
+			fault("%s costs %v, below the bound of %v", rival.Name, k.GPUSeconds, r.Bound)
 		}
 	}
-	if met < smallProblems/4 || met == smallProblems {
-		t.Errorf("the objective is within reach of %d of %d problems: that tests one side only", met, smallProblems)
+	if r.GPUSeconds < r.Bound {
+		fault("it costs %v, below the bound of %v", r.GPUSeconds, r.Bound)
 	}
+	return out
+}
+
+// known is what it came to to the millisecond: sums are rounded.
+func (k *Known) known(p Problem) outcome {
+	seconds := k.GPUSeconds / float64(p.Target.Profile.GPUs)
+	return outcome{missed: k.Missed, held: time.Duration(math.Round(seconds*1e3)) * time.Millisecond}
+}
+
+func (r Result) known(p Problem) outcome {
+	return (&Known{GPUSeconds: r.GPUSeconds, Missed: r.Missed}).known(p)
 }
 
 // verify runs the result as any policy and expects what it claims.
@@ -213,7 +291,7 @@ func verify(t *testing.T, p Problem, r Result) {
 // by request.
 func TestOrdersComeToTheSame(t *testing.T) {
 	for seed := range uint64(20) {
-		p := small(seed)
+		p := troubled(seed)
 		for _, c := range contenders() {
 			t.Run(fmt.Sprintf("%s on problem %d", c.name, seed), func(t *testing.T) {
 				policy, err := c.make(p)
@@ -221,9 +299,7 @@ func TestOrdersComeToTheSame(t *testing.T) {
 					t.Fatal(err)
 				}
 				want, orders := contend(t, p, policy)
-				path := orders.Path
-				path.Scrape = 0
-				got, _ := contend(t, p, orders.Schedule.Policy(p.Cluster.Start, path))
+				got, _ := contend(t, p, orders.Schedule.Policy(p.Cluster.Start, 0))
 				if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
 					t.Error(diff)
 				}
@@ -306,7 +382,7 @@ func TestBoundHoldsWithPrefixes(t *testing.T) {
 			b.Add(q)
 		}
 		least, ok := b.GPUSeconds()
-		came, _ := contend(t, p, Schedule{{0, p.Target.Initial}}.Policy(start, baseline.Path{Interval: time.Second}))
+		came, _ := contend(t, p, Schedule{{0, p.Target.Initial}}.Policy(start, 0))
 		if came.missed > b.Allowed() {
 			continue
 		}

@@ -70,24 +70,66 @@ func (s Schedule) then(at time.Duration, replicas int32) Schedule {
 	return append(s, Change{At: at, Replicas: replicas})
 }
 
-// Policy returns a policy that asks for what the schedule says. Start is the date of the trace's zero. Path says when it
-// is asked: with the path of the policy whose orders the schedule records, it repeats them at the same instants.
-func (s Schedule) Policy(start time.Time, path baseline.Path) baseline.Policy {
-	return &follower{schedule: slices.Clone(s), start: start, path: path}
+// with returns the schedule with n replicas from one time until another.
+func (s Schedule) with(n int32, from, to time.Duration) Schedule {
+	return s.between(from, to, func(int32) int32 { return n })
+}
+
+// between returns the schedule with its numbers changed from one time until another; forever has no end.
+func (s Schedule) between(from, to time.Duration, change func(int32) int32) Schedule {
+	times := []time.Duration{from}
+	if to < forever {
+		times = append(times, to)
+	}
+	for _, c := range s {
+		times = append(times, c.At)
+	}
+	slices.Sort(times)
+	var out Schedule
+	for _, at := range slices.Compact(times) {
+		n, known := s.At(at)
+		if known && at >= from && at < to {
+			n = change(n)
+		}
+		if known {
+			out = out.then(at, n)
+		}
+	}
+	return out
+}
+
+// Policy returns a policy that asks for what the schedule says, at the very times. Start is the date of the trace's zero.
+// It also says every so often that nothing changes, for those who watch it; never where every is zero.
+func (s Schedule) Policy(start time.Time, every time.Duration) baseline.Policy {
+	return &follower{schedule: slices.Clone(s), start: start, every: every}
 }
 
 // follower is a policy that knows beforehand what it will decide.
 type follower struct {
 	schedule Schedule
 	start    time.Time
-	path     baseline.Path
+	every    time.Duration
 
 	next  int // the first change that has not been made yet
 	steps []scaling.Step
 }
 
-// Path implements baseline.Policy.
-func (f *follower) Path() baseline.Path { return f.path }
+// Path implements baseline.Policy: it looks at nothing, and is asked first at the very start.
+func (f *follower) Path() baseline.Path { return baseline.Path{Interval: 1} }
+
+// Next implements replay.Timetable.
+func (f *follower) Next(now time.Time) (time.Time, bool) {
+	switch again := now.Add(f.every); {
+	case f.next < len(f.schedule):
+		change := f.start.Add(f.schedule[f.next].At)
+		if f.every > 0 && again.Before(change) {
+			return again, true
+		}
+		return change, true
+	default:
+		return again, f.every > 0
+	}
+}
 
 // Decide implements baseline.Policy. Time never runs backwards between two calls.
 func (f *follower) Decide(o baseline.Observation) scaling.Decision {

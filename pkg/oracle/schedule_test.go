@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
@@ -16,11 +17,7 @@ var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
 func TestFollower(t *testing.T) {
 	s := Schedule{{10 * time.Second, 3}, {60 * time.Second, 1}}
-	path := baseline.Path{Interval: 5 * time.Second}
-	p := s.Policy(start, path)
-	if p.Path() != path {
-		t.Errorf("path %v, want %v", p.Path(), path)
-	}
+	p := s.Policy(start, 0)
 	for _, tc := range []struct {
 		at      time.Duration
 		desired int32
@@ -160,5 +157,57 @@ func TestStaffedForeseesEachReplicasOwnLeadTime(t *testing.T) {
 	want := lives{{0, 30 * time.Second}, {9 * time.Second, 30 * time.Second}, {18 * time.Second, 30 * time.Second}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(lifeType{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestBetweenChangesNothingElse compares with asking instant by instant.
+func TestBetweenChangesNothingElse(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 5000 {
+		var s Schedule
+		for at := time.Duration(r.IntN(2)); at < 12; at += time.Duration(1 + r.IntN(5)) {
+			s = s.then(at, r.Int32N(4))
+		}
+		from := time.Duration(r.IntN(12))
+		to := from + time.Duration(r.IntN(5))
+		if r.IntN(4) == 0 {
+			to = forever
+		}
+		got := s.between(from, to, func(n int32) int32 { return n + 1 })
+		if err := got.Validate(); err != nil {
+			t.Fatalf("%v from %v to %v: %v: %v", s, from, to, got, err)
+		}
+		for at := range time.Duration(20) {
+			want, asked := s.At(at)
+			if asked && at >= from && at < to {
+				want++
+			}
+			if n, ok := got.At(at); n != want || ok != asked {
+				t.Fatalf("%v from %v to %v: %v asks for %d at %v, want %d", s, from, to, got, n, at, want)
+			}
+		}
+	}
+}
+
+func TestPolicyIsAskedAtItsTimes(t *testing.T) {
+	s := Schedule{{10 * time.Second, 3}, {12 * time.Second, 1}}
+	for name, tc := range map[string]struct {
+		every time.Duration
+		want  []time.Duration
+	}{
+		"at changes only":                {0, []time.Duration{0, 10 * time.Second, 12 * time.Second}},
+		"and every so often where asked": {5 * time.Second, []time.Duration{0, 5 * time.Second, 10 * time.Second, 12 * time.Second, 17 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := s.Policy(start, tc.every)
+			var got []time.Duration
+			for now, more := start, true; more && len(got) < 5; now, more = p.(replay.Timetable).Next(now) {
+				got = append(got, now.Sub(start))
+				p.Decide(baseline.Observation{Observation: scaling.Observation{Time: now}})
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

@@ -9,11 +9,20 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
+// Timetable is a policy that knows when it has to be asked: at these times, and not at its path's interval, which only
+// says by when it is asked first.
+type Timetable interface {
+	// Next is when to ask next, given that it has just decided: after now. False: never again.
+	Next(now time.Time) (time.Time, bool)
+}
+
 // decide asks the policy, and sends its answer on its way.
 func (s *service) decide() {
 	c := s.cluster
-	c.agenda.add(event{at: c.now + s.path.Interval, kind: decided, service: s})
 	d := s.Policy.Decide(s.observe())
+	if next, more := s.nextDecision(); more {
+		c.agenda.add(event{at: next, kind: decided, service: s})
+	}
 	s.bound(&d)
 	c.sink.Decided(s.Name, d, s.truth())
 	if d.Replicas == s.asked {
@@ -21,6 +30,17 @@ func (s *service) decide() {
 	}
 	s.asked = d.Replicas
 	c.agenda.add(event{at: c.now + c.cfg.APILag, kind: ordered, service: s, value: d.Replicas})
+}
+
+// nextDecision is when the policy is asked again, false where it need not be.
+func (s *service) nextDecision() (time.Duration, bool) {
+	c := s.cluster
+	t, ok := s.Policy.(Timetable)
+	if !ok {
+		return c.now + s.path.Interval, true
+	}
+	next, more := t.Next(c.at(c.now))
+	return max(next.Sub(c.cfg.Start), c.now+1), more
 }
 
 // bound keeps a decision within the target's bounds.
