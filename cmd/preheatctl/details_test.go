@@ -1,35 +1,22 @@
 package main
 
 import (
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// tree lists the files below a directory.
-func tree(t *testing.T, dir string) []string {
-	t.Helper()
-	out := []string{}
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			name, _ := filepath.Rel(dir, path)
-			out = append(out, name)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
 // in are the detail files of a folder.
 func in(folder string) []string {
 	return []string{filepath.Join(folder, "decisions.jsonl"), filepath.Join(folder, "requests.csv"), filepath.Join(folder, "timeline.csv")}
 }
+
+// names are those of the files below a directory, in order.
+func names(t *testing.T, dir string) []string { return slices.Sorted(maps.Keys(contents(t, dir))) }
 
 // brief replays a minute into a directory.
 func brief(t *testing.T, dir string, more ...string) {
@@ -38,34 +25,20 @@ func brief(t *testing.T, dir string, more ...string) {
 }
 
 func TestWhichRunsHaveFilesIsForTheUserToSay(t *testing.T) {
-	join := func(lists ...[]string) []string {
-		var out []string
-		for _, l := range lists {
-			out = append(out, l...)
-		}
-		return out
-	}
-	always, dir := []string{"report.html", "summary.json"}, filepath.Join(t.TempDir(), "out")
-	top := []string{"decisions.jsonl", "report.html", "requests.csv", "summary.json", "timeline.csv"}
+	dir, always := filepath.Join(t.TempDir(), "out"), []string{"report.html", "summary.json"}
 	// One after the other into the same directory: what the one before left there is gone.
 	for _, tc := range []struct {
 		words string
 		want  []string
 	}{
-		{"all", join(top[:1], in("lead-0.5s/seed-2"), in("lead-0.5s"), top[1:3], in("seed-2"), top[3:])},
-		{"leads", join(top[:1], in("lead-0.5s"), top[1:])},
-		{"first", top},
+		{"all", slices.Concat(always, in(""), in("lead-0.5s"), in("seed-2"), in("lead-0.5s/seed-2"))},
+		{"leads", slices.Concat(always, in(""), in("lead-0.5s"))},
+		{"first", slices.Concat(always, in(""))},
 		{"none", always},
 	} {
 		brief(t, dir, "--lead-time", "30s,500ms", "--seeds", "2", "--details", tc.words)
-		got := tree(t, dir)
-		if len(got) != len(tc.want) {
-			t.Errorf("--details %s writes %v, want %v", tc.words, got, tc.want)
-		}
-		for _, name := range tc.want {
-			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-				t.Errorf("--details %s: %v", tc.words, err)
-			}
+		if diff := cmp.Diff(slices.Sorted(slices.Values(tc.want)), names(t, dir)); diff != "" {
+			t.Errorf("--details %s (-want +got):\n%s", tc.words, diff)
 		}
 	}
 }
@@ -74,6 +47,7 @@ func TestWhichRunsHaveFilesIsForTheUserToSay(t *testing.T) {
 func TestAFolderHoldsWhatTheRunAloneWouldHaveLeft(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	brief(t, dir, "--lead-time", "30s,2m", "--seeds", "2", "--details", "all")
+	all := contents(t, dir)
 	for folder, alone := range map[string][]string{
 		"":                 {"--lead-time", "30s", "--seed", "1"},
 		"seed-2":           {"--lead-time", "30s", "--seed", "2"},
@@ -83,15 +57,8 @@ func TestAFolderHoldsWhatTheRunAloneWouldHaveLeft(t *testing.T) {
 		single := filepath.Join(t.TempDir(), "single")
 		brief(t, single, alone...)
 		for _, name := range detailFiles {
-			want, err := os.ReadFile(filepath.Join(single, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := os.ReadFile(filepath.Join(dir, folder, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			want := contents(t, single)[name]
+			if diff := cmp.Diff(want, all[filepath.Join(folder, name)]); diff != "" || want == "" {
 				t.Errorf("%s of %q (-alone +among others):\n%.600s", name, folder, diff)
 			}
 		}
@@ -109,7 +76,7 @@ func TestAFolderOfSomebodyElseStays(t *testing.T) {
 	}
 	brief(t, dir, "--lead-time", "30s")
 	want := []string{"decisions.jsonl", "lead-120s/notes.md", "lead-story/notes.md", "report.html", "requests.csv", "summary.json", "timeline.csv"}
-	if diff := cmp.Diff(want, tree(t, dir)); diff != "" {
+	if diff := cmp.Diff(want, names(t, dir)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

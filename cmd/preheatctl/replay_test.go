@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -44,20 +45,20 @@ func must(t *testing.T, args ...string) string {
 	return out
 }
 
-// contents are the files of a directory by name.
+// contents are the files below a directory, by name.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
+	below, out := os.DirFS(dir), map[string]string{}
+	err := fs.WalkDir(below, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(below, name)
+		out[name] = string(data)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	out := map[string]string{}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[e.Name()] = string(data)
 	}
 	return out
 }
@@ -246,7 +247,7 @@ func TestInterruptLeavesWhatIsDone(t *testing.T) {
 			t.Errorf("%s holds %v, want static-mean alone", name, got)
 		}
 	}
-	if got := slices.Sorted(maps.Keys(contents(t, dir))); len(got) != 5 {
+	if got := names(t, dir); len(got) != 5 {
 		t.Errorf("files %v, want five", got)
 	}
 	if !strings.Contains(out.String(), "static-mean") || !strings.Contains(errs.String(), "2 of 3 runs are missing") {
@@ -374,7 +375,7 @@ func TestAReaderThatHasSeenEnoughLosesNoFiles(t *testing.T) {
 			if code != exitOK || strings.Contains(errs.String(), "pipe") {
 				t.Errorf("exit %d and %q, want quiet success", code, errs.String())
 			}
-			if got := slices.Sorted(maps.Keys(contents(t, dir))); len(got) != 5 {
+			if got := names(t, dir); len(got) != 5 {
 				t.Errorf("files %v, want five", got)
 			}
 		})
