@@ -14,8 +14,6 @@ const perNanosecond picoseconds = 1000
 
 func fromMillis(ms float64) picoseconds { return picoseconds(math.Round(ms * 1e9)) }
 
-func seconds(d picoseconds) float64 { return float64(d) / 1e12 }
-
 // cost is Profile's step-time formula in integers.
 type cost struct {
 	base, perSequence, perContext, perPrefill, perPair picoseconds

@@ -61,7 +61,8 @@ type meters struct {
 	ended, cancelled, preemptions   uint64
 	steps                           uint64
 	ttft, e2e, tpot                 tally // nanoseconds
-	itl                             tally // picoseconds
+	itl                             tally // picoseconds; its sum is gaps
+	gaps                            bigSum
 	queue, prefill, decode, serving tally // nanoseconds
 	promptSize, outputSize          tally
 	computedSize, iteration         tally
@@ -85,6 +86,7 @@ func (m *meters) into(s *Stats) {
 	s.Finished, s.Cancelled, s.Preemptions, s.Steps = m.ended, m.cancelled, m.preemptions, m.steps
 	m.ttft.into(&s.TTFT)
 	m.itl.into(&s.ITL)
+	s.ITL.Sum = m.gaps.float() * m.itl.scale.unit
 	m.e2e.into(&s.E2E)
 	m.tpot.into(&s.TPOT)
 	m.queue.into(&s.Queue)
@@ -112,7 +114,7 @@ func (m *meters) decoded(first, total picoseconds, n int64, decoding int) {
 	}
 	m.generated += uint64(n) * uint64(decoding)
 	m.itl.counts[m.itl.scale.bucket(int64(first))] += uint64(n) * uint64(decoding)
-	m.itl.sum += seconds(total) * float64(decoding)
+	m.gaps.add(uint64(total), uint64(decoding))
 }
 
 // alike is how many steps of a stride are in the same bucket of the ITL histogram
@@ -141,7 +143,7 @@ func (m *meters) first(q *sequence) {
 // interrupted records the gap between two tokens around an eviction.
 func (m *meters) interrupted(gap time.Duration) {
 	m.itl.counts[m.itl.scale.bucket(int64(gap)*int64(perNanosecond))]++
-	m.itl.sum += gap.Seconds()
+	m.gaps.add(uint64(gap), uint64(perNanosecond))
 }
 
 // finished records a request's phases when its last token is out.

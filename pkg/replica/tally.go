@@ -2,6 +2,7 @@ package replica
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -29,6 +30,21 @@ func (t *tally) into(h *Histogram) {
 	h.Bounds, h.Sum = t.scale.floats, t.sum
 	h.Counts = append(h.Counts[:0], t.counts...)
 }
+
+// bigSum is a sum of 128 bits. It is exact, so that it does not depend on the parts
+// in which it was added up: a stride is passed in more of them where more is looked at.
+type bigSum struct{ high, low uint64 }
+
+// add adds a product.
+func (s *bigSum) add(a, b uint64) {
+	high, low := bits.Mul64(a, b)
+	var carry uint64
+	s.low, carry = bits.Add64(s.low, low, 0)
+	s.high += high + carry
+}
+
+// float is the number nearest to the sum, or one beside it.
+func (s *bigSum) float() float64 { return float64(s.high)*(1<<64) + float64(s.low) }
 
 // ruler finds the bucket of a whole number.
 type ruler struct {

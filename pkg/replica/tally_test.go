@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -54,5 +55,41 @@ func TestPerTokenMeansAreNotRoundedDown(t *testing.T) {
 	m.perToken(75_000_001, 3)
 	if got := m.tpot.counts[:3]; got[1] != 1 || got[2] != 1 {
 		t.Errorf("buckets %v, want 25 ms in the second and a third of a nanosecond more in the third", got)
+	}
+}
+
+// Whoever looks splits the strides that are passed, and what is added up in other parts must come to the same sum, to the
+// last bit: otherwise a policy would see another replica where another one looks too.
+func TestLookingChangesNoHistogram(t *testing.T) {
+	for seed := range int64(10) {
+		times, reqs := workload(rand.New(rand.NewSource(seed)), 120)
+		end := times[len(times)-1] + time.Hour
+		var seen [2]Stats
+		for i := range seen {
+			rng := rand.New(rand.NewSource(seed))
+			r := newReplica(t, busy(rng))
+			for k := range reqs {
+				r.Advance(times[k] - time.Duration(i*rng.Intn(50))*time.Millisecond)
+				if i == 1 {
+					r.Stats()
+				}
+				submit(t, r, times[k], reqs[k])
+			}
+			r.Advance(end)
+			seen[i] = r.Stats()
+		}
+		if diff := cmp.Diff(seen[0], seen[1]); diff != "" {
+			t.Fatalf("seed %d (-left alone +looked at):\n%s", seed, diff)
+		}
+	}
+}
+
+func TestBigSumIsExactBeyond64Bits(t *testing.T) {
+	var s bigSum
+	for range 3 {
+		s.add(math.MaxUint64, 1<<20)
+	}
+	if want := 3 * math.Ldexp(1, 84); s.float() != want {
+		t.Errorf("the sum is %v, want %v", s.float(), want)
 	}
 }

@@ -249,3 +249,5 @@ func (w *twin) finish() []Event {
 	}
 	return events
 }
+
+func seconds(d picoseconds) float64 { return float64(d) / 1e12 }
