@@ -146,8 +146,12 @@ func (s *search) stages(budget int) []stage {
 	}
 	until := func(runs int) func() int { return func() int { return min(runs, budget) } }
 	return []stage{
-		{until(first), s.staffing}, {until(second), s.priced}, {until(third), s.cross}, {until(budget), s.candidates},
-		{until(budget), s.improve}, {func() int { return s.fine(budget) }, s.climb},
+		{until(first), s.staffing},
+		{until(second), s.priced},
+		{until(third), s.cross},
+		{until(budget), s.candidates},
+		{until(budget), s.improve},
+		{func() int { return s.fine(budget) }, s.climb},
 	}
 }
 

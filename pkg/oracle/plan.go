@@ -15,12 +15,19 @@ type planner struct {
 	steady  []float64
 	arrived []float64 // requests in each slot
 	slot    float64   // seconds
+	per     int       // cells in a slot
+	whole   int       // cells in all
 	lead    float64   // seconds that an added replica holds GPUs before it is ready
 	locked  int       // slots at the start during which no more than the initial replicas can be ready
 	initial int32
 	low     int32
 	most    int32
+	// table has room for where each state comes from; each plan uses it again.
+	table []int16
 }
+
+// states is how many there are, of slots and numbers of replicas.
+func (p *planner) states() int { return len(p.work) * int(p.most+1) }
 
 // plan returns the replicas wanted in each slot at a price, in replica-seconds for a miss.
 func (p *planner) plan(shares *[sizes][utilizations]float64, price float64) []int32 {
@@ -29,7 +36,7 @@ func (p *planner) plan(shares *[sizes][utilizations]float64, price float64) []in
 	for n := range value {
 		value[n] = p.lead * float64(max(0, n-int(p.initial)))
 	}
-	from := make([]int16, len(p.work)*levels)
+	from := p.table[:p.states()]
 	next := make([]float64, levels)
 	for t := range p.work {
 		p.step(value, next, from[t*levels:(t+1)*levels])
@@ -92,11 +99,16 @@ func (p *planner) trace(value []float64, from []int16, levels int) []int32 {
 // priced plans at the price at which just as many requests miss as may: first so that queues never last, then with a
 // tenth less, which pays where there is more to be gained from misses than from steadiness.
 func (s *search) priced() error {
+	var table []int16
 	for _, part := range []float64{1, 0.9} {
 		p := s.planner(part)
-		if len(p.work)*int(p.most+1) > mostStates {
+		if p == nil {
 			return nil
 		}
+		if table == nil {
+			table = make([]int16, p.states())
+		}
+		p.table = table
 		if err := s.haggle(p); err != nil {
 			return err
 		}
@@ -104,9 +116,13 @@ func (s *search) priced() error {
 	return nil
 }
 
-// mostStates bounds the table of a plan, two bytes for each cell and number of replicas: an hour of 18,000 replicas, a week
-// of 1,700. Beyond it staffing has to do, which is good at such numbers.
-const mostStates = 1 << 26
+// mostStates bounds the table of a plan, two bytes for each slot and number of replicas: 16 MiB hold an hour of 2,300
+// replicas by the second, a week of 220 by its cells of 16 s. For more the slots are made longer, up to coarsest: a week of
+// 660. Beyond that staffing has to do, which is good at such numbers.
+const (
+	mostStates = 1 << 23
+	coarsest   = time.Minute
+)
 
 // haggle runs plans at one price after the other. Each run teaches the next plan, so that a price does not come to the
 // same twice; the price follows the misses until nothing gets better.
@@ -114,7 +130,7 @@ func (s *search) haggle(p *planner) error {
 	price := haggle{at: 2 * s.firstPrice(), goal: float64(s.goal())}
 	for tries, idle := 0, 0; tries < mostPrices && idle < idlePrices; tries++ {
 		shares, best := s.learned().shares(), s.best
-		want := p.plan(&shares, price.at)
+		want := p.cells(p.plan(&shares, price.at))
 		t, err := s.staff("priced", want)
 		if err != nil {
 			return err
@@ -183,21 +199,60 @@ func (s *search) learned() *curve {
 	return &c
 }
 
-// planner plans with what the load tells; part is how much of what steadiness asks for it insists on.
+// planner plans with what the load tells; part is how much of what steadiness asks for it insists on. Nil where there is
+// too much to plan.
 func (s *search) planner(part float64) *planner {
-	p := &planner{
-		work: s.demand(sight), slot: s.cell.Seconds(), lead: s.usual().Seconds(),
-		initial: s.p.Target.Initial, low: s.p.Target.Min, most: s.most,
+	work, steady, scale := s.demand(sight), s.demand(persistence), s.scale(s.p)
+	p := &planner{lead: s.usual().Seconds(), initial: s.p.Target.Initial, low: s.p.Target.Min}
+	p.most = min(s.most, max(p.low, int32(min(2*scale*slices.Max(work)+4, math.MaxInt16-1))))
+	p.per = s.slots(len(work), int(p.most)+1)
+	p.whole = len(work)
+	if p.per == 0 {
+		return nil
 	}
-	p.steady = s.demand(persistence)
-	scale := s.scale(s.p)
-	p.most = min(p.most, max(p.low, int32(min(2*scale*slices.Max(p.work)+4, math.MaxInt16-1))))
-	for i := range p.steady {
-		p.steady[i] *= part * scale
+	p.slot, p.locked = float64(p.per)*s.cell.Seconds(), s.of(s.usual())/p.per
+	for from := 0; from < len(work); from += p.per {
+		to := min(from+p.per, len(work))
+		arrived := 0.0
+		for i := from; i < min(to, len(s.arrived)); i++ {
+			arrived += float64(s.arrived[i] - s.lost[i])
+		}
+		p.arrived = append(p.arrived, arrived)
+		p.work = append(p.work, mean(work[from:to]))
+		p.steady = append(p.steady, part*scale*slices.Max(steady[from:to]))
 	}
-	for i, a := range s.arrived {
-		p.arrived = append(p.arrived, float64(a-s.lost[i]))
-	}
-	p.locked = s.of(s.usual())
 	return p
+}
+
+func mean(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum / float64(len(x))
+}
+
+// slots is how many cells make a slot so that a plan has no more states than it may: as few as possible, none where slots
+// would be too long.
+func (s *search) slots(cells, levels int) int {
+	for per := 1; ; per++ {
+		switch {
+		case per > 1 && time.Duration(per)*s.cell > coarsest:
+			return 0
+		case (cells+per-1)/per*levels <= mostStates:
+			return per
+		}
+	}
+}
+
+// cells is a plan cell by cell.
+func (p *planner) cells(plan []int32) []int32 {
+	if p.per == 1 {
+		return plan
+	}
+	out := make([]int32, 0, len(plan)*p.per)
+	for _, n := range plan {
+		out = append(out, slices.Repeat([]int32{n}, p.per)...)
+	}
+	return out[:p.whole]
 }

@@ -19,6 +19,7 @@ func TestPlanIsTheCheapest(t *testing.T) {
 			x := 3 * r.Float64()
 			p.work, p.arrived, p.steady = append(p.work, x), append(p.arrived, float64(r.IntN(20))), append(p.steady, x*0.8)
 		}
+		p.table = make([]int16, p.states())
 		var shares [sizes][utilizations]float64
 		for s := range shares {
 			for u := range shares[s] {

@@ -46,12 +46,11 @@ type survey struct {
 	bound         *Bounder
 	// tokens are the sums over all requests.
 	tokens replica.Mix
-	// kept are all requests where they are few, so that they need not be read again for each run.
-	kept []trace.Request
+	// kept are all requests where they take no more than mostKept, so that they need not be read again for each run, in
+	// pieces; bytes is what they take.
+	kept  [][]trace.Request
+	bytes int64
 }
-
-// mostKept bounds the requests that are held in memory, about 64 bytes each.
-const mostKept = 1 << 20
 
 // look reads the load once.
 func look(ctx context.Context, p Problem) (*survey, error) {
@@ -148,19 +147,25 @@ func halved[T int32 | float64](s []T) []T {
 	return half
 }
 
+// keep remembers the requests as long as they are few.
 func (s *survey) keep(q trace.Request) {
-	switch {
-	case s.requests <= mostKept:
-		s.kept = append(s.kept, q)
-	default:
+	s.bytes += requestBytes + blockBytes*int64(len(q.Blocks))
+	if s.bytes > mostKept {
 		s.kept = nil
+		return
 	}
+	last := len(s.kept) - 1
+	if last < 0 || len(s.kept[last]) == chunk {
+		s.kept = append(s.kept, make([]trace.Request, 0, chunk))
+		last++
+	}
+	s.kept[last] = append(s.kept[last], q)
 }
 
 // open returns the load anew.
 func (s *survey) open(p Problem) (trace.Stream, error) {
-	if int64(len(s.kept)) == s.requests {
-		return &replayed{requests: s.kept, end: s.span}, nil
+	if s.bytes <= mostKept {
+		return &replayed{more: s.kept, end: s.span}, nil
 	}
 	return p.Load()
 }
@@ -168,6 +173,7 @@ func (s *survey) open(p Problem) (trace.Stream, error) {
 // replayed is a stream of requests in memory.
 type replayed struct {
 	requests []trace.Request
+	more     [][]trace.Request // to follow them
 	end      time.Duration
 }
 
@@ -176,8 +182,11 @@ func (r *replayed) End() (time.Duration, bool) { return r.end, true }
 
 // Next implements trace.Stream.
 func (r *replayed) Next() (trace.Request, error) {
-	if len(r.requests) == 0 {
-		return trace.Request{}, io.EOF
+	for len(r.requests) == 0 {
+		if len(r.more) == 0 {
+			return trace.Request{}, io.EOF
+		}
+		r.requests, r.more = r.more[0], r.more[1:]
 	}
 	q := r.requests[0]
 	r.requests = r.requests[1:]
