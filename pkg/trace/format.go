@@ -119,12 +119,9 @@ func numeric(line []byte) bool {
 
 // recogniseHeader tells a CSV by its columns.
 func recogniseHeader(line []byte) Format {
-	t := &table{lines: &lines{}}
-	if err := t.split(bytes.TrimSuffix(line, []byte("\r"))); err != nil {
+	t := header(line)
+	if len(t.header) == 0 {
 		return ""
-	}
-	for _, f := range t.fields {
-		t.header = append(t.header, strings.TrimSpace(string(f)))
 	}
 	for _, l := range layouts {
 		if l.fits(t) {

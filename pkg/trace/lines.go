@@ -31,7 +31,7 @@ func openText(r io.Reader) (*lines, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	magic, _ := in.Peek(2) // shorter than that: plain, and its reader says what is wrong
 	l := &lines{in: in}
-	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+	if bytes.Equal(magic, gzipMagic) {
 		unzipped, err := gzip.NewReader(in)
 		if err != nil {
 			return nil, gzipFault(err)
@@ -43,6 +43,9 @@ func openText(r io.Reader) (*lines, error) {
 	}
 	return l, nil
 }
+
+// gzipMagic is what a gzip file begins with.
+var gzipMagic = []byte{0x1f, 0x8b}
 
 // gunzip reads what is zipped, and says what is wrong with it.
 type gunzip struct{ in io.Reader }

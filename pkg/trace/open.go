@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -143,19 +142,6 @@ func (f *opened) tell() error {
 		return unknown(text, f.path)
 	}
 	return nil
-}
-
-// unknown says what a file begins with that is in no format.
-func unknown(text *lines, path string) error {
-	head := text.peek(headBytes)
-	if text.err != nil && !errors.Is(text.err, io.EOF) {
-		return &Error{File: path, Err: text.err}
-	}
-	if len(bytes.TrimSpace(head)) == 0 {
-		return &Error{File: path, Err: fmt.Errorf("%w: empty", ErrFormat)}
-	}
-	line, _, _ := bytes.Cut(head, []byte("\n"))
-	return &Error{File: path, Line: 1, Err: fmt.Errorf("%w: it begins with %q; known are %s", ErrFormat, clip(line), joined(Formats()))}
 }
 
 func openFile(path string, o Options) (*Trace, error) {
