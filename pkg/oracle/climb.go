@@ -26,6 +26,7 @@ const (
 
 // climb goes on until no single change makes the best schedule better.
 func (s *search) climb() error {
+	s.limit = s.fine()
 	c := &climber{search: s, seen: map[uint64]bool{}, end: s.rest()}
 	for _, stage := range []func() error{c.open, c.descend, c.probe} {
 		if err := stage(); err != nil {
@@ -37,11 +38,11 @@ func (s *search) climb() error {
 
 // fine bounds the runs of a climb: large loads that meet the objective have been improved in their windows, and get a part
 // of the budget only.
-func (s *search) fine(budget int) int {
+func (s *search) fine() int {
 	if s.best.missed > s.allowed {
-		return budget
+		return s.limit
 	}
-	return min(budget, int(s.o.Requests/4/max(1, s.effort)))
+	return min(s.limit, int(s.o.Requests/4/max(1, s.effort)))
 }
 
 // attempt runs a schedule that has not been run, and says whether it is the best. Where the objective is met, what asks

@@ -53,8 +53,10 @@ type search struct {
 	tried     []outcome
 	tallies   []*tally // of late
 	runs      int
-	extra     int // runs of candidates
-	limit     int // of the other runs, in this stage
+	extra     int     // runs of candidates
+	price     float64 // of a miss, that the last plan led to
+	lesson    *lesson // of a rehearsal, nil without one
+	limit     int     // of the other runs, in this stage
 	simulated int64
 	exhausted bool
 }
@@ -121,37 +123,74 @@ func (s *search) all() error {
 		_, err := s.run("constant", Schedule{{At: 0, Replicas: s.p.Target.Min}})
 		return err
 	}
-	for _, stage := range s.stages(s.budget()) {
-		s.limit, s.exhausted = stage.limit(), false
-		err := stage.run()
-		s.exhausted = errors.Is(err, errSpent)
-		if err != nil && !s.exhausted {
+	budget := s.budget()
+	stages := s.stages
+	if s.kept == nil && budget <= fewRuns {
+		stages = s.rehearsed
+	}
+	for _, stage := range stages(budget) {
+		if err := s.carryOut(stage); err != nil {
 			return err
 		}
 	}
+	s.exhausted = s.exhausted || s.lesson != nil // a few runs more would always have been of use
 	return nil
 }
 
-// stage is a part of the search, which may use up a budget of runs to some part.
+// stage is a part of the search, which may use up the budget of runs to some part.
 type stage struct {
-	limit func() int
+	limit int
 	run   func() error
+}
+
+// carryOut does one stage; that it has used up its budget is no error.
+func (s *search) carryOut(stage stage) error {
+	s.limit, s.exhausted = stage.limit, false
+	err := stage.run()
+	s.exhausted = errors.Is(err, errSpent)
+	if s.exhausted {
+		return nil
+	}
+	return err
 }
 
 func (s *search) stages(budget int) []stage {
 	first, second := max(2, budget/6), max(5, budget/2)
-	third := min(budget, second+mostCrosses)
 	if budget < fewForImprovement {
 		second = max(3, budget-budget/4)
 	}
-	until := func(runs int) func() int { return func() int { return min(runs, budget) } }
 	return []stage{
-		{until(first), s.staffing},
-		{until(second), s.priced},
-		{until(third), s.cross},
-		{until(budget), s.candidates},
-		{until(budget), s.improve},
-		{func() int { return s.fine(budget) }, s.climb},
+		{min(first, budget), s.staffing},
+		{min(second, budget), s.priced},
+		{min(second+mostCrosses, budget), s.cross},
+		{budget, s.candidates},
+		{budget, s.improve},
+		{budget, s.climb},
+	}
+}
+
+// rehearsed is the search on a load of which a run takes long: it learns from a sample, and runs the whole to prove what
+// is planned; more often where that does not meet the objective.
+func (s *search) rehearsed(budget int) []stage {
+	return []stage{
+		{budget, s.rehearse},
+		{min(provingRuns, budget), s.priced},
+		{budget, s.unlessMet(s.priced)},
+		{budget, s.unlessMet(s.staffing)},
+		{budget, s.candidates},
+	}
+}
+
+// provingRuns is how many runs of the whole are made after a rehearsal: of what was learned from the sample, and of what
+// its proof taught.
+const provingRuns = 3
+
+func (s *search) unlessMet(run func() error) func() error {
+	return func() error {
+		if s.best != nil && s.best.missed <= s.allowed {
+			return nil
+		}
+		return run()
 	}
 }
 

@@ -1,6 +1,10 @@
 package oracle
 
-import "time"
+import (
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
 
 // What a search holds, in bytes: a request that is kept, each of its prefix blocks, and what is remembered of a block that
 // has been seen (a key in a map that is half full); what is known of one cell: some 60 of the load, 30 of each run that is
@@ -22,7 +26,13 @@ const (
 // Memory is what a search holds at most in bytes, for a load of so many requests, with so many prefix blocks between them
 // all, that lasts so long; what its run of the moment holds comes on top.
 func Memory(requests, blocks int64, span time.Duration) int64 {
-	kept := min(requestBytes*(requests+chunk)+blockBytes*blocks, mostKept)
+	kept := requestBytes*(requests+chunk) + blockBytes*blocks
+	if kept > mostKept {
+		kept = mostKept + mostSampled
+	}
 	cells := min(int64(span/time.Second)+1, mostCells)
 	return kept + seenBytes*blocks + cellBytes*cells + 2*mostStates + movesBytes
 }
+
+// bytesOf is what a request takes that is kept.
+func bytesOf(q trace.Request) int64 { return requestBytes + blockBytes*int64(len(q.Blocks)) }

@@ -127,7 +127,7 @@ const (
 // haggle runs plans at one price after the other. Each run teaches the next plan, so that a price does not come to the
 // same twice; the price follows the misses until nothing gets better.
 func (s *search) haggle(p *planner) error {
-	price := haggle{at: 2 * s.firstPrice(), goal: float64(s.goal())}
+	price := haggle{at: s.openingPrice(), goal: float64(s.goal())}
 	for tries, idle := 0, 0; tries < mostPrices && idle < idlePrices; tries++ {
 		shares, best := s.learned().shares(), s.best
 		want := p.cells(p.plan(&shares, price.at))
@@ -139,8 +139,20 @@ func (s *search) haggle(p *planner) error {
 			idle = 0
 		}
 		price.follow(float64(t.missed))
+		s.price = price.at
 	}
 	return nil
+}
+
+// openingPrice is where haggling begins: what a rehearsal came to, and what the whole has come to since.
+func (s *search) openingPrice() float64 {
+	switch {
+	case s.lesson == nil:
+		return 2 * s.firstPrice()
+	case s.price == 0:
+		return s.lesson.price
+	}
+	return s.price
 }
 
 // Bounds of the search for a price: runs in all and in a row without success.
@@ -190,6 +202,9 @@ func (s *search) learned() *curve {
 	near := slices.Clone(s.tallies)
 	slices.SortStableFunc(near, func(a, b *tally) int { return cmp.Compare(distance(a), distance(b)) })
 	var c curve
+	if s.lesson != nil {
+		c = s.lesson.curve
+	}
 	x := s.demand(sight)
 	for i, t := range near[:min(len(near), mostRuns)] {
 		if i == 0 || float64(t.missed) <= astray*goal {

@@ -50,6 +50,8 @@ type survey struct {
 	// pieces; bytes is what they take.
 	kept  [][]trace.Request
 	bytes int64
+	// sample is a part of what is larger.
+	sample sample
 }
 
 // look reads the load once.
@@ -149,9 +151,8 @@ func halved[T int32 | float64](s []T) []T {
 
 // keep remembers the requests as long as they are few.
 func (s *survey) keep(q trace.Request) {
-	s.bytes += requestBytes + blockBytes*int64(len(q.Blocks))
-	if s.bytes > mostKept {
-		s.kept = nil
+	if s.bytes += bytesOf(q); s.bytes > mostKept {
+		s.thin(q)
 		return
 	}
 	last := len(s.kept) - 1
@@ -160,6 +161,17 @@ func (s *survey) keep(q trace.Request) {
 		last++
 	}
 	s.kept[last] = append(s.kept[last], q)
+}
+
+// thin keeps a sample only.
+func (s *survey) thin(q trace.Request) {
+	for _, piece := range s.kept {
+		for _, k := range piece {
+			s.sample.take(k)
+		}
+	}
+	s.kept = nil
+	s.sample.take(q)
 }
 
 // open returns the load anew.
