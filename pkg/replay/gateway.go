@@ -133,7 +133,7 @@ func (s *service) send(slot uint32) bool {
 	}
 	now := s.cluster.now
 	err := u.engine.Submit(now, replica.Request{
-		ID: uint64(slot), PromptTokens: int(j.prompt), OutputTokens: int(j.output), Blocks: j.blocks,
+		ID: s.handle(slot), PromptTokens: int(j.prompt), OutputTokens: int(j.output), Blocks: j.blocks,
 	})
 	s.letGo(j)
 	if err != nil {
@@ -150,6 +150,12 @@ func (s *service) send(slot uint32) bool {
 	s.cluster.due.sooner(u, now+s.firstStep+time.Duration(j.output-1)*s.step)
 	return true
 }
+
+// handle is the ID by which replicas know a request: they put what ends in one step in the order of IDs, which is to be that
+// of arrival and not that of slots. slotOf finds the slot again; after 2^32 requests only the order goes wrong.
+func (s *service) handle(slot uint32) uint64 { return s.jobs[slot].id<<32 | uint64(slot) }
+
+func slotOf(handle uint64) uint32 { return uint32(handle) }
 
 // answered takes notice of a request's first token.
 func (s *service) answered(slot uint32, at time.Duration) {

@@ -46,7 +46,7 @@ func (s *service) withdraw(slot uint32) {
 	if u == nil {
 		return
 	}
-	u.engine.Cancel(uint64(slot))
+	u.engine.Cancel(s.handle(slot))
 	s.leave(u, s.cluster.now)
 	s.cluster.reschedule(u, s.cluster.now)
 }

@@ -128,7 +128,7 @@ func (s *service) arrive() {
 
 // took takes in what a replica did for a request.
 func (s *service) took(u *unit, e *replica.Event) {
-	slot := uint32(e.ID)
+	slot := slotOf(e.ID)
 	switch e.Kind {
 	case replica.FirstToken:
 		s.answered(slot, e.At)

@@ -10,6 +10,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
 
 // The replicas jump over decode steps in which nothing can be seen. A twin whose replicas report each token cannot, and
@@ -65,6 +66,46 @@ func (p inRhythm) Path() baseline.Path {
 
 func (p inRhythm) Decide(o baseline.Observation) scaling.Decision {
 	return scaling.Decision{Time: o.Time, Current: o.Desired, Replicas: o.Desired, Reason: scaling.DemandMet}
+}
+
+// What a target's policy sees of its own replicas, to the last bit, is not for another target's policy to change by looking
+// more often.
+func TestHowOftenOthersLookChangesNoPage(t *testing.T) {
+	for seed := range uint64(12) {
+		var seen [2]string
+		for i, others := range []time.Duration{15 * time.Second, 100 * time.Millisecond} {
+			c, targets, _ := anything(seed)
+			c.GPUs, c.LostScrapes, c.Events = 0, 0, nil
+			p := inRhythm{5 * time.Second}
+			targets[0].Policy, targets[1].Policy = pageReader{p, &seen[i]}, inRhythm{others}
+			for k := range targets {
+				targets[k].Initial = 4
+			}
+			run(t, c, targets...)
+		}
+		if diff := cmp.Diff(seen[0], seen[1]); diff != "" {
+			t.Fatalf("seed %d (-seldom +often):\n%s", seed, diff)
+		}
+	}
+}
+
+// pageReader writes down the latencies on the pages that it is shown.
+type pageReader struct {
+	inRhythm
+	seen *string
+}
+
+func (p pageReader) Decide(o baseline.Observation) scaling.Decision {
+	for _, r := range o.Replicas {
+		if r.Reading == nil {
+			continue
+		}
+		*p.seen += r.Name
+		for l := range signals.NumLatencies {
+			*p.seen += fmt.Sprint(*r.Reading.Histogram(signals.Latency(l)))
+		}
+	}
+	return p.inRhythm.Decide(o)
 }
 
 // What a run allocates does not grow with the number of its requests, so that its memory does not either.
