@@ -109,10 +109,28 @@ func readRateTable(in *lines, name string, want Format) (Rates, []string, error)
 		return Rates{}, nil, err
 	}
 	out, err := gridded(name, r.rows, r.unit.per, r.times.dated)
-	if err != nil || !r.guessed {
-		return out, nil, err
+	if err != nil {
+		return Rates{}, nil, err
 	}
-	return out, []string{assumed(out.Period)}, nil
+	return out, r.notes(out.Period), nil
+}
+
+// notes tell what was assumed of the rows.
+func (r *rateTable) notes(period time.Duration) []string {
+	var out []string
+	if r.guessed {
+		out = append(out, assumed(period))
+	}
+	repeated := 0
+	for i, row := range r.rows[1:] {
+		if row.at == r.rows[i].at {
+			repeated++
+		}
+	}
+	if repeated > 0 {
+		out = append(out, fmt.Sprintf("%d rows have the time of the row before: the last of them counts", repeated))
+	}
+	return out
 }
 
 // read reads all rows.

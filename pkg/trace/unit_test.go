@@ -28,6 +28,7 @@ func TestRatesHaveTheUnitTheyAreSaidToHave(t *testing.T) {
 		"fractions that are said to be per second":              {fractions, RatesPerSecond, 240, nil, RateTable},
 		"fractions that are said to be counts":                  {fractions, CountsPerPeriod, 4, nil, RateTable},
 		"a column that tells its unit needs no note":            {"timestamp,rate_rps\n0,1.5\n60,2.5\n", "", 240, nil, RateTable},
+		"of rows of one time the last counts, and that is said": {"timestamp,rate_rps\n0,5\n0,1\n60,2\n120,3\n", "", 360, []string{"1 rows have the time of the row before: the last of them counts"}, RateTable},
 		"what is said goes before what the column is called":    {"timestamp,rate_rps\n0,15\n60,25\n", CountsPerPeriod, 40, nil, RateTable},
 		"an answer of Prometheus is per second, which is said":  {prometheus, "", 360 * 60, []string{perSecondAssumed}, Prometheus},
 		"an answer of Prometheus that is said to be increments": {prometheus, CountsPerPeriod, 360, nil, Prometheus},
