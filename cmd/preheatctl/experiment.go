@@ -61,6 +61,9 @@ func (o *options) noteSpec(ia *v1alpha1.InferenceAutoscaler) {
 		o.note("mode", "%s is replayed as %s: Preheat's policies set the replicas themselves, and no HorizontalPodAutoscaler stands beside them",
 			mode, v1alpha1.ModeOwn)
 	}
+	if ia.Spec.Paused {
+		o.note("paused", "spec.paused is set, so that Preheat's policies hold the replicas of the start throughout; take it out to replay what they would do")
+	}
 	if o.target.min == 0 {
 		o.note("no replicas", "other policies may go down to zero; Preheat does not go below one replica yet")
 	}
@@ -116,6 +119,8 @@ func (r *runOptions) settings() (map[string]compare.Setting, error) {
 		if out[policy] == nil {
 			out[policy] = compare.Setting{}
 		}
+		_, twice := out[policy][knob]
+		f.check(!twice, "--set %s: %s is set twice", text, key)
 		out[policy][knob] = v
 	}
 	return out, f.err()

@@ -47,6 +47,12 @@ func TestFaultsOfTheCommandLine(t *testing.T) {
 		"every fault is told at once":   {"replay --rate 0 --gpus -1 --slo-ttft 0s --seeds 0 --output xml", exitUsage, []string{"--rate 0", "--gpus -1", "--slo-ttft 0s", "--seeds 0", "xml"}},
 		"faults of all files are, too":  {"replay --trace nowhere.csv --profile abacus -f nowhere.yaml", exitUsage, []string{"nowhere.csv", "abacus", "nowhere.yaml"}},
 		"details of nobody":             {"replay --details some", exitUsage, []string{"--details some", "none, first, leads, all"}},
+		"a knob twice":                  {"replay --policy kpa --set kpa.window=60 --set kpa.window=90", exitUsage, []string{"--set kpa.window=90", "twice"}},
+		"none of the trace":             {"replay --for 0s", exitUsage, []string{"--for 0", "leave it out"}},
+		"nodes that nobody needs":       {"replay --node-time 5m", exitUsage, []string{"--node-time 5m", "--node-gpus"}},
+		"details without a directory":   {"replay --details all", exitUsage, []string{"--details all", "--out"}},
+		"force without a directory":     {"replay --force", exitUsage, []string{"--force", "--out"}},
+		"seeds beyond the last":         {"replay --seed 18446744073709551615 --seeds 2", exitUsage, []string{"--seed 18446744073709551615", "2 seeds"}},
 		"bounds that cross":             {"replay --min 5 --max 2", exitUsage, []string{"--max 2", "--min 5"}},
 		"a workload with a wrong field": {"replay --trace diurnal:height=3", exitUsage, []string{"height"}},
 	} {
@@ -315,7 +321,7 @@ func TestWhatAProfileLeavesOutIsNoted(t *testing.T) {
 }
 
 func TestWherePreheatDoesOtherwiseThanItsSpecIsNoted(t *testing.T) {
-	const asOwn, keepsOne = "is replayed as Own", "does not go below one replica yet"
+	const asOwn, keepsOne, holds = "is replayed as Own", "does not go below one replica yet", "hold the replicas of the start"
 	with := func(mode string) string { return strings.Replace(manifest, "mode: Own", mode, 1) }
 	for name, tc := range map[string]struct {
 		text, args string
@@ -326,6 +332,7 @@ func TestWherePreheatDoesOtherwiseThanItsSpecIsNoted(t *testing.T) {
 		"no mode, which is Advise":        {with(""), "--policy preheat-reactive", []string{"mode: Advise " + asOwn}},
 		"zero of the spec":                {strings.Replace(manifest, "minReplicas: 2", "minReplicas: 0", 1), "--policy preheat", []string{keepsOne}},
 		"zero of a flag":                  {manifest, "--policy preheat --min 0", []string{keepsOne}},
+		"paused":                          {manifest + "  paused: true\n", "--policy preheat", []string{holds}},
 		"nothing of Preheat is replayed":  {with("mode: Floor"), "--policy kpa --min 0", nil},
 		"Floor beside rivals, and a zero": {with("mode: Floor"), "--policy kpa,preheat --min 0", []string{asOwn, keepsOne}},
 	} {
@@ -342,7 +349,7 @@ func TestWherePreheatDoesOtherwiseThanItsSpecIsNoted(t *testing.T) {
 					t.Errorf("the output or the summary lacks %q:\n%s", part, out)
 				}
 			}
-			if n := strings.Count(out, asOwn) + strings.Count(out, keepsOne); n != len(tc.want) {
+			if n := strings.Count(out, asOwn) + strings.Count(out, keepsOne) + strings.Count(out, holds); n != len(tc.want) {
 				t.Errorf("%d notes, want %d:\n%s", n, len(tc.want), out)
 			}
 		})

@@ -59,12 +59,15 @@ func (o *options) replay(ctx context.Context, s streams, command string) error {
 		return errors.Join(err, dir.discard())
 	}
 	o.noteOutsized(outcome.Outsized)
-	// The files come first: whoever reads the output may close it after a line.
-	if err := dir.finish(e, outcome, o.labels(e, outcome, command)); err != nil {
-		return err
+	// The files come first: whoever reads the output may close it after a line. Where they cannot be written, the output is
+	// all that is left.
+	unwritten := dir.finish(e, outcome, o.labels(e, outcome, command))
+	unprinted := o.print(s, e, outcome, command)
+	if unwritten != nil {
+		return unwritten
 	}
-	if err := o.print(s, e, outcome, command); err != nil {
-		return cmp.Or(interrupted(outcome), err)
+	if unprinted != nil {
+		return cmp.Or(interrupted(outcome), unprinted)
 	}
 	dir.tell(o.out.notes(s))
 	return interrupted(outcome)

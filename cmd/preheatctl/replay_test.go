@@ -356,6 +356,17 @@ func TestReplayOfTheAzureTrace(t *testing.T) {
 	}
 }
 
+func TestATableIsPrintedWhereTheFilesCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "report.html"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := call(t.Context(), "replay", "--trace", "steady:length=1m", "--policy", "static-mean", "--out", dir, "--force")
+	if code != exitFault || !strings.Contains(errs, "report.html") || !strings.Contains(out, "static-mean") {
+		t.Errorf("exit %d, want %d with the table, and the file that failed:\n%s%s", code, exitFault, out, errs)
+	}
+}
+
 // closed is an output whose reader has gone.
 type closed struct{}
 

@@ -18,6 +18,7 @@ func (o *options) validate(args []string) error {
 	f.check(len(args) == 0, "unexpected argument %q: everything is given by flags; a trace by --trace", args)
 	o.load.validate(&f)
 	o.validateZeros(&f)
+	o.validateIdle(&f)
 	o.cluster.validate(&f)
 	o.target.validate(&f)
 	o.run.validate(&f)
@@ -31,6 +32,15 @@ func (o *options) validateZeros(f *faults) {
 	f.check(l.compress != 0 || !o.given("compress"), "--compress 0: must be from 0.001 to 1000000; leave it out to keep the times")
 	f.check(l.dilate != 0 || !o.given("dilate"), "--dilate 0: must be from 0.001 to 1000; leave it out to keep the times")
 	f.check(l.cv != 0 || !o.given("cv"), "--cv 0: must be from 0.05 to 20; leave it out for a poisson process")
+	f.check(l.length != 0 || !o.given("for"), "--for 0: must be above 0s; leave it out to replay to the end")
+}
+
+// validateIdle refuses flags that have no effect without another.
+func (o *options) validateIdle(f *faults) {
+	c := &o.cluster
+	f.check(c.node == 0 || c.nodeGPUs > 0, "--node-time %v: no node has to be provisioned; give --node-gpus, the GPUs on nodes that exist already", c.node)
+	f.check(o.out.dir != "" || !o.given("details"), "--details %s: nothing is written; give --out, the directory", o.out.details)
+	f.check(o.out.dir != "" || !o.given("force"), "--force: nothing is written; give --out, the directory")
 }
 
 func (l *loadOptions) validate(f *faults) {
@@ -93,6 +103,7 @@ func (r *runOptions) validate(f *faults) {
 	_, err := r.settings()
 	f.add(err)
 	f.check(r.seeds >= 1 && r.seeds <= 1000, "--seeds %d: must be from 1 to 1000", r.seeds)
+	f.check(r.seed <= math.MaxUint64-uint64(max(1, r.seeds)-1), "--seed %d: leaves no room for %d seeds; choose a smaller one", r.seed, r.seeds)
 	f.check(r.workers >= 1 && r.workers <= 1024, "--workers %d: must be from 1 to 1024", r.workers)
 	f.check(r.memory >= 64<<20, "--memory %s: must be at least 64Mi", r.memory.String())
 }
