@@ -78,9 +78,6 @@ func (k Key) String() string {
 // runs of 21.6 million requests on up to 60 replicas took 57 MB together, the program included.
 const runMemory = 32 << 20
 
-// searchMemory is that of the oracle's search: it keeps up to a million requests.
-const searchMemory = 160 << 20
-
 // workers is how many runs of that much memory may go on at once.
 func (e *Experiment) workers(memory int64) int {
 	n := cmp.Or(e.Workers, runtime.GOMAXPROCS(0))

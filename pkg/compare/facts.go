@@ -27,8 +27,9 @@ type Facts struct {
 	// requests per second.
 	PeakRate, FirstRate float64
 
-	// minutes are the requests that arrived in each.
+	// minutes are the requests that arrived in each, blocks the prefix blocks that they name.
 	minutes []int32
+	blocks  int64
 }
 
 // MeanRate is in requests per second, over a minute at least.
@@ -81,6 +82,7 @@ func (f *Facts) count(q trace.Request) {
 		f.minutes = append(f.minutes, 0)
 	}
 	f.minutes[bin]++
+	f.blocks += int64(len(q.Blocks))
 	f.Requests++
 	f.Span = q.At
 }

@@ -56,6 +56,22 @@ func TestThePeakIsNeverBelowTheMean(t *testing.T) {
 	}
 }
 
+func TestASearchIsReckonedWithAllThatItKeeps(t *testing.T) {
+	memory := func(n int, blocks ...uint64) int64 {
+		requests := make([]trace.Request, n)
+		for i := range requests {
+			requests[i] = trace.Request{At: time.Duration(i) * time.Second, PromptTokens: 600, OutputTokens: 1, Blocks: blocks}
+		}
+		return (&comparison{extent: surveyed(t, trace.FromSlice(requests))}).searchMemory()
+	}
+	if short, long := memory(100), memory(10_000); short < runMemory || long < short+24*9900 {
+		t.Errorf("%d bytes for a hundred requests, %d for ten thousand", short, long)
+	}
+	if plain, named := memory(1000), memory(1000, 1, 2, 3); named < plain+3000*8 {
+		t.Errorf("%d bytes without prefix blocks, %d with three for each request", plain, named)
+	}
+}
+
 // TestWhatWrapsALoadTellsItsEnd is of the streams that runs read.
 func TestWhatWrapsALoadTellsItsEnd(t *testing.T) {
 	load := Load{Name: "x", Open: func(uint64) (trace.Stream, error) { return ending{everySecond(60), 5 * time.Minute}, nil }}

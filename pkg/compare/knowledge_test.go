@@ -138,8 +138,8 @@ func TestWhatIsKnownBeforehandIsTheFirstPartsOfALoad(t *testing.T) {
 	seen := Facts{Requests: 60, Span: minute, MeanPrompt: 100, MeanOutput: 10, PeakRate: 1, FirstRate: 1, minutes: []int32{60}}
 	whole := Facts{Requests: 60_060, Span: 2 * minute, MeanPrompt: 100, MeanOutput: 10, PeakRate: 1000, FirstRate: 500, minutes: []int32{60, 60_000}}
 	first, rest := e.parts(minute, seen, whole)
-	if first.requests != 60 || rest.requests != 60_060 || first.from != 0 || rest.from != minute {
-		t.Errorf("the first part has %d requests and counts from %v, the whole has %d and counts from %v", first.requests, first.from, rest.requests, rest.from)
+	if first.extent.Requests != 60 || rest.extent.Requests != 60_060 || first.from != 0 || rest.from != minute {
+		t.Errorf("the first part has %d requests and counts from %v, the whole has %d and counts from %v", first.extent.Requests, first.from, rest.extent.Requests, rest.from)
 	}
 	if diff := cmp.Diff(seen, rest.facts, cmp.AllowUnexported(Facts{})); diff != "" {
 		t.Errorf("what is known where the rest is scored (-first part +got):\n%s", diff)

@@ -55,9 +55,9 @@ type comparison struct {
 	Tools
 	knowledge
 	runs []*run
-	// requests are those of one run, as the first seed draws it. What happens before from leads up to what is scored.
-	requests int64
-	from     time.Duration
+	// extent is the load of one run, as the first seed draws it. What happens before from leads up to what is scored.
+	extent Facts
+	from   time.Duration
 }
 
 // run is one of a comparison.
@@ -89,7 +89,7 @@ func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), requests: facts.Requests, runs: e.runs()}
+	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), extent: facts, runs: e.runs()}
 	if err := c.carryOut(ctx); err != nil {
 		return Outcome{}, err
 	}
@@ -117,10 +117,10 @@ func (e *Experiment) runs() []*run {
 // carryOut does the runs, the oracle's last: what the others did is where its search begins.
 func (c *comparison) carryOut(ctx context.Context) error {
 	policies, oracles := c.split()
-	c.Meter.expect(len(c.runs), int64(len(policies))*c.requests+int64(len(oracles))*c.searchBudget())
+	c.Meter.expect(len(c.runs), int64(len(policies))*c.extent.Requests+int64(len(oracles))*c.searchBudget())
 	err := c.all(ctx, policies, runMemory, c.replay)
 	if err == nil {
-		err = c.all(ctx, oracles, searchMemory, c.search)
+		err = c.all(ctx, oracles, c.searchMemory(), c.search)
 	}
 	return err
 }

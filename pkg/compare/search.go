@@ -24,7 +24,7 @@ func (c *comparison) search(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	c.Meter.total.Add(searched + c.requests - c.searchBudget())
+	c.Meter.total.Add(searched + c.extent.Requests - c.searchBudget())
 	r.proof = &Proof{Key: r.Key, Result: found, CutShort: ctx.Err() != nil}
 	return c.observe(context.WithoutCancel(ctx), r, found.Policy(c.Cluster.Start))
 }
@@ -32,9 +32,23 @@ func (c *comparison) search(ctx context.Context, r *run) error {
 // usualSchedules is about how many schedules a search simulates where its budget does not end it.
 const usualSchedules = 80
 
+// Of a load longer than longLoad a search simulates a sample for half of its budget, and all of it about provingRuns times.
+const (
+	longLoad    = oracle.DefaultRequests / 5
+	provingRuns = 3
+)
+
+// searchMemory is what a search and its run of the moment hold at most, in bytes.
+func (c *comparison) searchMemory() int64 {
+	return runMemory + oracle.Memory(c.extent.Requests, c.extent.blocks, c.extent.Span)
+}
+
 // searchBudget is how many requests are set aside for one search and the run of its result.
 func (c *comparison) searchBudget() int64 {
-	n := c.requests
+	n := c.extent.Requests
+	if n > longLoad {
+		return oracle.DefaultRequests/2 + provingRuns*n + n
+	}
 	least := n * int64(len(c.Policies)+6) // the others' schedules and the first of its own are simulated in any case
 	return n + max(least, min(oracle.DefaultRequests, usualSchedules*n))
 }

@@ -44,7 +44,7 @@ func searching(t *testing.T) (*comparison, *run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &comparison{Experiment: e, Tools: Tools{Meter: &Meter{}}, knowledge: e.know(facts), requests: facts.Requests, runs: e.runs()}
+	c := &comparison{Experiment: e, Tools: Tools{Meter: &Meter{}}, knowledge: e.know(facts), extent: facts, runs: e.runs()}
 	return c, c.runs[0]
 }
 
@@ -57,8 +57,8 @@ func TestASearchThatIsCutShortGivesItsBestSoFar(t *testing.T) {
 	if err := c.search(&countdown{t.Context(), 60}, r); err != nil {
 		t.Fatal(err)
 	}
-	if !r.done || r.score.Requests.Arrived != uint64(c.requests) {
-		t.Fatalf("done %v, %d of %d requests were scored", r.done, r.score.Requests.Arrived, c.requests)
+	if !r.done || r.score.Requests.Arrived != uint64(c.extent.Requests) {
+		t.Fatalf("done %v, %d of %d requests were scored", r.done, r.score.Requests.Arrived, c.extent.Requests)
 	}
 	if n := r.proof.Simulations; !r.proof.CutShort || n == 0 || n >= whole.proof.Simulations || whole.proof.CutShort {
 		t.Errorf("cut short %v after %d runs, of %d where it was not (%v)", r.proof.CutShort, n, whole.proof.Simulations, whole.proof.CutShort)

@@ -23,7 +23,7 @@ func (c *comparison) try(ctx context.Context, settings map[string][]Setting) (ma
 			c.runs = append(c.runs, c.under(p, s)...)
 		}
 	}
-	c.Meter.expect(len(c.runs), int64(len(c.runs))*c.requests)
+	c.Meter.expect(len(c.runs), int64(len(c.runs))*c.extent.Requests)
 	err := c.all(ctx, c.runs, runMemory, c.replay)
 	return c.trials(), err
 }

@@ -79,8 +79,8 @@ func Tune(ctx context.Context, e Experiment, share float64, meter *Meter) (Tuned
 func (e *Experiment) parts(cut time.Duration, seen, whole Facts) (first, rest *comparison) {
 	known, early := e.know(seen), *e
 	early.Load = begin(e.Load, cut)
-	return &comparison{Experiment: &early, knowledge: known, requests: seen.Requests},
-		&comparison{Experiment: e, knowledge: known, requests: whole.Requests, from: cut}
+	return &comparison{Experiment: &early, knowledge: known, extent: seen},
+		&comparison{Experiment: e, knowledge: known, extent: whole, from: cut}
 }
 
 // begin is the first part of a load.
@@ -176,7 +176,7 @@ func (c *comparison) yardstick(ctx context.Context, out *Tuned) error {
 	}
 	c.runs = append(c.runs, searches...)
 	c.Meter.expect(len(searches), int64(len(searches))*c.searchBudget())
-	err := c.all(ctx, searches, searchMemory, c.search)
+	err := c.all(ctx, searches, c.searchMemory(), c.search)
 	if found := c.trials()[Oracle]; len(found) == 1 {
 		out.Oracle = &found[0]
 	} else {
