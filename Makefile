@@ -76,8 +76,8 @@ bench: ## Run the benchmarks, each beside what it is compared with.
 	go test -run '^$$' -bench . -benchtime 2s ./benchmarks/... | tee bin/bench.txt
 
 .PHONY: fidelity
-fidelity: ## Compare the model of a replica with measured runs, POINTS=file.csv or those beside the repository.
-	go run ./benchmarks/fidelity $(if $(POINTS),--points=$(POINTS))
+fidelity: ## Compare the model of a replica with measured runs, POINTS=file.csv or those beside the repository (COMPUTED=share).
+	go run ./benchmarks/fidelity $(if $(POINTS),--points=$(POINTS)) $(if $(COMPUTED),--computed=$(COMPUTED))
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.

@@ -2,8 +2,8 @@
 //
 //	go run ./benchmarks/fidelity --points runs.csv
 //
-// The file has the columns exp,model,tp,stage,rate,inp,out,kv_tokens,max_seqs,mbt,ttft_mean,itl,e2e, and may have gpu:
-// milliseconds, tokens and requests/s.
+// The file has the columns exp,model,tp,stage,rate,inp,out,kv_tokens,max_seqs,mbt,ttft_mean,itl,e2e, and may have gpu
+// and computed_share: milliseconds, tokens and requests/s.
 package main
 
 import (
@@ -26,7 +26,7 @@ const (
 
 func main() {
 	path := flag.String("points", runs, "CSV file of measured runs")
-	computed := flag.Float64("computed", fidelity.Default().ComputedShare, "share of the prompt tokens that the prefix cache does not supply, 0 to 1")
+	computed := flag.Float64("computed", fidelity.Default().ComputedShare, "share of the prompt tokens that the prefix cache does not supply, 0 to 1, where a run does not say it (column computed_share); 1 for independent prompts")
 	flag.Parse()
 	if err := run(*path, *computed); err != nil {
 		fmt.Fprintln(os.Stderr, "fidelity:", err)

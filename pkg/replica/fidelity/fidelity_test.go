@@ -97,12 +97,25 @@ func TestReadPoints(t *testing.T) {
 	}
 }
 
+func TestARunMaySayWhatItsPrefixCacheSupplied(t *testing.T) {
+	got, err := ReadPoints(strings.NewReader("computed_share,"+header+"1,1,x,1,0,2.5,5,2,,,,1,1,1,1\n,2,x,1,0,2.5,5,2,,,,1,1,1,1\n"), "runs.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0].ComputedShare != 1 || got[1].ComputedShare != 0 {
+		t.Errorf("points %+v, want shares 1 and untold", got)
+	}
+}
+
 func TestReadPointsSaysWhatIsWrong(t *testing.T) {
 	for name, tc := range map[string]struct{ csv, want string }{
 		"no header":        {"", "header"},
 		"a missing column": {"exp,model\n1,x\n", `no column "tp"`},
 		"a word":           {header + "1,x,one,0,2.5,5,2,,,,1,1,1,1\n", `line 2: column tp: "one" is not a number`},
 		"no lengths":       {header + "1,x,1,0,2.5,,2,,,,1,1,1,1\n", "line 2: tp 1, inp 0"},
+		"an odd share": {
+			"computed_share," + header + "1.2,1,x,1,0,2.5,5,2,,,,1,1,1,1\n", "line 2: computed_share 1.2: must be from 0 to 1",
+		},
 		"a short line":     {header + "1,x,1\n", "runs.csv"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,8 +34,9 @@ type Point struct {
 // Latencies are means in milliseconds; zero where not told.
 type Latencies struct{ TTFT, ITL, E2E float64 }
 
-// columns are what a file of points has at least. A column gpu may be there too;
-// without one the GPU is H100.
+// columns are what a file of points has at least. Where there is no column gpu it
+// was H100; where there is a column computed_share, it says of each run which
+// share of the prompt tokens the prefix cache did not supply.
 var columns = []string{"exp", "model", "tp", "stage", "rate", "inp", "out", "kv_tokens", "max_seqs", "mbt", "ttft_mean", "itl", "e2e"}
 
 // ReadPoints reads CSV with a header line; other columns than those it knows
@@ -121,6 +122,7 @@ func point(r record) (Point, error) {
 		Run: r.text("exp"), Model: r.text("model"), GPU: r.text("gpu"), TP: int(n("tp")), Stage: int(n("stage")),
 		Rate: n("rate"), Prompt: n("inp"), Output: n("out"),
 		KVTokens: int(n("kv_tokens")), MaxNumSeqs: int(n("max_seqs")), MaxNumBatchedTokens: int(n("mbt")),
+		ComputedShare: n("computed_share"),
 		Measured: Latencies{TTFT: n("ttft_mean"), ITL: n("itl"), E2E: n("e2e")},
 	}
 	if p.GPU == "" {
@@ -128,6 +130,9 @@ func point(r record) (Point, error) {
 	}
 	if fault == nil && (p.TP < 1 || p.Prompt < 1 || p.Output < 1) {
 		fault = fmt.Errorf("tp %d, inp %v, out %v: each must be at least 1", p.TP, p.Prompt, p.Output)
+	}
+	if fault == nil && !(p.ComputedShare >= 0 && p.ComputedShare <= 1) {
+		fault = fmt.Errorf("computed_share %v: must be from 0 to 1", p.ComputedShare)
 	}
 	return p, fault
 }
