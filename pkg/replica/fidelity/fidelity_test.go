@@ -116,7 +116,7 @@ func TestReadPointsSaysWhatIsWrong(t *testing.T) {
 		"an odd share": {
 			"computed_share," + header + "1.2,1,x,1,0,2.5,5,2,,,,1,1,1,1\n", "line 2: computed_share 1.2: must be from 0 to 1",
 		},
-		"a short line":     {header + "1,x,1\n", "runs.csv"},
+		"a short line": {header + "1,x,1\n", "runs.csv"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadPoints(strings.NewReader(tc.csv), "runs.csv")

@@ -123,7 +123,7 @@ func point(r record) (Point, error) {
 		Rate: n("rate"), Prompt: n("inp"), Output: n("out"),
 		KVTokens: int(n("kv_tokens")), MaxNumSeqs: int(n("max_seqs")), MaxNumBatchedTokens: int(n("mbt")),
 		ComputedShare: n("computed_share"),
-		Measured: Latencies{TTFT: n("ttft_mean"), ITL: n("itl"), E2E: n("e2e")},
+		Measured:      Latencies{TTFT: n("ttft_mean"), ITL: n("itl"), E2E: n("e2e")},
 	}
 	if p.GPU == "" {
 		p.GPU = "H100"
