@@ -69,6 +69,25 @@ func TestThePageInABrowser(t *testing.T) {
 	b.silent(page)
 }
 
+// On a telephone the panel that explains a decision is one column, so that no figure is broken into its letters.
+func TestThePageOnATelephone(t *testing.T) {
+	const length = 5 * time.Minute
+	page := filepath.Join(t.TempDir(), "report.html")
+	r := example(length, 30*time.Second)
+	if err := os.WriteFile(page, []byte(write(t, r)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t)
+	b.screen(390, 850, "light")
+	b.open(page)
+	b.eval("pin(120)", nil)
+	v := &visit{browser: b, t: t, length: length}
+	v.equal("document.documentElement.scrollWidth <= window.innerWidth", "true")
+	v.equal("document.querySelectorAll('#why .figures dd').length > 3", "true")
+	v.equal("[...document.querySelectorAll('#why .figures dd')].filter(d => d.clientHeight > 3 * parseFloat(getComputedStyle(d).lineHeight)).map(d => d.textContent).join('|')", "")
+	b.silent(page)
+}
+
 // Reports of next to nothing are pages too: no script stumbles over what is missing, and a click does no harm.
 func TestOddReportsInABrowser(t *testing.T) {
 	silent := tiny()
