@@ -68,28 +68,59 @@ func parse(data []byte, name string) (Profile, error) {
 		MaxNumSeqs: defaultMaxNumSeqs, MaxNumBatchedTokens: defaultMaxNumBatchedTokens, MaxModelLen: defaultMaxModelLen,
 		StepsAhead: defaultStepsAhead,
 	}
-	if err := yaml.UnmarshalStrict(data, &p); err != nil {
+	if err := decode(data, &p); err != nil {
 		return Profile{}, fmt.Errorf("profile %s: %w", name, seeExample(err))
 	}
 	if p.Model == "" {
 		p.Model = p.Name
 	}
-	if err := p.complete(); err != nil {
+	if err := p.complete(data); err != nil {
 		return Profile{}, fmt.Errorf("profile %s: %w", name, seeExample(err))
 	}
 	return p, nil
 }
 
-// complete is Validate for what a file must say too.
-func (p Profile) complete() error {
-	var missing []error
-	for field, v := range map[string]float64{"prefill_per_token_ms": p.PrefillPerToken, "kv_tokens": float64(p.KVTokens)} {
-		if v == 0 {
-			missing = append(missing, fmt.Errorf("%s is missing, give a positive number", field))
-		}
+// decode reads the one document that a profile is.
+func decode(data []byte, p *Profile) error {
+	if line := secondDocument(data); line > 0 {
+		return fmt.Errorf("line %d: a second document begins here; a file holds one profile: put the other one into a file of its own", line)
 	}
-	slices.SortFunc(missing, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(append(missing, p.Validate())...)
+	if err := yaml.UnmarshalStrict(data, p); err != nil {
+		return explain(data, err)
+	}
+	return nil
+}
+
+// complete is Validate for what a file must say too, with the lines of the faults.
+func (p Profile) complete(data []byte) error {
+	var said struct {
+		StepBase        *float64 `json:"step_base_ms"`
+		PrefillPerToken *float64 `json:"prefill_per_token_ms"`
+		KVTokens        *float64 `json:"kv_tokens"`
+	}
+	if err := yaml.Unmarshal(data, &said); err != nil {
+		return fmt.Errorf("what the file says: %w", err)
+	}
+	var f faults
+	if said.StepBase == nil {
+		f.missing("step_base_ms")
+		p.StepBase = 1 // so that Validate looks at the rest
+	}
+	if said.PrefillPerToken == nil {
+		f.missing("prefill_per_token_ms")
+	} else if p.PrefillPerToken == 0 {
+		f.positive("prefill_per_token_ms", 0)
+	}
+	if said.KVTokens == nil {
+		f.missing("kv_tokens")
+		p.KVTokens = p.BlockSize
+	}
+	return placed(data, errors.Join(append(f, p.Validate())...))
+}
+
+// missing says that a required field is absent.
+func (f *faults) missing(name string) {
+	f.check(false, "%s is missing, give a positive number", name)
 }
 
 func builtinNames() []string {

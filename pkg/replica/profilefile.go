@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -111,6 +114,138 @@ func Assumed(data []byte) []string {
 		}
 	}
 	return notes
+}
+
+// explain says, field by field with its line, why a YAML is no profile; err is the decoder's own word, and stands where
+// there is nothing to add.
+func explain(data []byte, err error) error {
+	text, broken := yaml.YAMLToJSON(data)
+	if broken != nil {
+		return err
+	}
+	var said map[string]json.RawMessage
+	if json.Unmarshal(text, &said) != nil {
+		return errors.New("it is no mapping of fields; want lines like kv_tokens: 400000")
+	}
+	var f faults
+	for _, field := range slices.Sorted(maps.Keys(said)) {
+		f.check(false, "%s", unfit(field, said[field]))
+	}
+	f = slices.DeleteFunc(f, func(e error) bool { return e.Error() == "" })
+	if len(f) == 0 {
+		return err
+	}
+	return placed(data, errors.Join(f...))
+}
+
+// unfit says what is wrong with a field's value, nothing where it is sound.
+func unfit(field string, value json.RawMessage) string {
+	line, err := json.Marshal(map[string]json.RawMessage{field: value})
+	if err == nil {
+		err = yaml.UnmarshalStrict(line, &Profile{})
+	}
+	if err == nil {
+		return ""
+	}
+	kind, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return field + " is no field of a profile"
+	}
+	return fmt.Sprintf("%s is %.80s, must be %s", field, value, kindWord(kind.Type.Kind()))
+}
+
+// kindWord names what a field can be.
+func kindWord(k reflect.Kind) string {
+	switch k {
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	default:
+		return "text"
+	}
+}
+
+// placed puts before each fault the line of the field that it begins with, where the file has such a line, and the faults
+// in the order of the lines.
+func placed(data []byte, err error) error {
+	type fault struct {
+		line int
+		err  error
+	}
+	var found []fault
+	for _, e := range leaves(err) {
+		field, _, _ := strings.Cut(e.Error(), " ")
+		line := lineOf(data, field)
+		if line > 0 {
+			e = fmt.Errorf("line %d: %w", line, e)
+		}
+		found = append(found, fault{line, e})
+	}
+	slices.SortStableFunc(found, func(a, b fault) int { return a.line - b.line })
+	var out []error
+	for _, f := range found {
+		out = append(out, f.err)
+	}
+	return errors.Join(out...)
+}
+
+// leaves takes joined errors apart; there are none of nil.
+func leaves(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, leaves(e)...)
+	}
+	return out
+}
+
+// lineOf is the line that begins with a field, counted from one; zero where none does, as in YAML on one line.
+func lineOf(data []byte, field string) int {
+	for i, line := range strings.Split(string(data), "\n") {
+		key, _, ok := strings.Cut(line, ":")
+		if ok && strings.EqualFold(strings.Trim(key, "\"' \t"), field) && !strings.HasPrefix(key, " ") {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// secondDocument is the line at which a document begins that is not the first, zero where there is one only.
+func secondDocument(data []byte) int {
+	content, ended := false, 0
+	for i, line := range strings.Split(string(data), "\n") {
+		rest, marker := documentMark(line)
+		if marker && content {
+			ended = i + 1
+		}
+		switch rest = strings.TrimSpace(rest); {
+		case rest == "", rest[0] == '#', rest[0] == '%' && !content:
+		case ended > 0:
+			return ended
+		default:
+			content = true
+		}
+	}
+	return 0
+}
+
+// documentMark says whether a line begins or ends a document of YAML, and what of the line belongs to its text.
+func documentMark(line string) (rest string, ok bool) {
+	if !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, "...") {
+		return line, false
+	}
+	rest = line[3:]
+	if rest != "" && !strings.ContainsAny(rest[:1], " \t\r") {
+		return line, false
+	}
+	return rest, true
 }
 
 // seeExample adds to a fault of a profile where its fields are explained.

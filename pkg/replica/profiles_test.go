@@ -171,6 +171,14 @@ func TestReadProfileSaysWhatIsWrong(t *testing.T) {
 		"a block beyond reason":     {sound + "block_size: 100000\n", []string{"block_size is 100000, must be at most 8192"}},
 		"an odd block":              {sound + "block_size: 48\n", []string{"block_size is 48, must be a power of two"}},
 		"a length beyond reason":    {sound + "max_model_len: 9000000000000000000\n", []string{"max_model_len is", "at most 100000000"}},
+		"a part of a token":         {"# ours\nstep_base_ms: 7\nprefill_per_token_ms: 0.03\nkv_tokens: 400000.5\n", []string{"profile mine.yaml: line 4: kv_tokens is 400000.5, must be a whole number\n"}},
+		"a list for a number":       {sound + "step_per_sequence_ms: [1]\n", []string{"line 4: step_per_sequence_ms is [1], must be a number"}},
+		"a mapping for text":        {sound + "source: {a: 1}\n", []string{`line 4: source is {"a":1}, must be text`}},
+		"two faults at once":        {sound + "max_seqs: 10\ngpus: two\n", []string{"mine.yaml: line 4: max_seqs is no field of a profile\nline 5: gpus is \"two\", must be a whole number"}},
+		"a zero that is there":      {"step_base_ms: 7\nprefill_per_token_ms: 0\nkv_tokens: 400000\n", []string{"line 2: prefill_per_token_ms is 0, must be a positive number"}},
+		"a value out of range":      {sound + "\ngpus: -1\n", []string{"mine.yaml: line 5: gpus is -1, must be a positive number"}},
+		"a list of profiles":        {"- step_base_ms: 7\n", []string{"mine.yaml", "no mapping of fields"}},
+		"a second document":         {"---\n" + sound + "--- # another\ngpus: 2\n", []string{"mine.yaml: line 5: a second document", "file of its own"}},
 		"not YAML":                  {"a: [", []string{"mine.yaml"}},
 		"the same field twice":      {sound + "gpus: 1\ngpus: 2\n", []string{"mine.yaml", "gpus"}},
 	}
@@ -186,6 +194,25 @@ func TestReadProfileSaysWhatIsWrong(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestEachFaultOfAProfileIsToldOnce(t *testing.T) {
+	_, err := ReadProfile(strings.NewReader("gpus: 1\nkv_tokens:\n"), "mine.yaml")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, field := range []string{"step_base_ms", "prefill_per_token_ms", "kv_tokens"} {
+		if n := strings.Count(err.Error(), field); n != 1 || !strings.Contains(err.Error(), field+" is missing") {
+			t.Errorf("%s is told of %d times, want once as missing: %v", field, n, err)
+		}
+	}
+}
+
+func TestMarksAroundTheOneDocumentOfAProfileAreTaken(t *testing.T) {
+	const text = "%YAML 1.1\n# ours\n---\nstep_base_ms: 7\nprefill_per_token_ms: 0.03\nkv_tokens: 400000\nsource: |\n  ---\n  measured\n...\n---\n# nothing\n"
+	if p, err := ReadProfile(strings.NewReader(text), "mine.yaml"); err != nil || p.KVTokens != 400_000 {
+		t.Errorf("%d KV tokens, %v", p.KVTokens, err)
 	}
 }
 
