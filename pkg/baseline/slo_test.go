@@ -7,7 +7,9 @@ import (
 )
 
 // The formula of llm-d's guides/workload-autoscaling/README.slo-aware.md@d38c9f0 with its thresholds 0.55 and 0.40; the
-// guide gives no table, so that the numbers are worked out from it by hand.
+// guide gives no table, so that the numbers are worked out from it by hand. Its prose says that the credit is there to ask
+// for what the replicas that load do not cover; its formula bounds the credited demand by nothing, and so gives less than
+// there is where they cover more. The formula is what upstream deploys, and what is restated.
 func TestSLOAwareLaw(t *testing.T) {
 	tests := map[string]struct{ s, n, r, want float64 }{
 		"within the band":                                    {0.5, 4, 4, 4},
@@ -19,6 +21,7 @@ func TestSLOAwareLaw(t *testing.T) {
 		"replicas that load are credited: 8 + ceil(8 (1.1 4/8 / 0.55 - 1))": {1.1, 8, 4, 8},
 		"credited, and still more: 6 + ceil(6 (2 3/6 / 0.55 - 1))":          {2, 6, 3, 11},
 		"credited below what there is: 8 + ceil(8 (0.6 4/8 / 0.55 - 1))":    {0.6, 8, 4, 5},
+		"one ready of four: 4 + ceil(4 (0.6 1/4 / 0.55 - 1))":               {0.6, 4, 1, 2},
 		"none ready gives no credit":                                        {1.1, 4, 0, 8},
 		"idle asks for none":                                                {0, 4, 4, 0},
 		"half the lower edge halves":                                        {0.2, 4, 4, 2},
