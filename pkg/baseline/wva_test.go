@@ -241,3 +241,14 @@ func TestWVAClimbsSlowly(t *testing.T) {
 		t.Errorf("ten minutes after a load for five replicas: %d, want about one more every two minutes", l.desired)
 	}
 }
+
+// Upstream's scale to zero is off by default and not restated.
+func TestWVAKeepsOneReplicaThoughNoneAreAllowed(t *testing.T) {
+	for _, name := range []string{"wva", "wva-v2"} {
+		l := newLine(t, name, Setup{Min: 0, Max: 8}, 2)
+		l.run(40 * time.Minute)
+		if l.desired != 1 {
+			t.Errorf("%s: %d replicas after 40 idle minutes, want 1", name, l.desired)
+		}
+	}
+}
