@@ -85,7 +85,7 @@ type outputOptions struct {
 // defaultPolicies are the ones that are compared unless others are named: Preheat, one of each family of rivals with its
 // documented defaults, and the bounds: what no autoscaling costs, and perfect foresight.
 var defaultPolicies = []string{
-	"preheat", "hpa-queue", "hpa-running", "keda", "slo-aware", "kpa", "apa", "wva", "dynamo", "static-peak", compare.Oracle,
+	"preheat", "preheat-reactive", "hpa-queue", "hpa-running", "keda", "slo-aware", "kpa", "apa", "wva", "dynamo", "static-peak", compare.Oracle,
 }
 
 func newOptions() *options {
