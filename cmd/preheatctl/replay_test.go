@@ -340,6 +340,14 @@ func TestReplayOfTheAzureTrace(t *testing.T) {
 	if !strings.Contains(out, ": 19,366 requests in 58m22s") {
 		t.Errorf("the trace is another one:\n%s", out)
 	}
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(out, "\n\n")
+	if table, _, _ = strings.Cut(table, "\n\n"); !strings.HasPrefix(table, "POLICY") || !strings.Contains(string(readme), table+"\n```") {
+		t.Errorf("the README shows another table than:\n%s", table)
+	}
 	s := readSummary(t, dir)
 	if got := slices.Sorted(maps.Keys(s.Policies)); len(got) < 9 || !slices.Contains(got, "oracle") || !slices.Contains(got, "preheat") {
 		t.Errorf("policies %v, want eight or more and the oracle", got)
