@@ -113,10 +113,45 @@ func parseSecondsSlow(field []byte) (int64, error) {
 // fromSeconds is v seconds in nanoseconds.
 func fromSeconds(v float64) (int64, error) {
 	if !(math.Abs(v) <= float64(maxSeconds)) { // also refuses NaN
-		return 0, fmt.Errorf("time of %v s is out of range: at most %d", v, maxSeconds)
+		return 0, &farTime{v, time.Second}
 	}
 	whole, fraction := math.Modf(v)
 	return int64(whole)*int64(time.Second) + int64(math.Round(fraction*1e9)), nil
+}
+
+// farTime is a number that is no time in the unit that a format has.
+type farTime struct {
+	value float64
+	unit  time.Duration
+}
+
+// timeUnits are those that times are written in, with the names that errors give them.
+var timeUnits = []struct {
+	unit time.Duration
+	name string
+}{{time.Second, "seconds"}, {time.Millisecond, "milliseconds"}, {time.Microsecond, "microseconds"}, {time.Nanosecond, "nanoseconds"}}
+
+// Error says which unit the number looks to be in, and which is wanted.
+func (f *farTime) Error() string {
+	wanted, looks := "", ""
+	for _, u := range timeUnits {
+		if u.unit == f.unit {
+			wanted = u.name
+		}
+		since := f.value * u.unit.Seconds()
+		if u.unit < f.unit && since >= time.Duration(firstEpoch).Seconds() && since <= float64(maxSeconds) {
+			looks = fmt.Sprintf("it looks like %s since 1970, divide it by %d; ", u.name, f.unit/u.unit)
+		}
+	}
+	return fmt.Sprintf("time %s is out of range: %s%s are wanted, since the start or since 1970", decimal(f.value), looks, wanted)
+}
+
+// decimal writes a number as a file would have it.
+func decimal(v float64) string {
+	if math.Abs(v) < 1e20 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
 }
 
 // stampClock reads dates with a time of day, in UTC where they name no zone. It remembers the last day it saw, because
@@ -214,10 +249,14 @@ type anyClock struct {
 }
 
 func (c *anyClock) read(field []byte) (int64, error) {
-	if at, err := parseSeconds(field); err == nil {
+	at, err := parseSeconds(field)
+	if err == nil {
 		return at, nil
 	}
-	at, err := c.stamps.read(field)
+	if far, ok := errors.AsType[*farTime](err); ok {
+		return 0, fmt.Errorf("%w, or dates like 2006-01-02 15:04:05", far)
+	}
+	at, err = c.stamps.read(field)
 	c.dated = c.dated || err == nil
 	return at, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // mooncakeRows reads one JSON object a line.
@@ -76,7 +77,13 @@ func required[T any](v *float64, convert func(float64) (T, error)) (T, error) {
 	return convert(*v)
 }
 
-func fromMillis(v float64) (int64, error) { return fromSeconds(v / 1000) }
+func fromMillis(v float64) (int64, error) {
+	at, err := fromSeconds(v / 1000)
+	if err != nil {
+		return 0, &farTime{v, time.Millisecond}
+	}
+	return at, nil
+}
 
 func wholeTokens(v float64) (int, error) {
 	if v != float64(int(v)) || v < 0 || v > maxTokens {

@@ -142,6 +142,11 @@ func TestReadErrorsNameFileAndLine(t *testing.T) {
 		"a count beyond reason":        {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,999999999\n", []string{"line 2", "999999999"}},
 		"a short row":                  {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1\n", []string{"line 2"}},
 		"time that is no number":       {"arrived_at,num_prefill_tokens,num_decode_tokens\nNaN,1,1\n", []string{"line 2", "out of range"}},
+		"milliseconds":                 {"arrival_s,input_tokens,output_tokens\n1704067200000,1,1\n", []string{"line 2, column 1 (arrival_s)", "time 1704067200000", "looks like milliseconds since 1970, divide it by 1000; seconds are wanted"}},
+		"microseconds":                 {"arrival_s,input_tokens,output_tokens\n1704067200000000.5,1,1\n", []string{"looks like microseconds since 1970, divide it by 1000000; seconds are wanted"}},
+		"nanoseconds":                  {"arrival_s,input_tokens,output_tokens\n1704067200000000000,1,1\n", []string{"looks like nanoseconds since 1970, divide it by 1000000000; seconds are wanted"}},
+		"a time in no unit":            {"arrival_s,input_tokens,output_tokens\n9999999999,1,1\n", []string{"time 9999999999 is out of range: seconds are wanted"}},
+		"JSON in microseconds":         {`{"timestamp": 1704067200000000, "input_length": 7, "output_length": 1}`, []string{"line 1, timestamp", "looks like microseconds since 1970, divide it by 1000; milliseconds are wanted"}},
 		"arrivals decades apart":       {"arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1\n999999999,1,1\n", []string{"years apart"}},
 		"broken JSON":                  {"{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1}\n{\n", []string{"line 2"}},
 		"JSON without the fields":      {"{\"timestamp\": 1}\n", []string{"line 1", "required"}},
@@ -207,6 +212,18 @@ func TestReadRatesErrors(t *testing.T) {
 	} {
 		if got, err := ReadRates(strings.NewReader(text), "x"); err == nil || !strings.HasPrefix(err.Error(), "x: ") {
 			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+func TestRatesInAnotherUnitOfTimeSayWhichIsWanted(t *testing.T) {
+	for unit, zeros := range map[string]string{"milliseconds": "000", "microseconds": "000000", "nanoseconds": "000000000"} {
+		text := "timestamp,value\n1704067200" + zeros + ",60\n1704067260" + zeros + ",60\n"
+		_, err := ReadRates(strings.NewReader(text), "x")
+		for _, part := range []string{"x: line 2, column 1 (timestamp)", "looks like " + unit, "seconds are wanted", "or dates like 2006-01-02"} {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %v does not say %q", unit, err, part)
+			}
 		}
 	}
 }
