@@ -42,6 +42,22 @@ func (t *table) column(name string) int {
 	return slices.IndexFunc(t.header, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
+// once refuses a header in which one of the names, as far as it has them, stands twice.
+func (t *table) once(names ...string) error {
+	for _, name := range names {
+		first := t.column(name)
+		for i := first + 1; first >= 0 && i < len(t.header); i++ {
+			if strings.EqualFold(t.header[i], name) {
+				return &Error{
+					File: t.file, Line: 1, Column: i + 1, Name: t.header[i],
+					Err: fmt.Errorf("column %d (%s) has this name too: rename or remove the one that does not count", first+1, t.header[first]),
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // next reads the fields of the next row into t.fields.
 func (t *table) next() error {
 	for {

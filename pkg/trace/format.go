@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,6 +73,33 @@ const (
 	tarMagicAt = 257
 )
 
+// told is the format that a text is recognised as, or why it can be none.
+func told(text *lines, path string) (Format, error) {
+	f := recognise(text.peek(headBytes))
+	if f == "" {
+		return "", unknown(text, path)
+	}
+	return f, f.checkEnds(text, path)
+}
+
+// checkEnds refuses lines that end as none do here, in formats that are made of lines; in the others such an end is a
+// blank like any.
+func (f Format) checkEnds(text *lines, path string) error {
+	if f == PerSecond || f == Prometheus || !loneReturns(text.peek(headBytes)) {
+		return nil
+	}
+	return &Error{File: path, Line: 1, Err: errors.New(returnsRemedy)}
+}
+
+// returnsRemedy is what to do about lines that end in a carriage return alone.
+const returnsRemedy = `its lines end in a carriage return alone: write them with newlines, as tr '\r' '\n' does`
+
+// loneReturns says whether there are carriage returns between texts, and no newline.
+func loneReturns(head []byte) bool {
+	head = bytes.TrimSpace(head)
+	return bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0
+}
+
 // recognise tells the format from the first bytes of the unzipped text; empty where it is none.
 func recognise(head []byte) Format {
 	if len(head) > tarMagicAt && bytes.HasPrefix(head[tarMagicAt:], []byte(tarMagic)) {
@@ -131,8 +159,8 @@ func recogniseHeader(line []byte) Format {
 	if minuteColumns(t) > 0 {
 		return Functions2019
 	}
-	if _, err := rateColumn(t); err == nil {
-		return RateTable
+	if _, err := rateColumn(t); !errors.Is(err, ErrFormat) {
+		return RateTable // whose reader refuses columns of one name
 	}
 	return ""
 }

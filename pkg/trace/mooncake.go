@@ -40,6 +40,14 @@ func (r *mooncakeRows) next() (row, error) {
 	}
 }
 
+// notOneList refuses a file that is one JSON value where one a line is wanted.
+func notOneList(text *lines, path string) error {
+	if !bytes.HasPrefix(bytes.TrimSpace(text.peek(headBytes)), []byte("[")) {
+		return nil
+	}
+	return &Error{File: path, Line: 1, Err: errors.New("it is one JSON list: want JSON lines, one object a line without commas between, as jq -c '.[]' writes them")}
+}
+
 // mooncakeLine is a line as it stands; pointers tell what is absent.
 type mooncakeLine struct {
 	Timestamp *float64 `json:"timestamp"` // milliseconds
@@ -106,7 +114,7 @@ func (r *mooncakeRows) broken(err error) error {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		place.Column = int(syntax.Offset)
+		place.Column, place.Err = int(syntax.Offset), fmt.Errorf("%w: want JSON lines, one whole object a line", err)
 	case errors.As(err, &kind):
 		place.Column = int(kind.Offset)
 		place.Name, place.Err = wrongKind(kind)

@@ -136,12 +136,10 @@ func (f *opened) tell() error {
 	}
 	f.text, f.format = text, f.want
 	if _, unit := f.want.forced(); unit || f.want == "" {
-		f.format = recognise(text.peek(headBytes))
+		f.format, err = told(text, f.path)
+		return err
 	}
-	if f.format == "" {
-		return unknown(text, f.path)
-	}
-	return nil
+	return f.format.checkEnds(text, f.path)
 }
 
 func openFile(path string, o Options) (*Trace, error) {

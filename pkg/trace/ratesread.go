@@ -39,9 +39,9 @@ func ReadRates(r io.Reader, name string) (Rates, error) {
 	if err != nil {
 		return Rates{}, &Error{File: name, Err: err}
 	}
-	format := recognise(in.peek(headBytes))
-	if format == "" {
-		return Rates{}, unknown(in, name)
+	format, err := told(in, name)
+	if err != nil {
+		return Rates{}, err
 	}
 	rates, _, err := readRates(in, name, format, "")
 	return rates, err
@@ -188,7 +188,7 @@ func rateColumn(t *table) (rateUnit, error) {
 	}
 	for _, u := range rateUnits {
 		if t.column(u.column) > 0 {
-			return u, nil
+			return u, t.once(t.header[0], u.column, promptColumn, outputColumn)
 		}
 	}
 	return rateUnit{}, t.headerFault(fmt.Errorf("%w: no column of rates: rate_rps, req_per_min_mid, count or value", ErrFormat))

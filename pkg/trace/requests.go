@@ -54,7 +54,7 @@ func (r *requests) notes() []string { return append(slices.Clip(r.fixed), r.rows
 // newRows opens the reader of a request format.
 func newRows(text *lines, path string, format Format) (rows rowReader, dated bool, err error) {
 	if format == Mooncake {
-		return &mooncakeRows{file: path, lines: text}, false, nil
+		return &mooncakeRows{file: path, lines: text}, false, notOneList(text, path)
 	}
 	if !format.requests() {
 		return nil, false, &Error{File: path, Err: fmt.Errorf("%w of requests: %s holds rates", ErrFormat, format)}
@@ -69,6 +69,9 @@ func newRows(text *lines, path string, format Format) (rows rowReader, dated boo
 		}
 		if !l.fits(t) {
 			return nil, false, t.headerFault(fmt.Errorf("%s needs the columns %s", format, joined(l.names())))
+		}
+		if err := t.once(append(l.names(), blocksColumn)...); err != nil {
+			return nil, false, err
 		}
 		return newTableRows(t, l), l.dated, nil
 	}

@@ -29,6 +29,8 @@ func remedy(line []byte) string {
 		return "it is zipped twice: unzip it once"
 	case bytes.HasPrefix(line, []byte("\xff\xfe")), bytes.HasPrefix(line, []byte("\xfe\xff")):
 		return "it is in UTF-16: save it in UTF-8"
+	case loneReturns(line):
+		return returnsRemedy
 	}
 	for _, separator := range []string{";", "\t"} {
 		if f := recogniseHeader(bytes.ReplaceAll(line, []byte(separator), []byte(","))); f != "" {
