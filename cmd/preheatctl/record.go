@@ -84,11 +84,8 @@ func (f *recordFlags) run(ctx context.Context, s streams, now time.Time) error {
 		return err
 	}
 	got, err := record.Run(ctx, api, o)
-	if errors.Is(err, record.ErrNoData) {
-		return fmt.Errorf("%w; %s", err, f.remedy())
-	}
 	if err != nil {
-		return err
+		return f.advised(err)
 	}
 	if err := f.write(s, got.Rates); err != nil {
 		return err
@@ -100,8 +97,34 @@ func (f *recordFlags) run(ctx context.Context, s streams, now time.Time) error {
 	return nil
 }
 
-// remedy is what to look at where there is no data.
-func (f *recordFlags) remedy() string {
+// remedies are what to do about a Prometheus that does not answer.
+var remedies = []struct {
+	of   error
+	text string
+}{
+	{record.ErrUnreachable, "check the host and the port of --prometheus, and that it runs; one inside a cluster is reached with " +
+		"'kubectl port-forward -n NAMESPACE svc/PROMETHEUS 9090:9090' and --prometheus http://localhost:9090"},
+	{record.ErrUntrusted, "give --ca-file the certificates that it is signed by, or --insecure-skip-tls-verify"},
+	{record.ErrDenied, "give --bearer-token-file, or a user in the address: --prometheus https://USER:PASSWORD@HOST:PORT"},
+	{record.ErrElsewhere, "check --prometheus: http or https, the port, and the path before /api/v1 if there is one, as in http://HOST:PORT/PREFIX"},
+	{context.DeadlineExceeded, "give a longer --timeout, or ask for less with a longer --step or a later --from"},
+}
+
+// advised adds to a fault of recording what to do about it.
+func (f *recordFlags) advised(err error) error {
+	if errors.Is(err, record.ErrNoData) {
+		return fmt.Errorf("%w; %s", err, f.noData())
+	}
+	for _, r := range remedies {
+		if errors.Is(err, r.of) {
+			return fmt.Errorf("%w; %s", err, r.text)
+		}
+	}
+	return err
+}
+
+// noData is what to look at where there is no data.
+func (f *recordFlags) noData() string {
 	const scraped = "check that Prometheus scrapes the engines, and the labels"
 	if f.query != "" {
 		return scraped

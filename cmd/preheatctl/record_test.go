@@ -200,6 +200,36 @@ func TestARecordWithoutDataSaysWhatToLookAt(t *testing.T) {
 	}
 }
 
+func TestAPrometheusThatDoesNotAnswerSaysWhatToDo(t *testing.T) {
+	answer := func(code int) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+	}
+	gone, denied, absent := answer(200), answer(401), answer(404)
+	gone.Close()
+	defer denied.Close()
+	defer absent.Close()
+	over := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
+	defer slow.Close()
+	defer close(over)
+	for name, tc := range map[string]struct {
+		server *httptest.Server
+		want   []string
+	}{
+		"nobody listens":    {gone, []string{"connection refused", "--prometheus", "kubectl port-forward"}},
+		"it wants a user":   {denied, []string{"--bearer-token-file", "USER:PASSWORD@"}},
+		"it is not there":   {absent, []string{"http://HOST:PORT/PREFIX"}},
+		"it takes its time": {slow, []string{"--timeout", "--step"}},
+	} {
+		_, _, err := runRecord(t, "--prometheus", tc.server.URL, "-o", "-", "--timeout", "200ms")
+		for _, part := range tc.want {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %v does not say %q", name, err, part)
+			}
+		}
+	}
+}
+
 func TestAFailedRecordLeavesTheOldFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "load.csv")
 	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {

@@ -142,8 +142,13 @@ func (r *recorder) series(ctx context.Context, query string) ([]float64, error) 
 	}
 	for from := 0; from < len(out); from += pointsPerQuery {
 		until := min(len(out), from+pointsPerQuery)
-		if err := r.piece(ctx, query, out[from:until], r.o.From.Add(time.Duration(from)*r.o.Step)); err != nil {
-			return nil, fmt.Errorf("record: %s from %s: %w", query, r.o.From.Add(time.Duration(from)*r.o.Step).Format(time.RFC3339), err)
+		start := r.o.From.Add(time.Duration(from) * r.o.Step)
+		err := r.piece(ctx, query, out[from:until], start)
+		if why := obstacle(err); why != nil {
+			return nil, fmt.Errorf("record: %w: %w", why, err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("record: %s from %s: %w", query, start.Format(time.RFC3339), err)
 		}
 	}
 	return out, nil

@@ -3,10 +3,14 @@ package record
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -212,6 +216,70 @@ func TestRecordErrors(t *testing.T) {
 			_, err := Run(t.Context(), connect(t, &prometheus{answers: tc.answers}, Connection{}), options(3))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v does not say %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestRecordTellsWhyPrometheusDoesNotAnswer(t *testing.T) {
+	status := func(code int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			io.WriteString(w, body)
+		}
+	}
+	plain := func(h http.HandlerFunc) *httptest.Server { return httptest.NewServer(h) }
+	closed := func(h http.HandlerFunc) *httptest.Server {
+		server := plain(h)
+		server.Close()
+		return server
+	}
+	secured := func(h http.HandlerFunc) *httptest.Server {
+		server := httptest.NewUnstartedServer(h)
+		server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail
+		server.StartTLS()
+		return server
+	}
+	for name, tc := range map[string]struct {
+		start   func(http.HandlerFunc) *httptest.Server
+		handler http.HandlerFunc
+		scheme  string // other than the server's
+		want    error
+	}{
+		"nobody listens":                  {closed, status(200, ""), "", ErrUnreachable},
+		"a proxy without its server":      {plain, status(502, "Bad Gateway"), "", ErrUnreachable},
+		"it hangs up":                     {plain, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", ErrUnreachable},
+		"a certificate of its own":        {secured, status(200, ""), "", ErrUntrusted},
+		"no user":                         {plain, status(401, "Unauthorized"), "", ErrDenied},
+		"a user without the right":        {plain, status(403, `{"kind":"Status"}`), "", ErrDenied},
+		"a path that is none":             {plain, status(404, "404 page not found"), "", ErrElsewhere},
+		"a page for people":               {plain, status(200, "<html>"), "", ErrElsewhere},
+		"https where http is spoken":      {plain, status(200, ""), "https", ErrElsewhere},
+		"http where https is spoken":      {secured, status(200, ""), "http", ErrElsewhere},
+		"a query that it does not accept": {plain, status(400, `{"status":"error","errorType":"bad_data","error":"parse error"}`), "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := tc.start(tc.handler)
+			defer server.Close()
+			address, err := url.Parse(server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.scheme != "" {
+				address.Scheme = tc.scheme
+			}
+			api, err := Connect(Connection{URL: address.String()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Run(t.Context(), api, options(3))
+			for _, why := range []error{ErrUnreachable, ErrUntrusted, ErrDenied, ErrElsewhere} {
+				if err == nil || errors.Is(err, why) != (why == tc.want) {
+					t.Errorf("%v; is it %q: want %v", err, why, why == tc.want)
+				}
+			}
+			if query := "rate from"; strings.Contains(err.Error(), query) != (tc.want == nil) {
+				t.Errorf("%v; names the query: want %v", err, tc.want == nil)
 			}
 		})
 	}
