@@ -272,10 +272,12 @@ func TestRecordTellsWhyPrometheusDoesNotAnswer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Run(t.Context(), api, options(3))
+			if _, err = Run(t.Context(), api, options(3)); err == nil {
+				t.Fatal("no error")
+			}
 			for _, why := range []error{ErrUnreachable, ErrUntrusted, ErrDenied, ErrElsewhere} {
-				if err == nil || errors.Is(err, why) != (why == tc.want) {
-					t.Errorf("%v; is it %q: want %v", err, why, why == tc.want)
+				if want := errors.Is(tc.want, why); errors.Is(err, why) != want {
+					t.Errorf("%v; is it %q: want %v", err, why, want)
 				}
 			}
 			if query := "rate from"; strings.Contains(err.Error(), query) != (tc.want == nil) {
