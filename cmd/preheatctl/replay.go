@@ -101,7 +101,7 @@ func (o *options) print(s streams, e compare.Experiment, result compare.Outcome,
 	}
 	writeNotes(s.Err, o.notes)
 	if o.out.format == "csv" {
-		return score.WriteCSV(s.Out, result.Cells())
+		return score.WriteCSV(s.Out, result.Cells(), e.SLO)
 	}
 	var text bytes.Buffer
 	if err := result.Summary(e, o.labels(e, result, command)).WriteJSON(&text); err != nil {

@@ -32,6 +32,9 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 	if err := score.WriteTable(out, cells, e.SLO); err != nil {
 		return err
 	}
+	for _, line := range legend(cells, e.SLO) {
+		fmt.Fprintln(out, line)
+	}
 	fmt.Fprintln(out)
 	if err := writeSweep(out, e, cells); err != nil {
 		return err
@@ -42,17 +45,44 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 	return nil
 }
 
+// legend explains what of the table does not explain itself, where it occurs.
+func legend(cells []score.Cell, slo score.SLO) []string {
+	var lines []string
+	if slices.ContainsFunc(cells, func(c score.Cell) bool { return c.Standing(slo) == score.Unsure }) {
+		lines = append(lines, "unsure: the 95 % interval of the attainment has the objective inside; more --seeds would tell")
+	}
+	if slices.ContainsFunc(cells, func(c score.Cell) bool { return cheaperThanOracle(c) && c.Standing(slo) != score.Met }) {
+		lines = append(lines, "ORACLE below 1.00x: a policy that is not sure to meet the objective may cost less than the oracle, which buys enough to meet it")
+	}
+	return lines
+}
+
+// cheaperThanOracle says whether the table has the cell below 1.00x, to its two decimals.
+func cheaperThanOracle(c score.Cell) bool {
+	ratio, known := c.ToOracle["gpu_hours"]
+	return known && ratio.Mean < 0.995
+}
+
 // writeSweep writes where each policy collapses as the lead time grows; nothing where there is one lead time only.
 func writeSweep(out io.Writer, e compare.Experiment, cells []score.Cell) error {
 	if len(e.Leads) < 2 {
 		return nil
 	}
-	fmt.Fprintf(out, "Requests within the objective by lead time; a policy collapses where they are fewer than %s\n", percentText(e.SLO.Attainment))
-	if err := score.WriteSweep(out, score.Sweep(cells, e.SLO.Attainment)); err != nil {
+	fmt.Fprintf(out, "Requests within the objective by lead time; a policy collapses where they are fewer than %s%s\n",
+		percentText(e.SLO.Attainment), doubtText(e))
+	if err := score.WriteSweep(out, score.Sweep(cells, e.SLO)); err != nil {
 		return err
 	}
 	fmt.Fprintln(out)
 	return nil
+}
+
+// doubtText says what the question marks of the sweep are; empty where there are no intervals.
+func doubtText(e compare.Experiment) string {
+	if len(e.Seeds) < score.FewestSeeds {
+		return ""
+	}
+	return "; ? is unsure"
 }
 
 // writeNotes writes them a line each.

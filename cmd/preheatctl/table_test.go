@@ -72,7 +72,7 @@ func TestTables(t *testing.T) {
 			[]compare.Lead{{Whole: short}},
 			[]score.Score{
 				scored("preheat", 1, short, 0.995, 5), scored("hpa-queue", 1, short, 0.81, 9),
-				scored("slo-aware", 1, short, 0.992, 4.8), scored("oracle", 1, short, 0.99, 4),
+				scored("slo-aware", 1, short, 0.992, 4.8), scored("keda", 1, short, 0.7, 3), scored("oracle", 1, short, 0.99, 4),
 			},
 			[]compare.Proof{proof(short, true)},
 		},

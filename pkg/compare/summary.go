@@ -27,7 +27,7 @@ func (o *Outcome) Summary(e Experiment, l Labels) score.Summary {
 	cells := o.Cells()
 	s := score.Summary{
 		Command: l.Command, Settings: l.Settings, Trace: o.trace(e.Load.Name), SLO: e.SLO.Objectives(),
-		Seeds: e.Seeds, Policies: score.ByPolicy(cells), Frontier: frontier(cells), Incomplete: !o.Complete(),
+		Seeds: e.Seeds, Policies: score.ByPolicy(cells, e.SLO), Frontier: frontier(cells), Incomplete: !o.Complete(),
 	}
 	for _, lead := range e.Leads {
 		s.LeadTimes = append(s.LeadTimes, lead.Whole.Seconds())
@@ -39,7 +39,7 @@ func (o *Outcome) Summary(e Experiment, l Labels) score.Summary {
 	}
 	s.Unfinished, s.CutShort = names(o.Unfinished), names(o.CutShort())
 	if len(e.Leads) > 1 {
-		s.Sweep = score.Sweep(cells, e.SLO.Attainment)
+		s.Sweep = score.Sweep(cells, e.SLO)
 	}
 	return s
 }

@@ -118,6 +118,60 @@ func TestOddReportsInABrowser(t *testing.T) {
 	}
 }
 
+// uncertain is a report over three seeds of a policy that meets the SLO at 30 s, may at 120 s and does not at 300 s, and of one
+// of which the seeds tell at no lead time but the last.
+func uncertain() report.Report {
+	var scores []score.Score
+	add := func(policy string, shares [3][3]float64) {
+		for seed, row := range shares {
+			for i, lead := range []float64{30, 120, 300} {
+				s := score.Score{Policy: policy, Seed: uint64(seed + 1), LeadTime: lead, Attainment: &score.Attainment{Both: row[i]}}
+				s.GPUHours.Total = 10
+				scores = append(scores, s)
+			}
+		}
+	}
+	add("keda", [3][3]float64{{0.995, 0.999, 0.9}, {0.996, 0.985, 0.91}, {0.994, 0.99, 0.92}})
+	add("kpa", [3][3]float64{{0.98, 0.98, 0.9}, {0.996, 0.985, 0.91}, {0.997, 0.995, 0.92}})
+	return report.Report{Title: "uncertain", SLO: slo, Cells: score.Compare(scores, report.Oracle)}
+}
+
+// The page says met, missed and unsure as the terminal does, in the table and in that of lead times, and explains it.
+func TestThePageSaysWhatTheSeedsDoNotTell(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(page, []byte(write(t, uncertain())), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t)
+	b.screen(1280, 900, "light")
+	b.open(page)
+	v := &visit{browser: b, t: t}
+	for lead, want := range []string{"✓ met|≈ unsure", "≈ unsure|≈ unsure", "✗ missed|✗ missed"} {
+		v.eval(fmt.Sprintf("chooseLead(%d)", lead), nil)
+		v.wait(fmt.Sprintf("[...document.querySelectorAll('#policies .mark')].map(m => m.textContent).join('|') === '%s'", want))
+	}
+	v.equal("[...document.querySelectorAll('#sweep-table tbody tr')].map(r => r.lastChild.textContent).join('|')", "up to 30 s, unsure below 5 min|unsure below 5 min")
+	v.equal("document.querySelector('#sweep-table .mark.unsure').title.includes('confidence interval')", "true")
+	v.equal("document.querySelector('#glossary').textContent.includes('unsure where the objective lies inside')", "true")
+	v.equal("document.querySelector('#policies-note').textContent.includes('charts below')", "false")
+	b.silent(page)
+}
+
+// A replay that was ended before any run was done has no table to click on.
+func TestThePageOfNothingFinishedSaysSo(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(page, []byte(write(t, report.Report{Title: "cut", SLO: slo, Missing: "2 of 2 runs are missing"})), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t)
+	b.screen(1280, 900, "light")
+	b.open(page)
+	v := &visit{browser: b, t: t}
+	v.equal("document.querySelector('#policies-note').textContent", "No run came to its end: there is nothing to compare.")
+	v.equal("document.querySelector('#policies').hidden", "true")
+	b.silent(page)
+}
+
 // interruptedExample lacks the oracle and the last two policies of its second lead time.
 func interruptedExample() report.Report {
 	whole, short := example(5*time.Minute, 30*time.Second, 2*time.Minute), example(5*time.Minute, 30*time.Second)
@@ -167,8 +221,8 @@ func (v *visit) table() {
 	v.equal("document.querySelector('#policies th[aria-sort=ascending]').textContent.startsWith('GPU-hours')", "true")
 	v.click(`#policies [data-key="gpu_hours"]`)
 	v.equal(hours+".every((x, i, all) => i === 0 || all[i - 1] >= x)", "true")
-	v.equal("document.querySelector('#policies tr[data-policy=keda] .mark').textContent", "✗ misses")
-	v.equal("document.querySelector('#policies tr[data-policy=preheat] .mark').textContent", "✓ meets")
+	v.equal("document.querySelector('#policies tr[data-policy=keda] .mark').textContent", "✗ missed")
+	v.equal("document.querySelector('#policies tr[data-policy=preheat] .mark').textContent", "✓ met")
 }
 
 // picksPolicies shows another policy by the list, by the table and by its lane.

@@ -42,7 +42,7 @@ type pageResult struct {
 	Policy  int               `json:"policy"`
 	Lead    int               `json:"lead"`
 	Seeds   int               `json:"seeds"`
-	Verdict string            `json:"verdict"`
+	SLO     score.Standing    `json:"slo"`
 	Figures map[string]number `json:"figures"`
 }
 
@@ -83,7 +83,7 @@ func newPage(r *Report, b bounds) *page {
 		c := &r.Cells[i]
 		x := judge(c, r.SLO)
 		p.Results = append(p.Results, pageResult{
-			slices.Index(names, c.Policy), slices.Index(leads, c.LeadTime), x.seeds, x.verdict, x.figures(c),
+			slices.Index(names, c.Policy), slices.Index(leads, c.LeadTime), x.seeds, x.standing, x.figures(c),
 		})
 	}
 	for _, x := range r.Settings {

@@ -6,14 +6,6 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
-// The words for whether a policy meets the SLO.
-const (
-	meets  = "meets"
-	misses = "misses"
-	// unsure results may fall on either side with other seeds: the objective lies inside the confidence interval.
-	unsure = "unsure"
-)
-
 // result is a cell as the page judges it. GPU-hours and their ratio to the oracle's are NaN where not known.
 type result struct {
 	policy       string
@@ -23,27 +15,19 @@ type result struct {
 	// attained is the share of all requests that met the SLO, low and high bound its mean over the seeds.
 	attained, low, high float64
 	seeds               int
-	verdict             string
+	standing            score.Standing
 }
 
 func judge(c *score.Cell, slo score.SLO) result {
-	r := result{policy: c.Policy, hours: figure(c.Figures, "gpu_hours"), ratio: figure(c.ToOracle, "gpu_hours"), attained: c.Attained(), seeds: len(c.Runs)}
+	r := result{
+		policy: c.Policy, hours: figure(c.Figures, "gpu_hours"), ratio: figure(c.ToOracle, "gpu_hours"),
+		attained: c.Attained(), seeds: len(c.Runs), standing: c.Standing(slo),
+	}
 	r.low, r.high = interval(c.Figures["attainment"], r.attained)
 	r.low, r.high = max(0, r.low), min(1, r.high)
 	r.leastHours, r.mostHours = interval(c.Figures["gpu_hours"], r.hours)
-	switch {
-	case r.low < slo.Attainment && slo.Attainment <= r.high:
-		r.verdict = unsure
-	case r.meets(slo):
-		r.verdict = meets
-	default:
-		r.verdict = misses
-	}
 	return r
 }
-
-// meets says whether the mean attainment reaches the objective, whatever other seeds might say.
-func (r *result) meets(slo score.SLO) bool { return slo.MetBy(r.attained) }
 
 // figure is the mean of a figure, NaN where there is none.
 func figure(figures map[string]score.Interval, name string) float64 {

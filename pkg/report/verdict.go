@@ -10,8 +10,8 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
 
-// Verdict says in a sentence or two who meets the SLO at the least cost, and how Preheat stands against the best other
-// policy and the oracle. The cells are of one lead time.
+// Verdict says in a sentence or two who meets the SLO at the least cost, how Preheat stands against the best other
+// policy and the oracle, and of whom the seeds do not tell. The cells are of one lead time.
 func Verdict(cells []score.Cell, slo score.SLO) string {
 	f := newField(cells, slo)
 	switch {
@@ -20,18 +20,19 @@ func Verdict(cells []score.Cell, slo score.SLO) string {
 	case f.cheapest == nil && f.closest == nil:
 		return "Only the oracle was replayed: it shows what perfect foresight needs."
 	case f.cheapest == nil:
-		return f.nobody()
+		return f.nobody() + f.undecided(f.closest)
 	case f.cheapest == f.preheat:
-		return f.won()
+		return f.won() + f.undecided(f.preheat)
 	}
-	return f.lost()
+	return f.lost() + f.undecided(f.cheapest)
 }
 
 // field is who competes: preheat and oracle where they took part, the cheapest that meets the SLO and the one that
-// comes closest to it, rival the cheapest of the others that meets it.
+// comes closest to it, rival the cheapest of the others that meets it, doubtful those of which the seeds do not tell.
 type field struct {
 	slo                                       score.SLO
 	preheat, oracle, cheapest, closest, rival *result
+	doubtful                                  []*result
 }
 
 func newField(cells []score.Cell, slo score.SLO) field {
@@ -47,7 +48,10 @@ func newField(cells []score.Cell, slo score.SLO) field {
 			f.preheat = r
 		}
 		f.closest = better(f.closest, r, func(a, b *result) bool { return a.attained > b.attained })
-		if !r.meets(slo) {
+		if r.standing == score.Unsure {
+			f.doubtful = append(f.doubtful, r)
+		}
+		if r.standing != score.Met {
 			continue
 		}
 		f.cheapest = better(f.cheapest, r, cheaper)
@@ -70,7 +74,7 @@ func better(best, candidate *result, beats func(a, b *result) bool) *result {
 
 // won is the verdict where Preheat is the cheapest that meets the SLO.
 func (f field) won() string {
-	s := fmt.Sprintf("Preheat meets the SLO at the least cost: %s%s%s", hours(f.preheat), f.againstOracle(f.preheat), f.doubt(f.preheat))
+	s := fmt.Sprintf("Preheat meets the SLO at the least cost: %s%s", hours(f.preheat), f.againstOracle(f.preheat))
 	if f.rival == nil {
 		return s + "; no other policy meets it."
 	}
@@ -79,18 +83,21 @@ func (f field) won() string {
 
 // lost is the verdict where another is the cheapest.
 func (f field) lost() string {
-	s := fmt.Sprintf("%s meets the SLO at the least cost: %s%s%s.", f.cheapest.policy, hours(f.cheapest), f.againstOracle(f.cheapest), f.doubt(f.cheapest))
+	s := fmt.Sprintf("%s meets the SLO at the least cost: %s%s.", f.cheapest.policy, hours(f.cheapest), f.againstOracle(f.cheapest))
 	return s + f.standing(f.cheapest)
 }
 
 // nobody is the verdict where no policy meets the SLO.
 func (f field) nobody() string {
 	who := "No policy meets the SLO"
-	if f.oracle != nil && !f.oracle.meets(f.slo) {
-		who = "No policy meets the SLO, not even the oracle"
+	if len(f.doubtful) > 0 {
+		who = "No policy is sure to meet the SLO"
 	}
-	s := fmt.Sprintf("%s: it asks for %s of all requests, and the closest, %s, gets %s of them there with %s%s.", who,
-		percent(f.slo.Attainment), f.closest.policy, percent(f.closest.attained), hours(f.closest), f.againstOracle(f.closest))
+	if f.oracle != nil && f.oracle.standing == score.Missed {
+		who += ", not even the oracle"
+	}
+	s := fmt.Sprintf("%s: it asks for %s of all requests, and the closest, %s, gets %s of them there%s with %s%s.", who,
+		percent(f.slo.Attainment), f.closest.policy, percent(f.closest.attained), f.doubt(f.closest), hours(f.closest), f.againstOracle(f.closest))
 	return s + f.standing(f.closest)
 }
 
@@ -100,8 +107,11 @@ func (f field) standing(best *result) string {
 	switch {
 	case p == nil || p == best:
 		return ""
-	case p.meets(f.slo):
+	case p.standing == score.Met:
 		return fmt.Sprintf(" Preheat meets it too, with %s: %s%s.", hours(p), more(p, best), f.againstOracle(p))
+	case p.standing == score.Unsure:
+		return fmt.Sprintf(" Whether Preheat meets it is unsure: %s of requests, from %s to %s over %d seeds, with %s (%s, compared with %s)%s.",
+			percent(p.attained), percent(p.low), percent(p.high), p.seeds, hours(p), more(p, best), best.policy, f.againstOracle(p))
 	}
 	return fmt.Sprintf(" Preheat misses it: %s of requests instead of %s, with %s (%s, compared with %s)%s.",
 		percent(p.attained), percent(f.slo.Attainment), hours(p), more(p, best), best.policy, f.againstOracle(p))
@@ -115,12 +125,26 @@ func (f field) againstOracle(r *result) string {
 	return fmt.Sprintf(", %.2f × the oracle", r.ratio)
 }
 
-// doubt says where other seeds might take back that a result meets the SLO.
+// doubt is between what the attainment of a result may be, where the objective lies in between.
 func (f field) doubt(r *result) string {
-	if r.verdict != unsure {
+	if r.standing != score.Unsure {
 		return ""
 	}
-	return fmt.Sprintf(" (though its attainment over %d seeds reaches down to %s)", r.seeds, percent(r.low))
+	return fmt.Sprintf(" (unsure: from %s to %s over %d seeds)", percent(r.low), percent(r.high), r.seeds)
+}
+
+// undecided names those of which the seeds do not tell, besides Preheat and the best, of which all is said.
+func (f field) undecided(best *result) string {
+	var names []string
+	for _, r := range f.doubtful {
+		if r != f.preheat && r != best {
+			names = append(names, r.policy)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Unsure, for want of seeds: %s.", strings.Join(names, ", "))
 }
 
 // hours are a result's GPU-hours.

@@ -67,9 +67,17 @@ func TestTheVerdictSaysWhoWinsAndWherePreheatLoses(t *testing.T) {
 			[]score.Cell{cell("keda", 9, 0.97, 0.9), cell("oracle", 10, 0.98, 1)},
 			"No policy meets the SLO, not even the oracle: it asks for 99 % of all requests, and the closest, keda, gets 97 % of them there with 9.00 GPU-hours, 0.90 × the oracle.",
 		},
-		"other seeds might say otherwise": {
+		"of Preheat the seeds do not tell": {
 			[]score.Cell{between(cell("preheat", 12, 0.992, none), 0.9871, 0.9969), cell("keda", 13, 0.995, none)},
-			"Preheat meets the SLO at the least cost: 12.00 GPU-hours (though its attainment over 5 seeds reaches down to 98.71 %); the next that meets it, keda, needs 13.00 GPU-hours (8.3 % more).",
+			"keda meets the SLO at the least cost: 13.00 GPU-hours. Whether Preheat meets it is unsure: 99.2 % of requests, from 98.71 % to 99.69 % over 5 seeds, with 12.00 GPU-hours (7.7 % less, compared with keda).",
+		},
+		"of rivals the seeds do not tell": {
+			[]score.Cell{cell("preheat", 12, 0.995, none), between(cell("keda", 11, 0.989, none), 0.98, 0.998), between(cell("kpa", 11, 0.992, none), 0.98, 0.999)},
+			"Preheat meets the SLO at the least cost: 12.00 GPU-hours; no other policy meets it. Unsure, for want of seeds: keda, kpa.",
+		},
+		"the seeds tell of nobody that meets it": {
+			[]score.Cell{between(cell("preheat", 12, 0.989, none), 0.98, 0.998), between(cell("keda", 11, 0.992, none), 0.98, 0.999), between(oracle, 0.985, 0.995)},
+			"No policy is sure to meet the SLO: it asks for 99 % of all requests, and the closest, keda, gets 99.2 % of them there (unsure: from 98 % to 99.9 % over 5 seeds) with 11.00 GPU-hours. Whether Preheat meets it is unsure: 98.9 % of requests, from 98 % to 99.8 % over 5 seeds, with 12.00 GPU-hours (9.1 % more, compared with keda).",
 		},
 		"seeds differ more than policies": {
 			[]score.Cell{costing(cell("preheat", 12, 1, none), 11, 13), costing(cell("keda", 11.9, 1, none), 11.5, 12.3), costing(cell("kpa", 14, 1, none), 13.5, 14.5)},

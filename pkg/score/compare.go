@@ -36,6 +36,9 @@ func Mean(values []float64) (Interval, bool) {
 	mean, deviation := stat.MeanStdDev(values, nil)
 	mean = min(max(mean, slices.Min(values)), slices.Max(values)) // rounding moves the mean of 0.99, 0.99 and 0.99 below it
 	i := Interval{Mean: mean, Seeds: n}
+	if slices.Min(values) == slices.Max(values) {
+		deviation = 0 // and rounding gives equal values one
+	}
 	if n >= FewestSeeds {
 		t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1 + Confidence) / 2)
 		half := t * deviation / math.Sqrt(float64(n))

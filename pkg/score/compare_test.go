@@ -184,7 +184,7 @@ func TestASweepSaysWhereAPolicyFallsShort(t *testing.T) {
 		{Policy: "recovers", Holds: new(30.0), Collapses: new(120.0)},
 		{Policy: "never", Collapses: new(30.0)},
 	}
-	got := score.Sweep(score.Compare(scores, "oracle"), 0.99)
+	got := score.Sweep(score.Compare(scores, "oracle"), score.SLO{Attainment: 0.99})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(score.SweepRow{}, "At")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -11,11 +11,11 @@ var bounded = []string{"attainment", "gpu_hours"}
 
 // WriteCSV writes the comparison with one row for each cell. Columns are policy, target, lead_time_s, seeds, the mean of
 // each of Figures by its name, attainment_low, attainment_high, gpu_hours_low, gpu_hours_high, and the ratio to the
-// oracle of each as <name>_to_oracle. A field is empty where there is no such figure.
-func WriteCSV(w io.Writer, cells []Cell) error {
+// oracle of each as <name>_to_oracle; the last one is slo, the Standing. A field is empty where there is no such figure.
+func WriteCSV(w io.Writer, cells []Cell, slo SLO) error {
 	text := csvHeader()
 	for _, c := range cells {
-		text = c.appendCSV(text)
+		text = append(c.appendCSV(text), ","+string(c.Standing(slo))+"\n"...)
 	}
 	if _, err := w.Write(text); err != nil {
 		return fmt.Errorf("write comparison: %w", err)
@@ -34,9 +34,10 @@ func csvHeader() []byte {
 	for _, f := range Figures() {
 		b = append(b, ","+f.Name+"_to_oracle"...)
 	}
-	return append(b, '\n')
+	return append(b, ",slo\n"...)
 }
 
+// appendCSV appends a row up to its standing.
 func (c Cell) appendCSV(b []byte) []byte {
 	b = append(b, csvField(c.Policy)+","+csvField(c.Target)+","...)
 	b = appendFloat(b, c.LeadTime)
@@ -52,7 +53,7 @@ func (c Cell) appendCSV(b []byte) []byte {
 	for _, f := range Figures() {
 		b = appendMean(append(b, ','), c.ToOracle, f.Name)
 	}
-	return append(b, '\n')
+	return b
 }
 
 func appendMean(b []byte, m map[string]Interval, name string) []byte {

@@ -17,6 +17,12 @@
 // timed-out, rejected and lost requests are misses. Goodput counts those that met both, and their output tokens, per
 // second of the run.
 //
+// Over several seeds, an SLO is met where the whole 95 % interval of the mean attainment reaches the objective, missed where
+// all of it falls short, and unsure where the objective lies inside it: more seeds would tell. With fewer than three seeds,
+// which make no interval, the mean decides. An oracle buys no more than the objective asks for, so that it is often unsure.
+// A policy holds up to the longest lead time before the first at which it does not meet the SLO, and collapses at the first
+// at which it misses it.
+//
 // Quantiles are by nearest rank, from buckets that are at most 0.4 % off; TTFT over all requests, TPOT over completed ones
 // of at least two tokens, E2E over completed ones.
 //
@@ -85,7 +91,7 @@
 // # summary.json
 //
 // The fields of Summary, with version 1: version, command, settings, trace, slo, seeds, lead_times_s and policies, an
-// object from a policy's name to its results: one for each lead time, with each figure's mean over the seeds and its
+// object from a policy's name to its results: one for each lead time, with slo (met, missed or unsure), each figure's mean over the seeds and its
 // 95 % interval (absent with fewer than three seeds), the same for the ratio to the oracle of the same seed and lead time (absent
 // without an oracle), and each run's Score. Figures has the names; the ttft figures are over all requests, see Conventions.
 // Keys of objects are in alphabetical order where they are names, in the order of the Go structs otherwise. A comparison

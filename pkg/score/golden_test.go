@@ -44,7 +44,7 @@ func summary() score.Summary {
 		Settings: map[string]string{"profile": "llama-3.1-8b-h100", "timeout": "30s"},
 		Trace:    score.Trace{Name: "day.csv", Requests: 220, Duration: 220, MeanRate: 1},
 		SLO:      slo.Objectives(), Seeds: []uint64{1, 2, 3}, LeadTimes: []float64{120}, Oracle: "oracle",
-		Policies: score.ByPolicy(cells), Sweep: score.Sweep(cells, slo.Attainment),
+		Policies: score.ByPolicy(cells, slo), Sweep: score.Sweep(cells, slo),
 		Frontier: score.Frontier([]score.Point{cells[0].Point("120s"), cells[1].Point("120s")}),
 	}
 }
@@ -52,12 +52,14 @@ func summary() score.Summary {
 func TestWhatIsWritten(t *testing.T) {
 	for file, write := range map[string]func(*bytes.Buffer) error{
 		"summary.json":   func(b *bytes.Buffer) error { return summary().WriteJSON(b) },
-		"comparison.csv": func(b *bytes.Buffer) error { return score.WriteCSV(b, comparison()) },
+		"comparison.csv": func(b *bytes.Buffer) error { return score.WriteCSV(b, comparison(), slo) },
 		"table.txt":      func(b *bytes.Buffer) error { return score.WriteTable(b, comparison(), slo) },
 		"one-seed.txt": func(b *bytes.Buffer) error {
 			return score.WriteTable(b, score.Compare(comparison()[0].Runs[:1], ""), slo)
 		},
-		"sweep.txt": func(b *bytes.Buffer) error { return score.WriteSweep(b, score.Sweep(comparison(), 0.1)) },
+		"sweep.txt": func(b *bytes.Buffer) error {
+			return score.WriteSweep(b, score.Sweep(comparison(), score.SLO{Attainment: 0.15}))
+		},
 	} {
 		t.Run(file, func(t *testing.T) {
 			var got bytes.Buffer

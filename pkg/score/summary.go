@@ -23,7 +23,7 @@ type Summary struct {
 	// Oracle is the name of the policy that ratios refer to, empty where it was not run.
 	Oracle string `json:"oracle,omitempty"`
 	// Policies are the results by the policy's name, one for each lead time.
-	Policies map[string][]Cell `json:"policies"`
+	Policies map[string][]Judged `json:"policies"`
 	// Frontier and Sweep are absent where nobody asked for them.
 	Frontier []Point    `json:"frontier,omitempty"`
 	Sweep    []SweepRow `json:"lead_time_sweep,omitempty"`
@@ -58,11 +58,11 @@ func (s SLO) Objectives() Objectives {
 	return Objectives{TTFT: s.TTFT.Seconds(), TPOT: s.TPOT.Seconds(), Attainment: s.Attainment}
 }
 
-// ByPolicy groups cells by the policy's name, each in its order.
-func ByPolicy(cells []Cell) map[string][]Cell {
-	out := map[string][]Cell{}
+// ByPolicy groups cells by the policy's name, each in its order, and says how each stands to the SLO.
+func ByPolicy(cells []Cell, slo SLO) map[string][]Judged {
+	out := map[string][]Judged{}
 	for _, c := range cells {
-		out[c.Policy] = append(out[c.Policy], c)
+		out[c.Policy] = append(out[c.Policy], Judged{c.Standing(slo), c})
 	}
 	return out
 }

@@ -13,8 +13,8 @@ type SweepRow struct {
 	Target string `json:"target,omitempty"`
 	// At are its cells by rising lead time.
 	At []SweepCell `json:"at"`
-	// Holds is the longest lead time, in seconds, up to which every one tried met the objective, nil where not even the
-	// shortest did; Collapses is the shortest that did not, nil where all did.
+	// Holds is the longest lead time, in seconds, up to which the SLO is Met at every one tried, nil where not even at the
+	// shortest; Collapses is the shortest at which it is Missed, nil where it is at none. Between them it may be Unsure.
 	Holds     *float64 `json:"holds_to_s,omitempty"`
 	Collapses *float64 `json:"collapses_at_s,omitempty"`
 }
@@ -22,14 +22,15 @@ type SweepRow struct {
 // SweepCell is one policy under one lead time.
 type SweepCell struct {
 	// LeadTime is in seconds, Attainment the mean over the seeds.
-	LeadTime   float64 `json:"lead_time_s"`
-	Attainment float64 `json:"attainment"`
-	GPUHours   float64 `json:"gpu_hours"`
+	LeadTime   float64  `json:"lead_time_s"`
+	Attainment float64  `json:"attainment"`
+	SLO        Standing `json:"slo"`
+	GPUHours   float64  `json:"gpu_hours"`
 }
 
 // Sweep lays the cells out by policy and lead time, in the order in which policies first occur, and says where each
-// falls short of the attainment asked for.
-func Sweep(cells []Cell, attainment float64) []SweepRow {
+// falls short of the SLO.
+func Sweep(cells []Cell, slo SLO) []SweepRow {
 	var rows []SweepRow
 	for _, c := range cells {
 		i := slices.IndexFunc(rows, func(r SweepRow) bool { return r.Policy == c.Policy && r.Target == c.Target })
@@ -38,28 +39,30 @@ func Sweep(cells []Cell, attainment float64) []SweepRow {
 			rows = append(rows, SweepRow{Policy: c.Policy, Target: c.Target})
 		}
 		p := c.Point("")
-		rows[i].At = append(rows[i].At, SweepCell{LeadTime: c.LeadTime, Attainment: p.Attainment, GPUHours: p.GPUHours})
+		rows[i].At = append(rows[i].At, SweepCell{c.LeadTime, p.Attainment, c.Standing(slo), p.GPUHours})
 	}
 	for i := range rows {
-		rows[i].judge(attainment)
+		rows[i].judge()
 	}
 	return rows
 }
 
 // judge finds where the row's policy stops to hold.
-func (r *SweepRow) judge(attainment float64) {
+func (r *SweepRow) judge() {
 	slices.SortFunc(r.At, func(a, b SweepCell) int { return cmp.Compare(a.LeadTime, b.LeadTime) })
-	for _, c := range r.At {
-		if c.Attainment < attainment {
+	for i, c := range r.At {
+		switch unbroken := !slices.ContainsFunc(r.At[:i], func(c SweepCell) bool { return c.SLO != Met }); {
+		case c.SLO == Missed:
 			r.Collapses = &c.LeadTime
 			return
+		case c.SLO == Met && unbroken:
+			r.Holds = &c.LeadTime
 		}
-		r.Holds = &c.LeadTime
 	}
 }
 
-// WriteSweep writes the rows for people: each policy's attainment under each lead time, how far it holds and where it
-// falls short.
+// WriteSweep writes the rows for people: each policy's attainment under each lead time, a question mark before it where it is
+// Unsure, how far it holds and where it falls short.
 func WriteSweep(w io.Writer, rows []SweepRow) error {
 	cs := []column[SweepRow]{
 		{head: "POLICY", left: true, cell: func(r SweepRow) string { return r.Policy }},
@@ -93,8 +96,16 @@ func leadTimes(rows []SweepRow) []float64 {
 func (r SweepRow) attained(lead float64) string {
 	for _, c := range r.At {
 		if c.LeadTime == lead {
-			return Percent(c.Attainment)
+			return doubted(c.SLO) + Percent(c.Attainment)
 		}
+	}
+	return ""
+}
+
+// doubted is the mark of a standing that other seeds might turn round.
+func doubted(s Standing) string {
+	if s == Unsure {
+		return "?"
 	}
 	return ""
 }

@@ -38,7 +38,7 @@ func columns(cells []Cell, slo SLO) []column[Cell] {
 	}
 	return append(cs,
 		column[Cell]{head: "ATTAINED", cell: spread("attainment", Percent)},
-		column[Cell]{head: "SLO", left: true, rank: 12, cell: func(c Cell) string { return verdict(c, slo) }},
+		column[Cell]{head: "SLO", left: true, rank: 12, cell: func(c Cell) string { return string(c.Standing(slo)) }},
 		column[Cell]{head: "GPU-HOURS", cell: spread("gpu_hours", Amount)},
 		column[Cell]{head: "ORACLE", cell: toOracle},
 		column[Cell]{head: "COST", rank: 11, cell: mean("cost", Amount)},
@@ -112,13 +112,6 @@ func toOracle(c Cell) string {
 		return ""
 	}
 	return fmt.Sprintf("%.2fx", r.Mean)
-}
-
-func verdict(c Cell, slo SLO) string {
-	if slo.MetBy(c.Attained()) {
-		return "met"
-	}
-	return "missed"
 }
 
 // failed counts the requests that had no answer.

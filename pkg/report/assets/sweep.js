@@ -64,15 +64,16 @@ function sweepTable(price, priced) {
   const head = ['Policy', ...D.leads.map(l => span(l.seconds)), 'meets the SLO'];
   const rows = D.policies.map((p, i) => {
     const at = D.leads.map((_, lead) => D.results.find(r => r.policy === i && r.lead === lead));
-    return [[swatch(i), p.name], ...at.map(r => r ? [mark(r.verdict, percent(r.figures.attainment)), el('small', {}, fixed(price(r), 2) + (priced ? ' × oracle' : ' GPU-h'))] : '–'), holds(at)];
+    return [[swatch(i), p.name], ...at.map(r => r ? [mark(r.slo, percent(r.figures.attainment)), el('small', {}, fixed(price(r), 2) + (priced ? ' × oracle' : ' GPU-h'))] : '–'), holds(at)];
   });
   plain($('sweep-table'), 'Attainment and cost by lead time', head, rows);
 }
-// holds says up to which lead time a policy meets the SLO without a break.
+// holds says up to which lead time a policy meets the SLO without a break, and whether what follows is a miss or unsure.
 function holds(at) {
-  const met = at.map((r, i) => ({r, i})).filter(x => x.r);
-  const fails = met.findIndex(x => x.r.figures.attainment < D.slo.attainment);
-  if (fails === 0) return 'at none of these';
-  if (fails < 0) return met.length ? 'at all of these' : '–';
-  return 'up to ' + span(D.leads[met[fails - 1].i].seconds);
+  const tried = at.filter(r => r), ends = tried.findIndex(r => r.slo !== 'met');
+  if (ends < 0) return tried.length ? 'at all of these' : '–';
+  const said = ends ? 'up to ' + span(D.leads[tried[ends - 1].lead].seconds) : tried.some(r => r.slo === 'unsure') ? '' : 'at none of these';
+  if (tried[ends].slo === 'missed') return said || 'unsure';
+  const misses = tried.find(r => r.slo === 'missed');
+  return [said, 'unsure' + (misses ? ' below ' + span(D.leads[misses.lead].seconds) : said ? ' beyond' : '')].filter(x => x).join(', ');
 }

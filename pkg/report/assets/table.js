@@ -1,8 +1,9 @@
 // Tables: the policies with their figures, sortable, and plain ones.
 
 // marks say in words and signs whether a policy meets the SLO.
-const MARKS = {meets: ['✓', 'meets'], misses: ['✗', 'misses'], unsure: ['≈', 'unsure']};
-const mark = (word, extra) => el('span', {class: 'mark ' + word}, el('span', {'aria-hidden': 'true'}, MARKS[word][0]), ' ' + (extra ?? MARKS[word][1]));
+const MARKS = {met: ['✓', 'met'], missed: ['✗', 'missed'], unsure: ['≈', 'unsure']};
+const DOUBT = 'the objective lies inside the 95 % confidence interval: other seeds may fall on either side';
+const mark = (word, extra) => el('span', {class: 'mark ' + word, title: word === 'unsure' ? DOUBT : null}, el('span', {'aria-hidden': 'true'}, MARKS[word][0]), ' ' + (extra ?? MARKS[word][1]));
 
 const ci = (f, name, write) => el('span', {class: 'ci'}, f[name + '_high'] > f[name + '_low'] ? `[${write(f[name + '_low'])}–${write(f[name + '_high'])}]` : '');
 const share = x => (clamp(Math.floor(x * 1e4 + 1e-6) / 100, 0, 100)).toFixed(2);
@@ -10,7 +11,7 @@ const share = x => (clamp(Math.floor(x * 1e4 + 1e-6) / 100, 0, 100)).toFixed(2);
 // COLUMNS of the table: better says which direction is the good one, for the first click.
 const COLUMNS = [
   {key: 'policy', name: 'Policy', value: r => r.policy, better: 1, text: true},
-  {key: 'verdict', name: 'SLO', value: r => ['meets', 'unsure', 'misses'].indexOf(r.verdict), better: 1, text: true, cell: r => mark(r.verdict)},
+  {key: 'slo', name: 'SLO', value: r => ['met', 'unsure', 'missed'].indexOf(r.slo), better: 1, text: true, cell: r => mark(r.slo)},
   {key: 'attainment', name: 'attained', better: -1, cell: r => [percent(r.figures.attainment), r.seeds > 1 ? ci(r.figures, 'attainment', share) : null]},
   {key: 'gpu_hours', name: 'GPU-hours', better: 1, cell: r => [hoursText(r.figures.gpu_hours), r.seeds > 1 ? ci(r.figures, 'gpu_hours', hoursText) : null]},
   {key: 'ratio', name: '× oracle', better: 1, cell: r => fixed(r.figures.ratio, 2)},
@@ -35,7 +36,15 @@ const over = (x, bound) => bound && x > bound ? el('span', {class: 'over', title
 const valueOf = (column, r) => column.value ? column.value(r) : r.figures[column.key];
 let sorting = {key: null, way: 1};
 
+// policiesNote says what a reader may do with the table, as far as there is one.
+function policiesNote() {
+  if (!D.results.length) return 'No run came to its end: there is nothing to compare.';
+  return `Click a heading to sort${D.runs.length ? ', a policy to see it in the charts below' : ''}. GPU-hours count every GPU from the order of its replica until it is gone.`;
+}
+
 function drawPolicies() {
+  $('policies-note').textContent = policiesNote();
+  $('policies').hidden = !D.results.length;
   const rows = resultsNow(), shown = COLUMNS.filter(c => c.text || rows.some(r => known(valueOf(c, r))));
   sortRows(rows);
   const head = el('tr', {}, shown.map(heading));
