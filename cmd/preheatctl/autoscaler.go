@@ -95,8 +95,22 @@ func (o *options) follow(ia *v1alpha1.InferenceAutoscaler) error {
 	adopt(o, "min", &t.min, spec.MinReplicas)
 	adopt(o, "max", &t.max, &spec.MaxReplicas)
 	var f faults
-	t.validate(&f)
+	t.validate(&f, o.origin)
 	return f.err()
+}
+
+// fields are those of a spec that flags go before.
+var fields = map[string]string{
+	"slo-ttft": "spec.slo.ttft", "slo-tpot": "spec.slo.tpot", "slo-attainment": "spec.slo.attainment",
+	"min": "spec.minReplicas", "max": "spec.maxReplicas",
+}
+
+// origin names what a value comes from: the flag, or the field of the file where the user did not write the flag.
+func (o *options) origin(flag string) string {
+	if o.target.autoscaler == "" || o.given(flag) {
+		return asFlag(flag)
+	}
+	return fields[flag] + " of " + o.target.autoscaler
 }
 
 // adopt sets a flag's value where the user did not and the spec does.

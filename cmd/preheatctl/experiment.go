@@ -29,7 +29,7 @@ func (o *options) experiment(s streams) (compare.Experiment, error) {
 	if err := errors.Join(profileErr, autoscalerErr, traceErr); err != nil {
 		return compare.Experiment{}, err
 	}
-	if err := o.follow(ia); err != nil {
+	if err := errors.Join(o.follow(ia), o.load.fits(facts), o.fitsStock(profile)); err != nil {
 		return compare.Experiment{}, err
 	}
 	o.noteSpec(ia)

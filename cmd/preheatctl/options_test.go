@@ -54,6 +54,9 @@ func TestFaultsOfTheCommandLine(t *testing.T) {
 		"force without a directory":     {"replay --force", exitUsage, []string{"--force", "--out"}},
 		"seeds beyond the last":         {"replay --seed 18446744073709551615 --seeds 2", exitUsage, []string{"--seed 18446744073709551615", "2 seeds"}},
 		"bounds that cross":             {"replay --min 5 --max 2", exitUsage, []string{"--max 2", "--min 5"}},
+		"a stock for half a replica":    {"replay --gpus 2", exitUsage, []string{"--gpus 2", "takes 4", "--profile"}},
+		"a stock below the start":       {"replay --gpus 8 --initial 3", exitUsage, []string{"--initial 3", "--gpus 8 hold 2 replicas"}},
+		"a stock below the minimum":     {"replay --gpus 8 --min 3", exitUsage, []string{"--min 3", "--gpus 8 hold 2 replicas"}},
 		"a workload with a wrong field": {"replay --trace diurnal:height=3", exitUsage, []string{"height"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,6 +87,49 @@ func TestAFaultInAMixIsNoneOfTheCommandLine(t *testing.T) {
 	write(t, path, "arrival_s,input_tokens,output_tokens\n0,100,10\n1,many,10\n")
 	code, _, errs := call(t.Context(), "replay", "--trace", "steady", "--mix", path)
 	if code != exitFault || !strings.Contains(errs, "mix.csv: line 3") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+func TestFlagsWithoutEffectOnATraceAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name, text string) string {
+		write(t, filepath.Join(dir, name), text)
+		return filepath.Join(dir, name)
+	}
+	requests := path("requests.csv", "arrival_s,input_tokens,output_tokens\n0,100,10\n1,90,10\n2,90,10\n")
+	sizeless := path("sizeless.csv", "app,func,end_timestamp,duration\na,f,1.5,0.5\na,f,2.5,0.5\na,f,3.5,0.5\n")
+	rates := path("rates.csv", "timestamp,value\n0,30\n60,30\n")
+	for name, tc := range map[string]struct {
+		trace, flags string
+		faults       []string
+	}{
+		"sizes of a trace that has some": {requests, "--mix code", []string{"--mix code"}},
+		"arrivals of a trace":            {requests, "--process gamma --cv 2", []string{"--process gamma", "--cv 2"}},
+		"sizes of a trace without":       {sizeless, "--mix code", nil},
+		"all of rates":                   {rates, "--mix code --process gamma --cv 2", nil},
+		"all of a workload":              {"steady:rate=1,length=1m", "--mix code --process weibull", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"replay", "--trace", tc.trace, "--policy", "static-peak", "--profile", "llama-3.1-8b-h100"}, strings.Fields(tc.flags)...)
+			code, _, errs := call(t.Context(), args...)
+			if want := map[bool]int{true: 0, false: exitUsage}[tc.faults == nil]; code != want {
+				t.Errorf("exit %d, want %d: %s", code, want, errs)
+			}
+			for _, part := range tc.faults {
+				if !strings.Contains(errs, part+": the requests of ") || !strings.Contains(errs, "leave it out") {
+					t.Errorf("no word of %s: %s", part, errs)
+				}
+			}
+		})
+	}
+}
+
+func TestAFaultOfTheSpecIsNamedByItsField(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ia.yaml")
+	write(t, path, manifest)
+	code, _, errs := call(t.Context(), "replay", "-f", path, "--min", "9")
+	if code != exitUsage || !strings.Contains(errs, "spec.maxReplicas of "+path+" 7: must be at least one and --min 9") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

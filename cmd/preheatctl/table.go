@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
@@ -32,10 +33,10 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 	if err := score.WriteTable(out, cells, e.SLO); err != nil {
 		return err
 	}
-	for _, line := range legend(cells, e.SLO) {
-		fmt.Fprintln(out, line)
-	}
 	fmt.Fprintln(out)
+	if lines := legend(cells, e.SLO); len(lines) > 0 {
+		fmt.Fprintf(out, "%s\n\n", strings.Join(lines, "\n"))
+	}
 	if err := writeSweep(out, e, cells); err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func legend(cells []score.Cell, slo score.SLO) []string {
 		lines = append(lines, "unsure: the 95 % interval of the attainment has the objective inside; more --seeds would tell")
 	}
 	if slices.ContainsFunc(cells, func(c score.Cell) bool { return cheaperThanOracle(c) && c.Standing(slo) != score.Met }) {
-		lines = append(lines, "ORACLE below 1.00x: a policy that is not sure to meet the objective may cost less than the oracle, which buys enough to meet it")
+		lines = append(lines, "ORACLE below 1.00x: a policy that falls short of the objective may cost less than the oracle, which pays for meeting it")
 	}
 	return lines
 }

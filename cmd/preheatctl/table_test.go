@@ -110,8 +110,8 @@ func TestTables(t *testing.T) {
 
 func TestTableOfATuning(t *testing.T) {
 	e := compare.Experiment{
-		Load: compare.Load{Name: "week.csv"},
-		SLO:  score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
+		Load: compare.Load{Name: "week.csv"}, Seeds: []uint64{1, 2}, Leads: []compare.Lead{{Whole: 30 * time.Second}, {Whole: 2 * time.Minute}},
+		SLO: score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
 	}
 	documented := compare.Trial{Setting: compare.Setting{}, Attainment: 1, GPUHours: 11}
 	best := compare.Trial{Setting: compare.Setting{"target": 32, "down-window": 120}, Attainment: 0.995, GPUHours: 7.25}

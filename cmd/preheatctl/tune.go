@@ -25,7 +25,9 @@ func newTune(s streams) *cobra.Command {
 			"and score the best of them beside the documented defaults on the rest: what a policy is worth to someone who\n" +
 			"tunes it on yesterday and runs it today. The best is the cheapest that meets the objective on the first part.\n" +
 			"For the score, each runs through the whole trace and goes on as it would in production, with what it has learned\n" +
-			"and the replicas that it has; what counts is the rest. The bounds come from the first part too, unless given.",
+			"and the replicas that it has; what counts is the rest. The bounds come from the first part too, unless given.\n\n" +
+			"One setting is to serve under every lead time and seed: each is run under all of them, and its attainment and\n" +
+			"GPU-hours are the means over these runs. To tune for one lead time, give that one alone.",
 		Example: "  # Tune on the first half, score on the second\n" +
 			"  preheatctl tune --trace week.csv.gz --profile llama-3.1-70b-h100x4 --policy preheat,hpa-running,slo-aware\n\n" +
 			"  # On about the first day of seven, as JSON\n" +
@@ -93,11 +95,15 @@ func (o *options) printTunings(out io.Writer, e compare.Experiment, part float64
 		return encode(out, o.out.format, struct {
 			Trace      string  `json:"trace"`
 			TrainShare float64 `json:"train_share"`
+			// Leads (seconds) and Seeds are what every figure is the mean over.
+			Leads []float64 `json:"lead_times_s"`
+			Seeds []uint64  `json:"seeds"`
 			compare.Tuned
-		}{e.Load.Name, part, tunings})
+		}{e.Load.Name, part, leadSeconds(e), e.Seeds, tunings})
 	}
-	fmt.Fprintf(out, "%s: tuned on the first %s of its time, scored on the rest; objective %s within TTFT %v and TPOT %v\n\n",
+	fmt.Fprintf(out, "%s: tuned on the first %s of its time, scored on the rest; objective %s within TTFT %v and TPOT %v\n",
 		e.Load.Name, percentText(part), percentText(e.SLO.Attainment), e.SLO.TTFT, e.SLO.TPOT)
+	fmt.Fprintf(out, "%s\n\n", meansText(e))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "POLICY\tSETTING\tTRIED\tTUNED: ATTAINED\tGPU-HOURS\tSCORED: ATTAINED\tGPU-HOURS")
 	for _, t := range tunings.Policies {
@@ -110,6 +116,28 @@ func (o *options) printTunings(out io.Writer, e compare.Experiment, part float64
 		fmt.Fprintf(w, "%s\tperfect foresight\t\t\t\t%s\t%s\n", compare.Oracle, score.Percent(o.Attainment), score.Amount(o.GPUHours))
 	}
 	return w.Flush()
+}
+
+// meansText says what the figures of a tuning are over.
+func meansText(e compare.Experiment) string {
+	var leads []string
+	for _, l := range e.Leads {
+		leads = append(leads, l.Whole.String())
+	}
+	under := fmt.Sprintf("lead time %s; seed %s", strings.Join(leads, ", "), strings.ReplaceAll(strings.Trim(fmt.Sprint(e.Seeds), "[]"), " ", ", "))
+	if n := len(e.Leads) * len(e.Seeds); n > 1 {
+		return fmt.Sprintf("every figure is the mean over %d runs (%s); one setting is to serve under all of them", n, under)
+	}
+	return under
+}
+
+// leadSeconds are the lead times in seconds.
+func leadSeconds(e compare.Experiment) []float64 {
+	var out []float64
+	for _, l := range e.Leads {
+		out = append(out, l.Whole.Seconds())
+	}
+	return out
 }
 
 // writeVerdict writes one line: a setting on both parts.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -20,7 +21,7 @@ func (o *options) validate(args []string) error {
 	o.validateZeros(&f)
 	o.validateIdle(&f)
 	o.cluster.validate(&f)
-	o.target.validate(&f)
+	o.target.validate(&f, asFlag)
 	o.run.validate(&f)
 	o.out.validate(&f)
 	return f.err()
@@ -59,6 +60,29 @@ func (l *loadOptions) validate(f *faults) {
 	f.check(l.cv == 0 || l.process != "poisson", "--cv %v: a poisson process has 1; choose --process gamma or weibull", l.cv)
 }
 
+// fits refuses flags that have no effect on this trace.
+func (l *loadOptions) fits(trace trace.Facts) error {
+	var f faults
+	own := "the requests of " + l.source() + " have times of their own; leave it out, or give a trace of rates"
+	f.check(l.process == "" || trace.DrawnTimes, "--process %s: %s", l.process, own)
+	f.check(l.cv == 0 || trace.DrawnTimes, "--cv %v: %s", l.cv, own)
+	f.check(l.mix == "" || trace.DrawnSizes, "--mix %s: the requests of %s have token lengths of their own; leave it out", l.mix, l.source())
+	return f.err()
+}
+
+// fitsStock refuses a stock of GPUs too small for one replica, or for those that the user wants at the start or always.
+func (o *options) fitsStock(p replica.Profile) error {
+	var f faults
+	held := o.cluster.gpus / max(1, p.GPUs)
+	check := func(ok bool, format string, values ...any) { f.check(o.cluster.gpus == 0 || ok, format, values...) }
+	check(held >= 1, "--gpus %d: one replica of %s takes %d; give as many, or another --profile", o.cluster.gpus, p.Name, p.GPUs)
+	check(held < 1 || o.target.initial <= int32(held), "--initial %d: --gpus %d hold %d replicas of %s; lower the one or raise the other",
+		o.target.initial, o.cluster.gpus, held, p.Name)
+	check(held < 1 || o.target.min <= int32(held), "%s %d: --gpus %d hold %d replicas of %s; lower the one or raise the other",
+		o.origin("min"), o.target.min, o.cluster.gpus, held, p.Name)
+	return f.err()
+}
+
 // within says whether x is a number from low to high.
 func within(x, low, high float64) bool { return x >= low && x <= high }
 
@@ -83,16 +107,21 @@ func (c *clusterOptions) validate(f *faults) {
 	f.check(within(c.crashesPerHour, 0, 1000), "--crashes-per-hour %v: must be from 0 to 1000", c.crashesPerHour)
 }
 
-func (t *targetOptions) validate(f *faults) {
-	f.check(t.ttft > 0 && t.ttft <= time.Hour, "--slo-ttft %v: must be above 0s and at most 1h", t.ttft)
-	f.check(t.tpot > 0 && t.tpot <= time.Minute, "--slo-tpot %v: must be above 0s and at most 1m", t.tpot)
-	f.check(t.attainment > 0.5 && t.attainment < 1, "--slo-attainment %v: must be above 0.5 and below 1, as 0.99 or 99%%", t.attainment)
+// validate names a value as name does: by its flag, or by the field of the file that it comes from.
+func (t *targetOptions) validate(f *faults, name func(flag string) string) {
+	f.check(t.ttft > 0 && t.ttft <= time.Hour, "%s %v: must be above 0s and at most 1h", name("slo-ttft"), t.ttft)
+	f.check(t.tpot > 0 && t.tpot <= time.Minute, "%s %v: must be above 0s and at most 1m", name("slo-tpot"), t.tpot)
+	f.check(t.attainment > 0.5 && t.attainment < 1, "%s %v: must be above 0.5 and below 1, as 0.99 or 99%%", name("slo-attainment"), t.attainment)
 	f.check(t.initial >= 0, "--initial %d: must not be negative; without it, there are as many as the first two minutes need", t.initial)
-	f.check(t.min >= 0, "--min %d: must not be negative", t.min)
-	f.check(t.max == 0 || t.max >= max(1, t.min), "--max %d: must be at least one and --min %d; without it, it is three times what the busiest minute needs", t.max, t.min)
-	f.check(t.max == 0 || t.initial <= t.max, "--initial %d: is above --max %d", t.initial, t.max)
+	f.check(t.min >= 0, "%s %d: must not be negative", name("min"), t.min)
+	f.check(t.max == 0 || t.max >= max(1, t.min), "%s %d: must be at least one and %s %d; without --max and -f, it is three times what the busiest minute needs",
+		name("max"), t.max, name("min"), t.min)
+	f.check(t.max == 0 || t.initial <= t.max, "--initial %d: is above %s %d", t.initial, name("max"), t.max)
 	f.check(within(t.price, 0, math.MaxFloat64), "--price %v: must not be negative", t.price)
 }
+
+// asFlag names a value by its flag.
+func asFlag(flag string) string { return "--" + flag }
 
 func (r *runOptions) validate(f *faults) {
 	f.check(len(r.policies) > 0, "--policy: name one or more; 'preheatctl policies' lists them")

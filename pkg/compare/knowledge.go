@@ -42,12 +42,20 @@ func (k knowledge) staff(rate float64) int32 {
 }
 
 // initial is how many replicas are ready at the start: one at least unless the user says otherwise, since autoscalers take
-// none as switched off.
+// none as switched off, and as many as there are GPUs for.
 func (e *Experiment) initial(k knowledge) int32 {
 	if e.Initial >= 0 {
 		return min(max(e.Initial, e.Min), e.most(k))
 	}
-	return min(max(k.staff(k.facts.FirstRate), e.Min, 1), e.most(k))
+	return min(max(k.staff(k.facts.FirstRate), e.Min, 1), e.most(k), e.stock())
+}
+
+// stock is how many replicas the GPUs hold.
+func (e *Experiment) stock() int32 {
+	if e.Cluster.GPUs == 0 {
+		return math.MaxInt32
+	}
+	return int32(e.Cluster.GPUs / max(1, e.Profile.GPUs))
 }
 
 // most is the bound of every policy.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/preheat-autoscaler/preheat/pkg/replay"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -43,6 +45,7 @@ func TestEveryPolicyStartsAlike(t *testing.T) {
 		"what the first two minutes need, thrice what the busiest does": {Experiment{Initial: -1}, 2, 15},
 		"not less than the minimum":                                     {Experiment{Initial: -1, Min: 3}, 3, 15},
 		"not more than the maximum":                                     {Experiment{Initial: -1, Max: 1}, 1, 1},
+		"not more than there are GPUs for":                              {Experiment{Initial: -1, Cluster: replay.Config{GPUs: 7}, Profile: replica.Profile{GPUs: 4}}, 1, 15},
 		"as the user says":                                              {Experiment{Initial: 0}, 0, 15},
 		"more than the peak needs, if the user says so":                 {Experiment{Initial: 20}, 20, 20},
 	} {

@@ -25,6 +25,9 @@ type Facts struct {
 	PromptTokens, OutputTokens int64
 	// Read and Size are bytes of the file, compressed as it is; zero where there is none.
 	Read, Size int64
+	// DrawnTimes says that arrivals are drawn from rates, by Options.Arrivals; DrawnSizes that sizes, at least some, are drawn
+	// from Options.Mix.
+	DrawnTimes, DrawnSizes bool
 	// Notes say in words what a reader should know of how the requests came about.
 	Notes []string
 }

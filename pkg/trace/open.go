@@ -178,7 +178,7 @@ func (f *opened) requests(o Options) (*Trace, error) {
 		return nil, err
 	}
 	t := &Trace{stream: s, requests: in, read: f.read, file: f.file}
-	t.facts.Size, t.facts.Length = f.size, o.windowed(0)
+	t.facts.Size, t.facts.Length, t.facts.DrawnSizes = f.size, o.windowed(0), in.mix != nil
 	t.facts.Start = o.startOf(in.start)
 	return t, nil
 }
@@ -210,6 +210,7 @@ func drawnTrace(rates Rates, mix Mix, o Options) (*Trace, error) {
 	}
 	t := &Trace{stream: s}
 	t.facts.Expected, t.facts.Length = rates.expected(o), o.windowed(rates.Length())
+	t.facts.DrawnTimes, t.facts.DrawnSizes = true, true
 	t.facts.Start = o.startOf(rates.Start)
 	if n := rates.holes(); n > 0 {
 		t.facts.Notes = append(t.facts.Notes, fmt.Sprintf("%d of %d periods have no rate: nothing arrives in them", n, len(rates.PerSecond)))

@@ -186,7 +186,7 @@ func serviceTrace(clients []*client, o Options) (*Trace, error) {
 			unsized++
 		}
 	}
-	if unsized > 0 {
+	if t.facts.DrawnSizes = unsized > 0; t.facts.DrawnSizes {
 		t.facts.Notes = append(t.facts.Notes, fmt.Sprintf("%d of %d clients have no token data: their sizes are drawn from the mix", unsized, len(clients)))
 	}
 	return t, nil

@@ -43,6 +43,9 @@ func Parse(data []byte) (*v1alpha1.InferenceAutoscaler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if object != nil && object["metadata"] == nil {
+		object["metadata"] = map[string]any{} // as the API server's objects have it: rules refer to it
+	}
 	faults := append(checkIdentity(object), rules.unknownFields(object)...)
 	faults = append(faults, rules.admit(object)...)
 	if err := faults.ToAggregate(); err != nil {
