@@ -50,7 +50,7 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 func legend(cells []score.Cell, slo score.SLO) []string {
 	var lines []string
 	if slices.ContainsFunc(cells, func(c score.Cell) bool { return c.Standing(slo) == score.Unsure }) {
-		lines = append(lines, "unsure: the 95 % interval of the attainment has the objective inside; more --seeds would tell")
+		lines = append(lines, "unsure: the seeds disagree, and the 95 % interval of the attainment has the objective inside; more --seeds would tell")
 	}
 	if slices.ContainsFunc(cells, func(c score.Cell) bool { return cheaperThanOracle(c) && c.Standing(slo) != score.Met }) {
 		lines = append(lines, "ORACLE below 1.00x: a policy that falls short of the objective may cost less than the oracle, which pays for meeting it")

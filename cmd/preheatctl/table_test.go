@@ -83,7 +83,7 @@ func TestTables(t *testing.T) {
 				scored("preheat", 2, short, 0.997, 5.2), scored("oracle", 2, short, 0.99, 4.1),
 				scored("preheat", 1, long, 0.95, 6), scored("oracle", 1, long, 0.97, 5),
 				scored("preheat", 2, long, 0.96, 6.1), scored("oracle", 2, long, 0.98, 5),
-				scored("preheat", 3, short, 0.991, 5.1), scored("oracle", 3, short, 0.99, 4),
+				scored("preheat", 3, short, 0.9894, 5.1), scored("oracle", 3, short, 0.99, 4),
 				scored("preheat", 3, long, 0.955, 6), scored("oracle", 3, long, 0.96, 5),
 			},
 			[]compare.Proof{proof(short, true), proof(long, false)},

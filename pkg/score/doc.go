@@ -17,9 +17,9 @@
 // timed-out, rejected and lost requests are misses. Goodput counts those that met both, and their output tokens, per
 // second of the run.
 //
-// Over several seeds, an SLO is met where the whole 95 % interval of the mean attainment reaches the objective, missed where
-// all of it falls short, and unsure where the objective lies inside it: more seeds would tell. With fewer than three seeds,
-// which make no interval, the mean decides. An oracle buys no more than the objective asks for, so that it is often unsure.
+// Over several seeds, an SLO is met where every seed meets it and missed where none does. Where seeds disagree, it is met if
+// the whole 95 % interval of the mean attainment reaches the objective, missed if all of it falls short, and unsure if the
+// objective lies inside: more seeds would tell. Fewer than three seeds make no interval, and their mean decides.
 // A policy holds up to the longest lead time before the first at which it does not meet the SLO, and collapses at the first
 // at which it misses it.
 //

@@ -6,11 +6,12 @@ type Standing string
 
 // The standings.
 const (
-	// Met says that the attainment reaches the objective, and so does its whole interval where there is one.
+	// Met says that the attainment reaches the objective under every seed, or with its whole interval.
 	Met Standing = "met"
-	// Missed says that it falls short, and so does the whole interval.
+	// Missed says that it falls short under every seed, or with the whole interval.
 	Missed Standing = "missed"
-	// Unsure says that the objective lies inside the interval: other seeds might turn the mean to either side.
+	// Unsure says that the seeds disagree and the objective lies inside the interval: others might turn the mean to either
+	// side.
 	Unsure Standing = "unsure"
 )
 
@@ -29,12 +30,31 @@ func (s SLO) Standing(attained Interval) Standing {
 	return Missed
 }
 
-// Standing is that of the cell's attainment; Met where no request came, since none was missed.
+// Standing is what the seeds say where they agree, and that of their mean where they do not; Met where no request came,
+// since none was missed.
 func (c Cell) Standing(slo SLO) Standing {
-	if i, ok := c.Figures["attainment"]; ok {
-		return slo.Standing(i)
+	attained, ok := c.Figures["attainment"]
+	if !ok {
+		return Met
 	}
-	return Met
+	met, counted := 0, 0
+	for _, run := range c.Runs {
+		if run.Attainment == nil {
+			continue
+		}
+		counted++
+		if slo.MetBy(run.Attainment.Both) {
+			met++
+		}
+	}
+	switch {
+	case counted == 0: // the cell is of a mean alone
+	case met == counted:
+		return Met
+	case met == 0:
+		return Missed
+	}
+	return slo.Standing(attained)
 }
 
 // Judged is a cell with its standing, as it is in summary.json.

@@ -40,6 +40,29 @@ func TestAStandingFollowsTheWholeInterval(t *testing.T) {
 
 func must(i score.Interval, _ bool) score.Interval { return i }
 
+func TestSeedsThatAgreeLeaveNoDoubt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		shares []float64
+		want   score.Standing
+	}{
+		"each meets it, whatever the interval":     {[]float64{0.9901, 0.9999, 0.9901}, score.Met},
+		"none does, whatever the interval":         {[]float64{0.9899, 0.95, 0.9899}, score.Missed},
+		"they disagree, the objective inside":      {[]float64{0.9899, 0.9999, 0.9901}, score.Unsure},
+		"they disagree, the whole interval above":  {[]float64{0.9899, 0.995, 0.995, 0.995, 0.995, 0.995, 0.995}, score.Met},
+		"two that disagree have their mean to say": {[]float64{0.9899, 0.995}, score.Met},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var runs []score.Score
+			for seed, share := range tc.shares {
+				runs = append(runs, run("keda", uint64(seed+1), 30, 10, share))
+			}
+			if got := score.Compare(runs, "oracle")[0].Standing(score.SLO{Attainment: 0.99}); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
 // doubtful are the runs of a policy that meets 99 % at 30 s, may at 120 s and does not at 300 s.
 func doubtful() []score.Score {
 	var out []score.Score
