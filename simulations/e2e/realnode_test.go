@@ -135,11 +135,15 @@ func (n *realNode) enginesRun(t *testing.T) {
 func (n *realNode) enginesAreScaled(t *testing.T) {
 	n.awaitCondition(t, 45*time.Second, engines, "Blind", "False")
 	n.awaitReady(t, engines, 4)
+	// Replicas that have just become ready have not been scraped yet: while most are such, the Service has no value.
 	for _, metric := range []string{"inference_requests_running", "inference_generation_tokens_per_second", "inference_time_to_first_token_seconds_p95"} {
-		raw := n.kubectl(t, "get", "--raw", "/apis/custom.metrics.k8s.io/v1beta2/namespaces/engines/services/vllm/"+metric)
-		if !strings.Contains(raw, `"name":"`+metric+`"`) || !strings.Contains(raw, `"kind":"Service"`) || strings.Contains(raw, `"value":"0"`) {
-			t.Errorf("metric %s of the Service reads %s", metric, raw)
-		}
+		eventually(t, 30*time.Second, func(ctx context.Context) string {
+			raw, err := n.box.Kubectl(ctx, "get", "--raw", "/apis/custom.metrics.k8s.io/v1beta2/namespaces/engines/services/vllm/"+metric)
+			if err != nil || !strings.Contains(raw, `"name":"`+metric+`"`) || !strings.Contains(raw, `"kind":"Service"`) || strings.Contains(raw, `"value":"0"`) {
+				return fmt.Sprintf("metric %s of the Service reads %s (%v)", metric, raw, err)
+			}
+			return ""
+		})
 	}
 	raw := n.kubectl(t, "get", "--raw", "/apis/custom.metrics.k8s.io/v1beta1/namespaces/engines/pods/*/inference_requests_running")
 	if count := strings.Count(raw, `"metricName":"inference_requests_running"`); count < 2 {
