@@ -29,15 +29,6 @@ func (c *comparison) search(ctx context.Context, r *run) error {
 	return c.observe(context.WithoutCancel(ctx), r, found.Policy(c.Cluster.Start))
 }
 
-// usualSchedules is about how many schedules a search simulates where its budget does not end it.
-const usualSchedules = 80
-
-// Of a load longer than longLoad a search simulates a sample for half of its budget, and all of it about provingRuns times.
-const (
-	longLoad    = oracle.DefaultRequests / 5
-	provingRuns = 3
-)
-
 // searchMemory is what a search and its run of the moment hold at most, in bytes.
 func (c *comparison) searchMemory() int64 {
 	return runMemory + oracle.Memory(c.extent.Requests, c.extent.blocks, c.extent.Span)
@@ -45,12 +36,7 @@ func (c *comparison) searchMemory() int64 {
 
 // searchBudget is how many requests are set aside for one search and the run of its result.
 func (c *comparison) searchBudget() int64 {
-	n := c.extent.Requests
-	if n > longLoad {
-		return oracle.DefaultRequests/2 + provingRuns*n + n
-	}
-	least := n * int64(len(c.Policies)+6) // the others' schedules and the first of its own are simulated in any case
-	return n + max(least, min(oracle.DefaultRequests, usualSchedules*n))
+	return c.extent.Requests + oracle.Estimate(c.extent.Requests, len(c.Policies))
 }
 
 // candidates are what the other policies asked for under the same lead time and seed.

@@ -206,6 +206,22 @@ func (s *search) budget() int {
 	return min(s.o.Simulations, max(fewRuns, int(s.o.Requests/max(1, s.effort))))
 }
 
+// usualSchedules is about how many schedules a search simulates where its budget does not end it, ownFirst how many of its
+// own are simulated in any case.
+const (
+	usualSchedules = 80
+	ownFirst       = 6
+)
+
+// Estimate is about how many requests a search with the default budget simulates, on a load of so many and beside so many
+// candidates: a forecast for those who show progress.
+func Estimate(requests int64, candidates int) int64 {
+	if requests > DefaultRequests/fewRuns { // rehearsed
+		return DefaultRequests/2 + provingRuns*requests
+	}
+	return max(requests*int64(candidates+ownFirst), min(DefaultRequests, usualSchedules*requests))
+}
+
 // candidates runs what others did, where it can be better than what has been found.
 func (s *search) candidates() error {
 	for _, c := range s.o.Candidates {

@@ -1,7 +1,7 @@
 package score
 
 // Standing says whether a policy meets an SLO, as far as its seeds tell. Tables, files, verdicts and the page all take it
-// from SLO.Standing.
+// from Cell.Standing.
 type Standing string
 
 // The standings.
