@@ -10,6 +10,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
 	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
@@ -59,6 +60,8 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	fault(at("spec.forecast.quantile", err))
 	c.Forecast.Quantile = quantile
 	c.Forecast.Disabled = spec.Forecast.Disabled
+	_, err = Calendar(spec.Forecast)
+	fault(err)
 	c.LeadTime = leadTime(spec.LeadTime)
 	c.Capacity, err = capacityConfig(spec)
 	fault(err)
@@ -72,6 +75,26 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 		constraint.GPUs{},
 		constraint.Rate{Up: rules(up), Down: rules(down)},
 		constraint.Bounds{Min: *spec.MinReplicas, Max: spec.MaxReplicas, Schedules: schedules},
+	}
+	return c, errors.Join(faults...)
+}
+
+// Calendar returns the local time and the days off by which a spec's demand goes, or every fault in them. The spec needs
+// its defaults; the zone of one without them is UTC.
+func Calendar(f v1alpha1.Forecast) (forecast.Calendar, error) {
+	location, err := time.LoadLocation(f.TimeZone)
+	if err != nil {
+		return forecast.Calendar{}, at("spec.forecast.timeZone", err)
+	}
+	c := forecast.Calendar{Location: location}
+	var faults []error
+	for i, date := range f.Holidays {
+		noon, err := date.Noon(location)
+		if err != nil {
+			faults = append(faults, at(fmt.Sprintf("spec.forecast.holidays[%d]", i), err))
+			continue
+		}
+		c.Holidays = append(c.Holidays, noon)
 	}
 	return c, errors.Join(faults...)
 }

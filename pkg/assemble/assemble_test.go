@@ -175,10 +175,29 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+func TestCalendar(t *testing.T) {
+	got, err := Calendar(v1alpha1.Forecast{TimeZone: "Europe/Berlin", Holidays: []v1alpha1.Date{"2026-12-25", "2027-06-17"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Location.String() != "Europe/Berlin" || len(got.Holidays) != 2 {
+		t.Fatalf("got %+v", got)
+	}
+	for i, noon := range []string{"2026-12-25T11:00:00Z", "2027-06-17T10:00:00Z"} { // winter and summer time
+		if at := got.Holidays[i].UTC().Format(time.RFC3339); at != noon {
+			t.Errorf("holiday %d is at %s, want %s", i, at, noon)
+		}
+	}
+	plain, err := Calendar(autoscaler(nil).Spec.Forecast)
+	if _, offset := time.Unix(1e9, 0).In(plain.Location).Zone(); err != nil || offset != 0 || plain.Holidays != nil {
+		t.Errorf("nothing said: %+v, %v; want UTC without holidays", plain, err)
+	}
+}
+
 func TestEveryFaultIsNamed(t *testing.T) {
 	ia := autoscaler(func(s *v1alpha1.InferenceAutoscalerSpec) {
 		s.SLO.Attainment = "99"
-		s.Forecast.Quantile = "p90"
+		s.Forecast = v1alpha1.Forecast{Quantile: "p90", Holidays: []v1alpha1.Date{"2026-12-25", "2026-02-30"}}
 		s.Metrics.StalenessBound = duration(-time.Second)
 		s.Schedules = []v1alpha1.Schedule{
 			{Name: "a", TimeZone: "Europe/Bärlin", Start: "8:30", End: "25:00", Days: []v1alpha1.Weekday{"Caturday"}},
@@ -191,7 +210,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		t.Fatal("a spec full of faults was taken")
 	}
 	for _, field := range []string{
-		"spec.slo.attainment", "spec.forecast.quantile", "spec.schedules[0].timeZone", "spec.schedules[0].start",
+		"spec.slo.attainment", "spec.forecast.quantile", "spec.forecast.holidays[1]", "spec.schedules[0].timeZone", "spec.schedules[0].start",
 		"spec.schedules[0].end", "spec.schedules[0].days", `"Caturday"`, "spec.schedules[2].end",
 		"staleness bound -1s",
 	} {
@@ -204,8 +223,14 @@ func TestEveryFaultIsNamed(t *testing.T) {
 			t.Errorf("what could not be read is blamed a second time, as %q:\n%v", once, err)
 		}
 	}
-	if strings.Contains(err.Error(), "schedules[1]") {
-		t.Errorf("a good schedule is blamed:\n%v", err)
+	for _, good := range []string{"schedules[1]", "holidays[0]"} {
+		if strings.Contains(err.Error(), good) {
+			t.Errorf("%s is blamed, which is good:\n%v", good, err)
+		}
+	}
+	zone := autoscaler(func(s *v1alpha1.InferenceAutoscalerSpec) { s.Forecast.TimeZone = "Europe/Bärlin" })
+	if _, err := Planner(zone, Options{}); err == nil || !strings.Contains(err.Error(), "spec.forecast.timeZone") {
+		t.Errorf("got %v, want a fault of spec.forecast.timeZone", err)
 	}
 }
 

@@ -24,6 +24,7 @@ func (a *InferenceAutoscaler) SetDefaults() {
 	setDefault(&s.Mode, ModeAdvise)
 	setDefault(&s.SLO.Attainment, defaultAttainment)
 	setDefault(&s.Forecast.Quantile, defaultQuantile)
+	setDefault(&s.Forecast.TimeZone, defaultTimeZone)
 	setDefault(&s.Metrics.Engine, defaultEngine)
 	if s.MinReplicas == nil {
 		s.MinReplicas = new(int32(1))

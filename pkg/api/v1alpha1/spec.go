@@ -262,4 +262,26 @@ type Forecast struct {
 	// disabled switches prediction off: replicas then follow the present demand alone. Default: false.
 	// +optional
 	Disabled bool `json:"disabled,omitempty"`
+
+	// timeZone is the IANA name of the zone in which the users of the target live: the forecast learns what is usual at an
+	// hour of the day and on a day of the week, and keeps to their clock over the changes of daylight saving.
+	// Default: Etc/UTC. Example: Europe/Berlin
+	// +kubebuilder:default="Etc/UTC"
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$') && self != 'Local' && timestamp('2024-01-01T00:00:00Z').getHours(self) >= 0",message="timeZone must be an IANA time zone; write for example Europe/Berlin or Etc/UTC"
+	// +optional
+	TimeZone string `json:"timeZone,omitempty"`
+
+	// holidays are dates, in timeZone, on which demand behaves as on a day off. Past ones help too: they are not mistaken
+	// for working days that the forecast learns from. At most 128. Example: ["2026-12-25", "2026-12-26", "2027-01-01"]
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +optional
+	Holidays []Date `json:"holidays,omitempty"`
 }
+
+// Date is a day of the calendar, such as 2026-12-25. Date.Noon gives an instant of it.
+//
+// +kubebuilder:validation:MaxLength=10
+// +kubebuilder:validation:XValidation:rule="self.matches('^2[0-9]{3}-[0-9]{2}-[0-9]{2}$') && timestamp(self + 'T12:00:00Z').getFullYear() >= 2000",message="a date must be a day that exists, as year-month-day; write for example \"2026-12-25\""
+type Date string

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -66,6 +67,9 @@ maxReplicas: 1`,
 	"a port by name":                           bounded + "metrics: {port: http-metrics, stalenessBound: 5s}",
 	"the lowest quantile":                      bounded + "forecast: {quantile: 50%}",
 	"the highest quantile":                     bounded + "forecast: {quantile: 99.9%, disabled: true}",
+	"the zone of the users":                    bounded + "forecast: {timeZone: America/Sao_Paulo}",
+	"holidays":                                 bounded + `forecast: {timeZone: Europe/Berlin, holidays: ["2026-12-25", 2027-01-01, "2028-02-29"]}`,
+	"as many holidays as there may be":         manyHolidays(128),
 	"behavior as in a HorizontalPodAutoscaler": bounded + "behavior:\n" + indent(fullBehavior),
 	"a tolerance of nothing":                   bounded + "behavior: {scaleUp: {tolerance: 0}}",
 	"a schedule with a floor":                  scheduled(`{name: day, timeZone: Europe/Berlin, days: [Monday, Friday], start: "08:30", end: "18:00", minReplicas: 4}`),
@@ -180,6 +184,14 @@ var badSpecs = map[string]badSpec{
 	"an empty list of policies":       {bounded + "behavior: {scaleDown: {policies: []}}", "spec.behavior.scaleDown.policies", "at least 1 items"},
 	"a select policy that is unknown": {bounded + "behavior: {scaleUp: {selectPolicy: Most}}", "spec.behavior.scaleUp.selectPolicy", `"Max", "Min", "Disabled"`},
 
+	"a zone of the forecast that does not exist": {bounded + "forecast: {timeZone: Europe/Atlantis}", "spec.forecast.timeZone", "timeZone must be an IANA time zone"},
+	"the forecast in the zone of the machine":    {bounded + "forecast: {timeZone: Local}", "spec.forecast.timeZone", "timeZone must be an IANA time zone"},
+	"a holiday that does not exist":              {bounded + `forecast: {holidays: ["2027-02-29"]}`, "spec.forecast.holidays[0]", "a date must be a day that exists"},
+	"a holiday without its year":                 {bounded + `forecast: {holidays: ["12-25"]}`, "spec.forecast.holidays[0]", "a date must be a day that exists"},
+	"a holiday with its time":                    {bounded + `forecast: {holidays: ["2026-12-25T00:00"]}`, "spec.forecast.holidays[0]", "Too long"},
+	"a holiday twice":                            {bounded + `forecast: {holidays: ["2026-12-25", "2026-12-25"]}`, "spec.forecast.holidays[1]", "Duplicate value"},
+	"too many holidays":                          {manyHolidays(129), "spec.forecast.holidays", "at most 128"},
+
 	"a schedule of no length":                {scheduled(`{name: a, start: "08:00", end: "08:00", minReplicas: 2}`), "spec.schedules[0].end", "start and end must differ"},
 	"a schedule without bounds":              {scheduled(`{name: a, start: "08:00", end: "09:00"}`), "spec.schedules[0]", "must set minReplicas, maxReplicas or both"},
 	"a schedule upside down":                 {scheduled(`{name: a, start: "08:00", end: "09:00", minReplicas: 4, maxReplicas: 2}`), "spec.schedules[0].minReplicas", "must not be above its maxReplicas"},
@@ -198,6 +210,15 @@ var badSpecs = map[string]badSpec{
 	"an end with minute 60":                  {scheduled(`{name: a, start: "08:00", end: "08:60", minReplicas: 2}`), "spec.schedules[0].end", "end must be a time of day"},
 	"two schedules of one name":              {scheduled("{name: a, start: \"08:00\", end: \"09:00\", minReplicas: 2}\n- {name: a, start: \"10:00\", end: \"11:00\", minReplicas: 2}"), "spec.schedules[1]", "Duplicate value"},
 	"seventeen schedules":                    {manySchedules(17), "spec.schedules", "at most 16"},
+}
+
+func manyHolidays(n int) string {
+	var b strings.Builder
+	b.WriteString(bounded + "forecast:\n  holidays:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  - %q\n", time.Date(2026, 1, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))
+	}
+	return b.String()
 }
 
 func manySchedules(n int) string {

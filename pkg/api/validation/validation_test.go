@@ -55,7 +55,7 @@ func TestDefaultsInGoAreThoseOfTheSchema(t *testing.T) {
 	specs := map[string]string{
 		"the smallest spec":          bounded,
 		"with a schedule":            scheduled(`{name: day, start: "08:30", end: "18:00", minReplicas: 4}`),
-		"with everything else set":   bounded + "mode: Own\nminReplicas: 0\nslo: {attainment: 95%}\nforecast: {quantile: 50%}\nmetrics: {engine: vllm, stalenessBound: 10s}",
+		"with everything else set":   bounded + "mode: Own\nminReplicas: 0\nslo: {attainment: 95%}\nforecast: {quantile: 50%, timeZone: Asia/Kolkata}\nmetrics: {engine: vllm, stalenessBound: 10s}",
 		"with some fields of a part": bounded + "slo: {ttft: 2s}\nmetrics: {port: http}\nforecast: {disabled: true}",
 	}
 	for name, spec := range specs {
@@ -188,11 +188,11 @@ func TestShippedSamplesAreAdmitted(t *testing.T) {
 }
 
 func FuzzWhatIsAdmittedCanBeDecoded(f *testing.F) {
-	f.Add("1h", "99%", "2.5", "Europe/Berlin")
-	f.Add("1.5s", "99.5%", "1e3", "Etc/UTC")
-	f.Add("2m", "99.9%", "1E99999999", "UTC")
-	f.Add("9999999h", "50.1%", "1e1.5", "Local")
-	f.Fuzz(func(t *testing.T, duration, percent, quantity, zone string) {
+	f.Add("1h", "99%", "2.5", "Europe/Berlin", "2026-12-25")
+	f.Add("1.5s", "99.5%", "1e3", "Etc/UTC", "2028-02-29")
+	f.Add("2m", "99.9%", "1E99999999", "UTC", "2027-02-29")
+	f.Add("9999999h", "50.1%", "1e1.5", "Local", "2026-12-25")
+	f.Fuzz(func(t *testing.T, duration, percent, quantity, zone, date string) {
 		a := map[string]any{
 			"apiVersion": "preheat.dev/v1alpha1", "kind": "InferenceAutoscaler", "metadata": map[string]any{"name": "chat"},
 			"spec": map[string]any{
@@ -200,6 +200,7 @@ func FuzzWhatIsAdmittedCanBeDecoded(f *testing.F) {
 				"maxReplicas":    8,
 				"slo":            map[string]any{"ttft": duration, "attainment": percent},
 				"capacity":       map[string]any{"requestsPerSecond": quantity},
+				"forecast":       map[string]any{"timeZone": zone, "holidays": []any{date}},
 				"schedules":      []any{map[string]any{"name": "a", "timeZone": zone, "start": "08:00", "end": "09:00", "minReplicas": 1}},
 			},
 		}
@@ -221,7 +222,11 @@ func FuzzWhatIsAdmittedCanBeDecoded(f *testing.F) {
 		if _, err := got.Spec.SLO.Attainment.Fraction(); err != nil {
 			t.Error(err)
 		}
-		if _, err := time.LoadLocation(got.Spec.Schedules[0].TimeZone); err != nil {
+		location, err := time.LoadLocation(got.Spec.Schedules[0].TimeZone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := got.Spec.Forecast.Holidays[0].Noon(location); err != nil {
 			t.Error(err)
 		}
 	})
