@@ -79,6 +79,10 @@ bench: ## Run the benchmarks, each beside what it is compared with.
 fidelity: ## Compare the model of a replica with measured runs, POINTS=file.csv or those beside the repository (COMPUTED=share).
 	go run ./benchmarks/fidelity $(if $(POINTS),--points=$(POINTS)) $(if $(COMPUTED),--computed=$(COMPUTED))
 
+.PHONY: forecast-bench
+forecast-bench: ## Score the forecaster on recorded and generated series beside simple ones (ABLATE=1: what each expert adds; BENCH=flags).
+	go run ./benchmarks/forecast $(if $(ABLATE),--ablate=$(patsubst 1,all,$(ABLATE))) $(BENCH)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@for p in $$(grep -rlE '^func Fuzz' --include '*_test.go' pkg simulations | xargs -n1 dirname | sort -u); do \

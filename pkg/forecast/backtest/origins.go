@@ -1,6 +1,9 @@
 package backtest
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Divisible parts horizons into those that are whole multiples of the step, in the order given, and those left out.
 func Divisible(horizons []time.Duration, step time.Duration) (kept, left []time.Duration) {
@@ -26,10 +29,23 @@ func (s *Series) Origins(first, last, stride int) []time.Time {
 	return out
 }
 
-// SecondHalf are origins in the second half of the series, every row or thinned evenly to at most most of them.
+// SecondHalf are origins in the second half of the series: every known row, or most of them spread over it. They are
+// spread by the golden ratio, one in each of most equal parts: every minute of the hour takes its turn, also the one at
+// which some clock starts its jobs, as it would not at even distances.
 func (s *Series) SecondHalf(most int) []time.Time {
-	half := len(s.Values) / 2
-	return s.Origins(half, len(s.Values), s.stride(len(s.Values)-half, most))
+	first := len(s.Values) / 2
+	n := len(s.Values) - first
+	if n <= most {
+		return s.Origins(first, len(s.Values), 1)
+	}
+	var out []time.Time
+	for k := range most {
+		_, within := math.Modf(float64(k) * math.Phi)
+		if i := first + int((float64(k)+within)*float64(n)/float64(most)); known(s.Values[i]) {
+			out = append(out, s.End(i))
+		}
+	}
+	return out
 }
 
 // Every are origins one interval apart over the whole series, on whole multiples of the interval of a day (UTC).
@@ -44,23 +60,4 @@ func (s *Series) Every(interval time.Duration) []time.Time {
 		}
 	}
 	return out
-}
-
-// stride is the least that leaves at most most of n rows and has no factor in common with the rows of a day: every minute
-// of the hour takes its turn, also the one at which some clock starts its jobs.
-func (s *Series) stride(n, most int) int {
-	day := max(1, int(24*time.Hour/s.Step))
-	stride := max(1, (n+most-1)/max(1, most))
-	for commonFactor(stride, day) > 1 {
-		stride++
-	}
-	return stride
-}
-
-// commonFactor is the greatest common divisor.
-func commonFactor(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }

@@ -93,7 +93,8 @@ func TestScoresOfOtherForecastsAreNotCompared(t *testing.T) {
 		"no horizons":     {Score{}, forecastsOf(t, 1, 1, 1), "0 horizons beside 1"},
 		"no upper quantile": {
 			Score{Quantiles: []float64{0.5}, Horizons: []HorizonScore{{Forecasts: 1, Pinball: []float64{1}}}},
-			Score{Quantiles: []float64{0.5}, Horizons: []HorizonScore{{Forecasts: 1, Pinball: []float64{1}}}}, "no quantile 0.9 among [0.5]",
+			Score{Quantiles: []float64{0.5}, Horizons: []HorizonScore{{Forecasts: 1, Pinball: []float64{1}}}},
+			"no quantile 0.9 among [0.5]",
 		},
 	}
 	for name, c := range cases {
