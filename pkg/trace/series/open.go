@@ -1,0 +1,137 @@
+package series
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/trace"
+)
+
+// usualStep is the length of the rows that requests, and rates finer than that, are made into.
+const usualStep = time.Minute
+
+// headBytes is how much of a file tells what it is.
+const headBytes = 64 << 10
+
+// Open reads a file, gzipped or not: a CSV as Read does; or a trace, or the spec of a generated workload, as package trace
+// does, of which a row is the mean rate in requests per second. A step of zero is the file's own for a CSV and for rates;
+// requests, and rates finer than a minute, then are rows of a minute. Another step must be a whole multiple of the file's,
+// and a row is the mean of those in it. Errors name the file, and the line where there is one.
+func Open(path string, step time.Duration) (*Series, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		if s, err := openTrace(path, step); err == nil || !errors.Is(err, os.ErrNotExist) {
+			return s, err
+		}
+		return nil, fmt.Errorf("open series: %w", err)
+	}
+	defer file.Close()
+	text, err := unzipped(file)
+	if err != nil {
+		return nil, &trace.Error{File: path, Err: err}
+	}
+	head, _ := text.Peek(headBytes) // shorter than that, or broken: its reader says so
+	if !isTable(head) {
+		return openTrace(path, step)
+	}
+	s, err := Read(text, path)
+	if err != nil {
+		return nil, err
+	}
+	return s.stepped(path, step)
+}
+
+// unzipped undoes gzip where it finds its magic number, and skips a byte order mark.
+func unzipped(in io.Reader) (*bufio.Reader, error) {
+	text := bufio.NewReaderSize(in, headBytes)
+	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(text)
+		if err != nil {
+			return nil, fmt.Errorf("broken gzip: %w", err)
+		}
+		text = bufio.NewReaderSize(gunzip{z}, headBytes)
+	}
+	if mark, _ := text.Peek(3); string(mark) == "\xef\xbb\xbf" {
+		_, _ = text.Discard(len(mark)) // they have been read
+	}
+	return text, nil
+}
+
+// gunzip says what is wrong with what it unzips.
+type gunzip struct{ in io.Reader }
+
+// Read implements io.Reader.
+func (g gunzip) Read(p []byte) (int, error) {
+	n, err := g.in.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // a Reader's end is io.EOF itself
+		err = fmt.Errorf("broken gzip: %w; was the file copied whole?", err)
+	}
+	return n, err
+}
+
+// isTable says whether a file is one for Read and not a trace: its first line has two columns and its first row a time and
+// a value in them, or its header has a time and a column called value.
+func isTable(head []byte) bool {
+	in := newCSV(bytes.NewReader(head))
+	first, err := in.Read()
+	if err != nil || len(first) < 2 {
+		return false
+	}
+	if isRow(first) {
+		return true
+	}
+	var names []string
+	for _, name := range first {
+		names = append(names, strings.ToLower(strings.TrimSpace(name)))
+	}
+	if slices.Contains(names, valueName) && slices.ContainsFunc(names, func(n string) bool { return slices.Contains(timeNames, n) }) {
+		return true
+	}
+	second, err := in.Read()
+	return (errors.Is(err, io.EOF) || isRow(second)) && len(first) == 2 && slices.Contains(timeNames, names[0])
+}
+
+// isRow says whether fields are a time and a value.
+func isRow(fields []string) bool {
+	if len(fields) != 2 {
+		return false
+	}
+	_, noTime := parseTime(fields[0])
+	_, noValue := parseValue(fields[1])
+	return noTime == nil && noValue == nil
+}
+
+// openTrace reads what package trace reads.
+func openTrace(path string, step time.Duration) (*Series, error) {
+	rates, err := trace.ReadRatesFile(path)
+	if errors.Is(err, trace.ErrFormat) || isFolder(path) || errors.Is(err, os.ErrNotExist) {
+		return countRequests(path, step)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Series{Name: NameOf(path), Start: rates.Start, Step: rates.Period, Values: rates.PerSecond, Unit: perSecond}
+	if s.Start.IsZero() {
+		s.Start = time.Unix(0, 0).UTC()
+	}
+	if step == 0 && s.Step < usualStep && usualStep%s.Step == 0 {
+		step = usualStep
+	}
+	if s.Known() == 0 {
+		return nil, &trace.Error{File: path, Err: errors.New("of no row is anything known")}
+	}
+	return s.stepped(path, step)
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
