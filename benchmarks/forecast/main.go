@@ -82,5 +82,6 @@ func results(o options, groups []group, out, aside io.Writer) error {
 	for i := range all {
 		all[i].print(out)
 	}
+	printLegend(out)
 	return nil
 }

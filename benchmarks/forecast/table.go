@@ -27,13 +27,13 @@ func (r *result) printSeries(out io.Writer) {
 	head := []string{"series", "step", "rows", "forecasts"}
 	for _, e := range r.Entries {
 		if e.Name != backtest.LastValue {
-			head = append(head, e.Name)
+			head = append(head, brief(e.Name))
 		}
 	}
 	for _, h := range horizons {
 		head = append(head, "at "+short(h))
 	}
-	for _, q := range quantiles {
+	for _, q := range quantiles[1:] {
 		head = append(head, fmt.Sprintf("cover %v", q))
 	}
 	t.row(append(head, "withdrawn"))
@@ -59,8 +59,8 @@ func (r *result) seriesRow(k int) []string {
 	for _, h := range horizons {
 		cells = append(cells, at(&judged.Ratios[k], h))
 	}
-	for q := range quantiles {
-		cells = append(cells, number(score.Coverage(q)))
+	for q := range quantiles[1:] {
+		cells = append(cells, number(score.Coverage(q+1)))
 	}
 	return append(cells, percent(float64(withdrawn)/float64(forecasts)))
 }
@@ -73,6 +73,10 @@ func printSummaries(out io.Writer, entries []entry) {
 		t.row(e.summaryRow())
 	}
 	t.flush()
+}
+
+// printLegend says what the columns are.
+func printLegend(out io.Writer) {
 	fmt.Fprintln(out, "measure: geometric mean over series of that over horizons; pooled: with losses averaged over horizons first;")
 	fmt.Fprintln(out, "cover: of all forecasts; dev: mean over series of |coverage − quantile|, in points")
 }
@@ -130,6 +134,11 @@ func percent(v float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.0f%%", 100*v)
+}
+
+// brief is a forecaster's name in the head of a narrow column.
+func brief(name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, "recent-"), "seasonal-")
 }
 
 // short writes whole minutes as such.

@@ -48,15 +48,16 @@ func (s *Series) SecondHalf(most int) []time.Time {
 	return out
 }
 
-// Every are origins one interval apart over the whole series, on whole multiples of the interval of a day (UTC).
-// An interval below the step is the step.
+// Every are origins one interval apart over the whole series: the end of the first known row at or after each whole
+// multiple of the interval (UTC). An interval below the step is the step.
 func (s *Series) Every(interval time.Duration) []time.Time {
+	interval = max(interval, s.Step)
+	next := func(t time.Time) time.Time { return t.Truncate(interval).Add(interval) }
 	var out []time.Time
-	var due time.Time
+	due := next(s.Start)
 	for i, v := range s.Values {
 		if end := s.End(i); known(v) && !end.Before(due) {
-			out = append(out, end)
-			due = end.Truncate(max(interval, s.Step)).Add(max(interval, s.Step))
+			out, due = append(out, end), next(end)
 		}
 	}
 	return out
