@@ -13,6 +13,9 @@ import (
 // Target is one thing to decide on.
 type Target struct {
 	ID TargetID
+	// UID tells a target from a later one of the same ID, empty where there is none. With another one all that was
+	// learned is forgotten.
+	UID string
 	// Subject identifies what is scaled. Where it changes, all that was learned of the one before is forgotten.
 	Subject string
 	Planner *scaling.Planner
@@ -24,14 +27,16 @@ type Loop struct {
 	actuator    Actuator
 	recorder    Recorder
 	concurrency int
+	archive     Archive // nil where nothing outlives the process
 	// memories belong to Tick, which never runs twice at once.
 	memories map[TargetID]memory
 }
 
-// memory is what is remembered of a target, and what it is of.
+// memory is what is remembered of a target, what it is of, and since when it has been learned.
 type memory struct {
-	subject string
-	state   scaling.State
+	target Target
+	since  time.Time
+	state  scaling.State
 }
 
 // New returns a loop that works on at most concurrency targets at once; one makes it wholly sequential, as a replay
@@ -53,7 +58,7 @@ func (l *Loop) Tick(ctx context.Context, now time.Time, targets []Target) error 
 	for i, t := range targets {
 		slots <- struct{}{}
 		wg.Go(func() {
-			results[i] = l.one(ctx, now, t, l.remembered(t))
+			results[i] = l.one(ctx, now, t)
 			<-slots
 		})
 	}
@@ -61,37 +66,38 @@ func (l *Loop) Tick(ctx context.Context, now time.Time, targets []Target) error 
 	kept := make(map[TargetID]memory, len(targets))
 	var errs []error
 	for i, t := range targets {
-		kept[t.ID] = memory{t.Subject, results[i].state}
+		kept[t.ID] = results[i].memory
 		errs = append(errs, results[i].err)
 	}
 	l.memories = kept
 	return errors.Join(errs...)
 }
 
-// remembered returns what is known of a target's subject, the zero state where it has another one now.
-func (l *Loop) remembered(t Target) scaling.State {
-	if m := l.memories[t.ID]; m.subject == t.Subject {
-		return m.state
-	}
-	return scaling.State{}
-}
-
 type result struct {
-	state scaling.State
-	err   error
+	memory memory
+	err    error
 }
 
-// one is the cycle of one target.
-func (l *Loop) one(ctx context.Context, now time.Time, t Target, state scaling.State) result {
+// one is the cycle of one target, with what is remembered of it before and after.
+func (l *Loop) one(ctx context.Context, now time.Time, t Target) result {
+	m := l.recall(t, now)
+	err := l.cycle(ctx, now, t, &m.state)
+	l.keep(m, now)
+	return result{m, err}
+}
+
+// cycle observes, plans, actuates and records.
+func (l *Loop) cycle(ctx context.Context, now time.Time, t Target, state *scaling.State) error {
 	obs, err := l.observer.Observe(ctx, t.ID, now)
 	if err != nil {
-		return result{state, fmt.Errorf("observe %s: %w", t.ID, err)}
+		return fmt.Errorf("observe %s: %w", t.ID, err)
 	}
-	state, decision := t.Planner.Plan(state, obs)
+	next, decision := t.Planner.Plan(*state, obs)
+	*state = next
 	actuated := l.actuator.Actuate(ctx, t.ID, decision)
 	l.recorder.Record(ctx, t.ID, decision, actuated)
 	if actuated != nil {
-		return result{state, fmt.Errorf("actuate %s: %w", t.ID, actuated)}
+		return fmt.Errorf("actuate %s: %w", t.ID, actuated)
 	}
-	return result{state, nil}
+	return nil
 }

@@ -154,7 +154,9 @@ func (t *Targets) List() []controlloop.Target {
 			t.invalid(id, &Fault{Reason: InvalidSpec, Message: "the spec cannot be planned with, nothing is scaled; correct it", Err: e.err})
 			continue
 		}
-		list = append(list, controlloop.Target{ID: id, Subject: targetOf(e.autoscaler).key(), Planner: e.planner})
+		list = append(list, controlloop.Target{
+			ID: id, UID: string(e.autoscaler.UID), Subject: targetOf(e.autoscaler).key(), Planner: e.planner,
+		})
 	}
 	return list
 }
