@@ -20,7 +20,8 @@ import (
 
 // forecastOptions are what the flags of forecast say.
 type forecastOptions struct {
-	files     []string
+	named     []string // by --series
+	files     []string // those, and those without a flag
 	step      time.Duration
 	origins   string
 	every     span
@@ -64,7 +65,7 @@ func newForecast(s streams) *cobra.Command {
 	completeWith(cmd, "output", o.out.formats)
 	completeWith(cmd, "statistic", []string{string(forecast.Value), string(forecast.Maximum)})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o.files, o.given = append(o.files, args...), cmd.Flags().Changed
+		o.files, o.given = slices.Concat(o.named, args), cmd.Flags().Changed
 		if err := o.validate(); err != nil {
 			return err
 		}
@@ -84,7 +85,7 @@ func forecastLine(cmd *cobra.Command, args []string) string {
 
 func (o *forecastOptions) seriesFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("series", pflag.ContinueOnError)
-	fs.StringSliceVar(&o.files, "series", nil, "`Files` to forecast, gzipped or not: CSV of timestamp_unix,value, or any trace that replay reads, as requests per second. "+
+	fs.StringSliceVar(&o.named, "series", nil, "`Files` to forecast, gzipped or not: CSV of timestamp_unix,value, or any trace that replay reads, as requests per second. "+
 		"May be repeated; further files may follow without the flag")
 	fs.DurationVar(&o.step, "step", 0, "Length of a row, a multiple of the file's. Absent: that of the file; a minute of requests and of finer rates")
 	fs.StringVar(&o.zone, "time-zone", o.zone, "Time `zone` by which days and weeks go, as Europe/Berlin")

@@ -142,7 +142,7 @@ func TestForecastsAreInTheOrderOfTheOrigins(t *testing.T) {
 			for _, o := range []struct{ name, at, horizons string }{
 				{"a", fmt.Sprint(second), "60 300"}, {"b.csv.gz", fmt.Sprint(third) + ".0", "300"}, {"a", fmt.Sprint(first), "60 300"}, {"a", fmt.Sprint(second), "60 300"},
 			} {
-				for _, h := range strings.FieldsSeq(o.horizons) {
+				for h := range strings.FieldsSeq(o.horizons) {
 					want = append(want, fmt.Sprintf("%s %s %s 0.5", o.name, o.at, h), fmt.Sprintf("%s %s %s 0.9", o.name, o.at, h))
 				}
 			}

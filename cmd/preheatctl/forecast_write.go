@@ -116,7 +116,11 @@ func (t *forecastTarget) described() string {
 	if n := t.judged.Unknown; n > 0 {
 		text += fmt.Sprintf(", %s of them unknown", thousands(int64(n)))
 	}
-	return text + fmt.Sprintf("; %s %s on average; forecast at %s instants", amountText(t.judged.Mean), t.Unit, thousands(int64(len(t.origins))))
+	mean := amountText(t.judged.Mean)
+	if t.Unit != "value" {
+		mean += " " + t.Unit
+	}
+	return text + fmt.Sprintf("; %s on average; forecast at %s instants", mean, thousands(int64(len(t.origins))))
 }
 
 // amountText writes three significant digits, and all of the whole part.
