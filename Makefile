@@ -17,7 +17,7 @@ E2E := $(sort $(dir $(shell grep -rl --include '*_test.go' '^//go:build e2e' ./p
 RACE := $(if $(shell command -v gcc || command -v cc),-race)
 # Packages with goroutines of their own: tested with the race detector. `make lint` vets, so that tests need not vet all
 # that they depend on, which takes minutes on a fresh machine.
-CONCURRENT := ./pkg/compare/... ./pkg/controlloop/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
+CONCURRENT := ./pkg/compare/... ./pkg/controlloop/... ./pkg/history/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
 	./pkg/apiservice/... ./pkg/telemetry/... ./simulations/emulator/... ./simulations/loadgen/... ./simulations/demo/...
 
 .PHONY: help

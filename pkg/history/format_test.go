@@ -59,8 +59,8 @@ func fill(rng *rand.Rand, v reflect.Value, most int) {
 			v.Set(reflect.ValueOf(t0.Add(time.Duration(rng.IntN(1e9)))))
 			return
 		}
-		for i := range v.NumField() {
-			fill(rng, v.Field(i), most)
+		for _, f := range v.Fields() {
+			fill(rng, f, most)
 		}
 	default:
 		panic("no plain data: " + v.Type().String())
@@ -93,8 +93,7 @@ func TestWhatIsLearnedIsPlainData(t *testing.T) {
 		case reflect.Map:
 			walk(x.Elem(), path)
 		case reflect.Struct:
-			for i := range x.NumField() {
-				f := x.Field(i)
+			for f := range x.Fields() {
 				if x != timeType && !f.IsExported() {
 					t.Errorf("%s.%s is not exported: it would be forgotten", path, f.Name)
 				}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,11 +51,9 @@ var timeType = reflect.TypeFor[time.Time]()
 
 // describe writes a type down by what it is made of; within are the types around it, which end a recursion.
 func describe(b *strings.Builder, t reflect.Type, within []reflect.Type) {
-	for _, outer := range within {
-		if outer == t {
-			fmt.Fprintf(b, "^%s", t)
-			return
-		}
+	if slices.Contains(within, t) {
+		fmt.Fprintf(b, "^%s", t)
+		return
 	}
 	within = append(within, t)
 	switch {
@@ -62,9 +61,9 @@ func describe(b *strings.Builder, t reflect.Type, within []reflect.Type) {
 		b.WriteString("time")
 	case t.Kind() == reflect.Struct:
 		b.WriteString("{")
-		for i := range t.NumField() {
-			fmt.Fprintf(b, "%s ", t.Field(i).Name)
-			describe(b, t.Field(i).Type, within)
+		for f := range t.Fields() {
+			fmt.Fprintf(b, "%s ", f.Name)
+			describe(b, f.Type, within)
 			b.WriteString(";")
 		}
 		b.WriteString("}")
