@@ -22,6 +22,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/assemble"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/history"
 	"github.com/preheat-autoscaler/preheat/pkg/kube"
 	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
@@ -45,6 +46,7 @@ type service struct {
 	lease     *kube.Lease // nil without leader election
 	decisions *controlloop.Decisions
 	metrics   *telemetry.Metrics
+	history   *history.Checkpoints
 	loop      *controlloop.Loop
 	pulse     *pulse
 	warm      atomic.Bool // once engines have been scraped and decided on
@@ -86,6 +88,7 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	}
 	s.loop = controlloop.New(watchedObserver{s.cluster.Observer, s.metrics.Unobserved}, s.cluster.Actuator,
 		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder}, o.targetConcurrency)
+	s.wireHistory()
 	if err := s.wireCertificate(ctx, config); err != nil {
 		return nil, err
 	}
@@ -145,6 +148,22 @@ func (s *service) wireScraper(profiles *exposition.Profiles) error {
 		Registerer:  legacyregistry.Registerer(),
 	}, s.cluster.Endpoints, s.store, profiles, s.log)
 	return err
+}
+
+// wireHistory makes the loop keep what it learns, and says what a restart will forget. A folder that cannot be written to
+// stops nothing: decisions come first.
+func (s *service) wireHistory() {
+	s.history = history.New(history.Options{
+		Dir: s.options.stateDir, Leads: s.leads, Unsaved: s.metrics.Unsaved, Failed: s.metrics.CheckpointFailed, Log: s.log,
+	})
+	s.loop.KeepIn(s.history)
+	switch err := s.history.Open(); {
+	case s.options.stateDir == "":
+		s.log.Info("no --state-dir: a restart forgets what was learned of each target: its demand, its lead times and its capacity")
+	case err != nil:
+		s.metrics.CheckpointFailed("save")
+		s.log.Warn("what is learned cannot be saved: a restart forgets it; see that --state-dir may be written to", "error", err)
+	}
 }
 
 // wireCertificate prepares the watch over APIServices and, unless flags name a certificate, our own.
@@ -260,10 +279,28 @@ func (s *service) control(ctx context.Context) {
 			s.log.Error("scraping ended", "error", err)
 		}
 	}()
+	saving := make(chan struct{})
+	go func() {
+		defer close(saving)
+		s.history.Run(ctx)
+	}()
 	if s.warmUp(ctx) {
 		s.loop.Run(ctx, s.options.interval, targets, s.decided)
 	}
+	<-saving
+	s.save()
 	<-scraping
+}
+
+// lastSave bounds the saving at the end, within the pod's grace period of 45 s of which 10 s have passed.
+const lastSave = 20 * time.Second
+
+// save keeps what has been learned since the last checkpoints, at the end of the process.
+func (s *service) save() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastSave)
+	defer cancel()
+	s.history.Finish(ctx)
+	s.loop.Keep(time.Now())
 }
 
 // explore is a first tick, blind, by which the pods of each target become known. Scraping can begin with it only.
@@ -307,6 +344,7 @@ func (s *service) targets() func() []controlloop.Target {
 		for id := range known {
 			if !now[id] {
 				s.metrics.Forget(id)
+				s.history.Forget(id)
 			}
 		}
 		s.decisions.Keep(list)

@@ -35,6 +35,7 @@ type Metrics struct {
 	decisions     *prometheus.CounterVec
 	actuateErrors *prometheus.CounterVec
 	observeErrors *prometheus.CounterVec
+	checkpoints   *prometheus.CounterVec
 	tick, late    prometheus.Histogram
 	apiservices   *prometheus.GaugeVec
 	certificate   prometheus.Gauge
@@ -63,6 +64,7 @@ const (
 	blind            gauge = "preheat_target_blind"
 	limited          gauge = "preheat_target_limited"
 	conflict         gauge = "preheat_target_conflict"
+	unsaved          gauge = "preheat_target_unsaved_seconds"
 )
 
 var gaugeHelp = map[gauge]string{
@@ -83,6 +85,7 @@ var gaugeHelp = map[gauge]string{
 	blind:            "1 where nothing can be decided for want of fresh data.",
 	limited:          "1 where a bound, a rate or missing GPUs keep the replicas from what demand needs.",
 	conflict:         "1 where another writer scales the target, so that nothing is written.",
+	unsaved:          "How much of what was learned of the target a restart would forget now: the time since its last checkpoint, or all of it.",
 }
 
 // New registers all metrics.
@@ -100,6 +103,10 @@ func New(opts Options) (*Metrics, error) {
 		observeErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "preheat_observe_errors_total", Help: "Ticks in which not even the replicas could be read, so that nothing was decided.",
 		}, target),
+		checkpoints: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "preheat_checkpoint_errors_total",
+			Help: "Checkpoints of what was learned that could not be written (save) or were not believed (load).",
+		}, []string{"operation"}),
 		tick: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "preheat_tick_duration_seconds", Help: "Time that one tick over all targets took.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
@@ -138,7 +145,7 @@ func leader(isLeader func() bool) prometheus.Collector {
 }
 
 func (m *Metrics) register(registerer prometheus.Registerer, isLeader func() bool) error {
-	collectors := []prometheus.Collector{m.decisions, m.actuateErrors, m.observeErrors, m.tick, m.late, m.apiservices, m.certificate}
+	collectors := []prometheus.Collector{m.decisions, m.actuateErrors, m.observeErrors, m.checkpoints, m.tick, m.late, m.apiservices, m.certificate}
 	for _, vec := range m.gauges {
 		collectors = append(collectors, vec)
 	}
@@ -178,7 +185,9 @@ func (m *Metrics) Unobserved(id controlloop.TargetID) {
 	m.observeErrors.WithLabelValues(id.Namespace, id.Name).Inc()
 	t := target{m: m, id: id}
 	for g := range m.gauges {
-		t.set(g, 0, false)
+		if g != unsaved { // what was learned is known all the same
+			t.set(g, 0, false)
+		}
 	}
 	t.flag(blind, true)
 }
@@ -232,6 +241,16 @@ func (m *Metrics) Forget(id controlloop.TargetID) {
 	for _, vec := range m.gauges {
 		vec.DeletePartialMatch(of)
 	}
+}
+
+// Unsaved writes down how much of what was learned of a target a restart would forget.
+func (m *Metrics) Unsaved(id controlloop.TargetID, d time.Duration) {
+	target{m: m, id: id}.set(unsaved, d.Seconds(), true)
+}
+
+// CheckpointFailed counts a checkpoint that could not be written ("save") or was not believed ("load").
+func (m *Metrics) CheckpointFailed(operation string) {
+	m.checkpoints.WithLabelValues(operation).Inc()
 }
 
 // Ticked writes down how long a tick took, and how long after it was due it began.

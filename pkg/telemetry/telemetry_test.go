@@ -108,6 +108,28 @@ func TestATargetThatCannotBeObservedIsBlindAndKeepsNoOldNumbers(t *testing.T) {
 	}
 }
 
+func TestWhatARestartWouldForgetIsTold(t *testing.T) {
+	m, registry := newMetrics(t)
+	m.Unsaved(llama, 90*time.Second)
+	m.Unobserved(llama)
+	m.CheckpointFailed("save")
+	want := `
+# HELP preheat_checkpoint_errors_total Checkpoints of what was learned that could not be written (save) or were not believed (load).
+# TYPE preheat_checkpoint_errors_total counter
+preheat_checkpoint_errors_total{operation="save"} 1
+# HELP preheat_target_unsaved_seconds How much of what was learned of the target a restart would forget now: the time since its last checkpoint, or all of it.
+# TYPE preheat_target_unsaved_seconds gauge
+preheat_target_unsaved_seconds{name="llama",namespace="default"} 90
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "preheat_checkpoint_errors_total", "preheat_target_unsaved_seconds"); err != nil {
+		t.Error(err)
+	}
+	m.Forget(llama)
+	if n, err := testutil.GatherAndCount(registry, "preheat_target_unsaved_seconds"); n != 0 || err != nil {
+		t.Errorf("%d series (%v) of a target that is gone", n, err)
+	}
+}
+
 func TestForgetRemovesOnlyThatTarget(t *testing.T) {
 	m, registry := newMetrics(t)
 	other := controlloop.TargetID{Namespace: "default", Name: "qwen"}
