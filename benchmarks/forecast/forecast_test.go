@@ -45,7 +45,7 @@ func TestTheFiguresDoNotDependOnHowManyAreScoredAtOnce(t *testing.T) {
 	if diff := cmp.Diff(printed[0], printed[1]); diff != "" {
 		t.Error(diff)
 	}
-	for _, want := range []string{"== generated:", "== generated, first hours:", "days-of-6h", "seasonal-week", "measure: "} {
+	for _, want := range []string{"== generated:", "== generated-first-hours:", "days-of-6h", "seasonal-week", "measure: "} {
 		if !strings.Contains(printed[0], want) {
 			t.Errorf("%q is not in\n%s", want, printed[0])
 		}
@@ -54,7 +54,7 @@ func TestTheFiguresDoNotDependOnHowManyAreScoredAtOnce(t *testing.T) {
 
 func TestTheAblationLeavesOutWhatHasWeight(t *testing.T) {
 	o := quick(t, "days-of-6h")
-	o.traces, o.ablate = t.TempDir(), []string{"all"}
+	o.groups, o.ablate = []string{"generated"}, []string{"all"}
 	var out bytes.Buffer
 	if err := run(o, &out, io.Discard); err != nil {
 		t.Fatal(err)
@@ -79,9 +79,9 @@ func TestWithoutTracesTheRecordedSeriesAreLeftOutWithAMessage(t *testing.T) {
 }
 
 func TestEveryFaultOfTheFlagsIsTold(t *testing.T) {
-	o := options{most: 0, every: -1, workers: -1, output: "yaml"}
+	o := options{most: 0, every: -1, workers: -1, output: "yaml", groups: []string{"guessed"}}
 	err := o.set("mean", []string{"nasa"})
-	for _, want := range []string{"--most 0", "--every", "--workers -1", `-o "yaml"`, `--statistic "mean"`, `unexpected ["nasa"]`} {
+	for _, want := range []string{"--most 0", "--every", "--workers -1", `-o "yaml"`, `--statistic "mean"`, `--group "guessed"`, `unexpected ["nasa"]`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

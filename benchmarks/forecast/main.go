@@ -3,6 +3,7 @@
 //
 //	make forecast-bench
 //	go run ./benchmarks/forecast --only nasa,taxi -o json
+//	go run ./benchmarks/forecast --group recorded --most 300 --ablate all
 //
 // Every forecast is made from the rows that end before it (see pkg/forecast/backtest, also for the measure). The same
 // flags give the same figures.
@@ -21,9 +22,10 @@ import (
 
 func main() {
 	o := options{}
-	var only, without, ablate, statistic string
+	var only, chosen, without, ablate, statistic string
 	flag.StringVar(&o.traces, "traces", "../shared/traces", "folder of the recorded traces")
 	flag.StringVar(&only, "only", "", "score only series whose name contains one of these, comma-separated")
+	flag.StringVar(&chosen, "group", "", "score only these groups, comma-separated: "+strings.Join(groupNames(), ", "))
 	flag.StringVar(&without, "without", "", "leave out these experts or stages, comma-separated")
 	flag.StringVar(&ablate, "ablate", "", "print instead what leaving out each of these experts or stages does, comma-separated; all: every expert that has weight")
 	flag.DurationVar(&o.every, "every", 0, "time between origins; 0 for every row, thinned to at most --most origins a series")
@@ -32,7 +34,7 @@ func main() {
 	flag.StringVar(&o.output, "o", "table", "output: table or json")
 	flag.IntVar(&o.workers, "workers", 0, "series scored at once; 0 for one on each processor")
 	flag.Parse()
-	o.only, o.without, o.ablate = list(only), list(without), list(ablate)
+	o.only, o.groups, o.without, o.ablate = list(only), list(chosen), list(without), list(ablate)
 	if err := o.set(statistic, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "forecast-bench:", err)
 		os.Exit(2)

@@ -20,13 +20,14 @@ var (
 
 // options are the flags.
 type options struct {
-	traces                string
-	only, without, ablate []string
-	every                 time.Duration
-	most                  int
-	statistic             forecast.Statistic
-	output                string
-	workers               int
+	traces          string
+	only, groups    []string
+	without, ablate []string
+	every           time.Duration
+	most            int
+	statistic       forecast.Statistic
+	output          string
+	workers         int
 }
 
 // set takes what is not a plain flag and reports every fault.
@@ -46,6 +47,9 @@ func (o *options) set(statistic string, args []string) error {
 	check(o.output == "table" || len(o.ablate) == 0, "-o json: the ablation is a table only")
 	check(slices.Contains([]forecast.Statistic{forecast.Value, forecast.Maximum}, o.statistic),
 		"--statistic %q: must be value or max", statistic)
+	for _, name := range o.groups {
+		check(slices.Contains(groupNames(), name), "--group %q: must be one of %s", name, strings.Join(groupNames(), ", "))
+	}
 	if o.workers == 0 {
 		o.workers = runtime.GOMAXPROCS(0)
 	}

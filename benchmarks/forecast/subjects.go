@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/forecast"
@@ -25,31 +27,60 @@ type group struct {
 	runs func(o *options, s *subject) []backtest.Run
 }
 
+// groups are all there are, without their subjects.
+func groups() []group {
+	return []group{
+		{"recorded", nil, secondHalf},
+		{"recorded-first-hours", nil, firstHours},
+		{"generated", nil, secondHalf},
+		{"generated-first-hours", nil, firstHours},
+	}
+}
+
+func groupNames() []string {
+	var out []string
+	for _, g := range groups() {
+		out = append(out, g.name)
+	}
+	return out
+}
+
 // subjects are the groups to score. What is recorded but not there is left out with a message.
 func subjects(o options, aside io.Writer) ([]group, error) {
-	old, err := readAll(o, aside)
-	if err != nil {
-		return nil, err
-	}
-	var made []subject
-	for _, g := range generators {
-		if o.wants(g.name) {
-			made = append(made, g.series())
-		}
-	}
+	made := map[string][]subject{}
 	var out []group
-	for _, g := range []group{
-		{"recorded", old, secondHalf},
-		{"recorded, first hours", old, firstHours},
-		{"generated", made, secondHalf},
-		{"generated, first hours", made, firstHours},
-	} {
-		if len(g.subjects) > 0 {
+	for _, g := range groups() {
+		if len(o.groups) > 0 && !slices.Contains(o.groups, g.name) {
+			continue
+		}
+		kind, _, _ := strings.Cut(g.name, "-")
+		if _, ok := made[kind]; !ok {
+			all, err := ofKind(kind, o, aside)
+			if err != nil {
+				return nil, err
+			}
+			made[kind] = all
+		}
+		if g.subjects = made[kind]; len(g.subjects) > 0 {
 			out = append(out, g)
 		}
 	}
 	if len(out) == 0 {
-		return nil, errors.New("no series to score: see --only and --traces")
+		return nil, errors.New("no series to score: see --only, --group and --traces")
+	}
+	return out, nil
+}
+
+// ofKind are the series that are wanted, recorded or generated.
+func ofKind(kind string, o options, aside io.Writer) ([]subject, error) {
+	if kind == "recorded" {
+		return readAll(o, aside)
+	}
+	var out []subject
+	for _, g := range generators {
+		if o.wants(g.name) {
+			out = append(out, g.series())
+		}
 	}
 	return out, nil
 }
