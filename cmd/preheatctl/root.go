@@ -29,7 +29,9 @@ func newRoot(s streams) *cobra.Command {
 		Example: "  # A generated day under the default policies\n" +
 			"  preheatctl replay\n\n" +
 			"  # Your own trace, with a report to click through\n" +
-			"  preheatctl replay --trace requests.csv.gz --profile llama-3.1-70b-h100x4 --lead-time 120s --out replayed",
+			"  preheatctl replay --trace requests.csv.gz --profile llama-3.1-70b-h100x4 --lead-time 120s --out replayed\n\n" +
+			"  # How well your own demand is forecast\n" +
+			"  preheatctl forecast --series demand.csv --out forecast",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetIn(s.In)
