@@ -117,7 +117,7 @@ func base(t *testing.T) []runtime.Object {
 }
 
 func TestEveryManifestIsOfAKnownTypeWithKnownFields(t *testing.T) {
-	want := map[string]int{"crds": 1, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "samples": 10}
+	want := map[string]int{"crds": 1, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "components/shared-state": 1, "samples": 10}
 	for directory, count := range want {
 		if got := len(objects(t, manifests(t, directory)...)); got != count {
 			t.Errorf("%s: decoded %d objects, want %d", directory, got, count)
@@ -126,7 +126,7 @@ func TestEveryManifestIsOfAKnownTypeWithKnownFields(t *testing.T) {
 }
 
 func TestKustomizationsListEveryFile(t *testing.T) {
-	for _, directory := range []string{"crds", "base", "overlays/external-metrics", "components/critical-pods-quota"} {
+	for _, directory := range []string{"crds", "base", "overlays/external-metrics", "components/critical-pods-quota", "components/shared-state"} {
 		t.Run(directory, func(t *testing.T) {
 			var k kustomization
 			data, err := os.ReadFile(filepath.Join(directory, "kustomization.yaml"))
@@ -357,13 +357,61 @@ func TestThePodMeetsTheRestrictedStandard(t *testing.T) {
 		"drops all capabilities":          slices.Equal(container.Capabilities.Drop, []corev1.Capability{"ALL"}) && len(container.Capabilities.Add) == 0,
 		"is in its own network and PID":   !spec.HostNetwork && !spec.HostPID && !spec.HostIPC,
 		"has a limit of memory":           !spec.Containers[0].Resources.Limits.Memory().IsZero(),
-		"mounts no volume":                len(spec.Volumes) == 0,
+		"mounts but a folder of its own":  len(spec.Volumes) == 1 && spec.Volumes[0].EmptyDir != nil,
 		"outlives its time of draining":   *spec.TerminationGracePeriodSeconds > spec.Containers[0].Lifecycle.PreStop.Sleep.Seconds,
 	}
 	for property, holds := range got {
 		if !holds {
 			t.Errorf("the pod no longer %s", property)
 		}
+	}
+}
+
+func TestWhatIsLearnedIsKeptWhereAVolumeIsMounted(t *testing.T) {
+	deployment := one[*appsv1.Deployment](t, base(t))
+	pod := deployment.Spec.Template.Spec
+	mount := pod.Containers[0].VolumeMounts[0]
+	if !slices.Contains(pod.Containers[0].Args, "--state-dir="+mount.MountPath) || mount.ReadOnly || mount.Name != pod.Volumes[0].Name {
+		t.Errorf("the service is told %v, and %v is mounted of %v", pod.Containers[0].Args, mount, pod.Volumes)
+	}
+}
+
+func TestTheSharedStateReplacesTheFolder(t *testing.T) {
+	kubectl, err := exec.LookPath("kubectl")
+	if err != nil {
+		t.Skip("kubectl is not installed: the component is not built here")
+	}
+	overlay := t.TempDir()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, err := filepath.Rel(overlay, here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "resources: [" + up + "/base]\ncomponents: [" + up + "/components/shared-state]\n"
+	if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := exec.Command(kubectl, "kustomize", overlay).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, rendered)
+	}
+	file := filepath.Join(overlay, "rendered.yaml")
+	if err := os.WriteFile(file, rendered, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := objects(t, file)
+	pod, claim := one[*appsv1.Deployment](t, all).Spec.Template.Spec, one[*corev1.PersistentVolumeClaim](t, all)
+	if v := pod.Volumes; len(v) != 1 || v[0].EmptyDir != nil || v[0].PersistentVolumeClaim == nil || v[0].PersistentVolumeClaim.ClaimName != claim.Name || v[0].Name != pod.Containers[0].VolumeMounts[0].Name {
+		t.Errorf("the pod mounts %v, want the claim %s", v, claim.Name)
+	}
+	if !slices.Equal(claim.Spec.AccessModes, []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}) {
+		t.Errorf("replicas on different nodes cannot share a claim that is %v", claim.Spec.AccessModes)
+	}
+	if g := pod.SecurityContext.FSGroup; g == nil || *g != *pod.SecurityContext.RunAsGroup {
+		t.Errorf("the volume belongs to group %v, the service runs as %v", g, *pod.SecurityContext.RunAsGroup)
 	}
 }
 
