@@ -38,16 +38,15 @@ func (o *forecastOptions) ask(s streams, targets []*forecastTarget) ([]asking, e
 		}
 	}
 	for _, t := range targets {
+		recorded := t.recorded()
 		switch {
 		case o.origins != "":
 			t.take(asked)
 			continue
 		case o.every > 0:
-			recorded := t.recorded()
-			t.origins = recorded.Every(time.Duration(o.every))
+			t.origins = ascending(recorded.Every(time.Duration(o.every)))
 		default:
-			recorded := t.recorded()
-			t.origins = recorded.SecondHalf(ownOrigins)
+			t.origins = ascending(recorded.SecondHalf(ownOrigins))
 		}
 		for _, at := range t.origins {
 			asked = append(asked, asking{t, t.Name, unixText(at), at})
@@ -63,8 +62,13 @@ func (t *forecastTarget) take(asked []asking) {
 			t.origins = append(t.origins, a.at)
 		}
 	}
-	slices.SortFunc(t.origins, time.Time.Compare)
-	t.origins = slices.CompactFunc(t.origins, time.Time.Equal)
+	t.origins = ascending(t.origins)
+}
+
+// ascending sorts instants and takes out what stands there twice.
+func ascending(list []time.Time) []time.Time {
+	slices.SortFunc(list, time.Time.Compare)
+	return slices.CompactFunc(list, time.Time.Equal)
 }
 
 // unixText writes an instant as seconds since 1970.

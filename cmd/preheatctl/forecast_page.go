@@ -75,7 +75,7 @@ func (t *forecastTarget) shown() report.ForecastSeries {
 		for j := i; j < len(t.rows); j += len(s.Horizons) {
 			row := &t.rows[j]
 			shown.Rows = append(shown.Rows, report.ForecastRow{
-				Origin: row.Origin, Values: row.Values, Actual: row.Actual, Weights: row.Weights,
+				Origin: row.Origin, Values: row.Values, Actual: row.Actual, Weights: row.Weights, Withdrawn: row.Withdrawn != "",
 				Loss: rowLoss(row, t.spec.Quantiles, tail), Reference: t.referenceLoss(j, tail),
 			})
 		}

@@ -183,12 +183,12 @@ func (s *seriesScore) rival(own float64) string {
 	rules := forecasters()[1:]
 	best := slices.MinFunc(rules, func(a, b string) int { return cmp.Compare(s.Loss[a], s.Loss[b]) })
 	switch x := s.Loss[best]; {
+	case x >= 1-alike/2:
+		return "no simple rule beats the last value"
 	case x < own-alike/2:
 		return fmt.Sprintf("%s alone does better still, %s", best, factor(x))
-	case x < 1-alike:
-		return fmt.Sprintf("the best simple rule is %s, %s", best, factor(x))
 	}
-	return "no simple rule beats the last value"
+	return fmt.Sprintf("the best simple rule is %s, %s", best, factor(s.Loss[best]))
 }
 
 // held says how the quantile that matters most held: 0.9, or the highest.

@@ -153,6 +153,40 @@ func TestForecastsAreInTheOrderOfTheOrigins(t *testing.T) {
 	}
 }
 
+// Without --origins and --every a series has about a thousand origins in its second half, none of them twice.
+func TestOriginsOfItsOwn(t *testing.T) {
+	const n = 2016 // of which the second half is hardly more than wanted
+	a := table(t, filepath.Join(t.TempDir(), "a.csv"), 600, waves(n, 1))
+	rows := rowsOf(t, must(t, "forecast", a, "--horizons", "10m", "--quantiles", "0.9", "-o", "csv"))
+	seen := map[string]bool{}
+	for _, r := range rows {
+		at, err := strconv.Atoi(r[1])
+		if err != nil || at <= firstRow+n/2*600 || at > firstRow+n*600 || seen[r[1]] {
+			t.Fatalf("origin %s, seen before: %v", r[1], seen[r[1]])
+		}
+		seen[r[1]] = true
+	}
+	if len(rows) < ownOrigins*2/3 || len(rows) > ownOrigins {
+		t.Errorf("%d origins, want about %d", len(rows), ownOrigins)
+	}
+}
+
+// On a terminal a line says how far the passes are, and it is gone at the end.
+func TestTheProgressOfAForecast(t *testing.T) {
+	m := passMeter{total: 2000}
+	m.done.Store(500)
+	if got, want := m.text(10*time.Second), " 25 %  500 of 2,000 rows  30s left"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var errs bytes.Buffer
+	stop := m.show(t.Context(), &errs)
+	time.Sleep(2 * redraw)
+	stop()
+	if text := errs.String(); !strings.Contains(text, "500 of 2,000 rows") || !strings.HasSuffix(text, " \r") {
+		t.Errorf("%q is not drawn, or not wiped", text)
+	}
+}
+
 // The results do not depend on how many passes go on at once.
 func TestWorkersDoNotMatterToForecasts(t *testing.T) {
 	dir := t.TempDir()
@@ -339,7 +373,7 @@ func TestTheVerdictSaysWhatTheFiguresSay(t *testing.T) {
 	}{
 		"better":                       {horizons(0.83, 1.2, 0), []string{"loses 17 % less than the last value", "no simple rule beats the last value", "below its 0.9 quantile in 91.2 % of cases."}},
 		"alike":                        {horizons(1.01, 1.2, 100), []string{"as well as the last value", "in 100 % of the forecasts it stood back"}},
-		"worse":                        {horizons(1.3, 1.2, 0), []string{"loses 30 % more", "does not help here", "recent-mean alone does better still, 1.20x"}},
+		"worse":                        {horizons(1.3, 1.2, 0), []string{"loses 30 % more", "does not help here", "no simple rule beats the last value"}},
 		"better, and a rule is, too":   {horizons(0.8, 0.9, 0), []string{"the best simple rule is recent-mean, 0.90x"}},
 		"a rule is better":             {horizons(0.8, 0.7, 0), []string{"recent-mean alone does better still, 0.70x"}},
 		"nothing came to be known yet": {[]horizonScore{{HorizonS: 60, Unknown: 3}}, []string{"nothing could be scored"}},

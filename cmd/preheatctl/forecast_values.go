@@ -76,7 +76,7 @@ func (l *list[T]) tidy() {
 	l.values = slices.Compact(l.values)
 }
 
-// shortly writes a duration in its largest whole unit: 90s, 5m, 1h.
+// shortly writes a duration in its largest whole unit, as 90s, 5m or 1h, or to the millisecond.
 func shortly(d time.Duration) string {
 	for _, u := range []struct {
 		per  time.Duration
@@ -86,5 +86,5 @@ func shortly(d time.Duration) string {
 			return strconv.FormatInt(int64(d/u.per), 10) + u.name
 		}
 	}
-	return d.String()
+	return d.Round(time.Millisecond).String()
 }

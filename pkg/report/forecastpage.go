@@ -56,11 +56,12 @@ type fanHorizon struct {
 	Actual int   `json:"actual"`
 	Values []int `json:"values"`
 	// Bins are spans of time from Since on, by when a forecast is for: how many were scored, how many of each quantile
-	// were not exceeded, and the sums of both losses.
+	// were not exceeded, in how many the last value stood in, and the sums of both losses.
 	Since     instant     `json:"since"`
 	Width     number      `json:"width"`
 	Scored    int         `json:"scored"`
 	Covered   []int       `json:"covered"`
+	StoodIn   int         `json:"stood_in"`
 	Losses    int         `json:"losses"`
 	Reference int         `json:"reference"`
 	Experts   []fanExpert `json:"experts"`
@@ -164,7 +165,7 @@ func (p *forecastPage) bins(out *fanHorizon, rows []ForecastRow, due func(*Forec
 	n := max(1, min(mostFanBins, len(rows)/fewest))
 	first, last := due(&rows[0]), due(&rows[len(rows)-1])
 	width := (last - first) / float64(n)
-	sums := make([][]float64, 3+len(p.Quantiles)) // scored, loss, reference, covered of each quantile
+	sums := make([][]float64, 4+len(p.Quantiles)) // scored, loss, reference, withdrawn, covered of each quantile
 	for i := range sums {
 		sums[i] = make([]float64, n)
 	}
@@ -180,16 +181,20 @@ func (p *forecastPage) bins(out *fanHorizon, rows []ForecastRow, due func(*Forec
 		sums[0][b]++
 		sums[1][b] += r.Loss
 		sums[2][b] += r.Reference
+		if r.Withdrawn {
+			sums[3][b]++
+		}
 		for k, v := range r.Values {
 			if r.Actual <= v {
-				sums[3+k][b]++
+				sums[4+k][b]++
 			}
 		}
 	}
 	out.Since, out.Width = instant(first), number(width)
 	out.Scored, out.Losses, out.Reference = p.Columns.add(sums[0], whole), p.Columns.add(sums[1], significant), p.Columns.add(sums[2], significant)
+	out.StoodIn = p.Columns.add(sums[3], whole)
 	for k := range p.Quantiles {
-		out.Covered = append(out.Covered, p.Columns.add(sums[3+k], whole))
+		out.Covered = append(out.Covered, p.Columns.add(sums[4+k], whole))
 	}
 }
 

@@ -61,6 +61,8 @@ type ForecastRow struct {
 	// Actual is what came, Loss that of this forecast and Reference that of the last value's, over the quantiles of Tail;
 	// all of them NaN where nobody knows.
 	Actual, Loss, Reference float64
+	// Withdrawn says that the last value stood in for the forecast.
+	Withdrawn bool
 	// Weights are the experts' shares, largest first; nil where they were not kept.
 	Weights []forecast.Weight
 }

@@ -51,7 +51,7 @@ func foreseenAt(since time.Time, h time.Duration, n int, seed uint64) report.For
 		level := 50 + 30*math.Sin(float64(i)/60)
 		r := report.ForecastRow{
 			Origin: since.Add(time.Duration(i) * time.Minute), Actual: max(0, level+8*rng.NormFloat64()), Loss: rng.Float64(), Reference: 0.2 + rng.Float64(),
-			Values: []float64{level, level + 10, level + 13, level + 19},
+			Values: []float64{level, level + 10, level + 13, level + 19}, Withdrawn: i > n/2 && i < n/2+n/5,
 		}
 		if i > n-10 {
 			r.Actual, r.Loss, r.Reference = math.NaN(), math.NaN(), math.NaN()

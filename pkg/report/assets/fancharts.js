@@ -90,6 +90,11 @@ function dashed(name) {
   b.style.setProperty('--c', css(name));
   return b;
 }
+function filled(name) {
+  const b = box('');
+  b.style.background = css(name);
+  return b;
+}
 function stroke(name) {
   const b = box('line');
   b.style.borderColor = css(name);
@@ -137,7 +142,7 @@ const skill = {
   empty: () => !horizonNow().covered.length,
   draw(p) {
     const h = horizonNow(), values = scoredBins(h).map((n, i) => n ? lossOf(h, i) : null).filter(known);
-    const y = upTo(p, clamp(Math.max(1.2, ...values), 1.2, 2.5), 4);
+    const y = upTo(p, clamp(Math.max(1.3, ...values), 1.3, 2.5), 4);
     const points = scoredBins(h).map((n, i) => n && known(lossOf(h, i)) ? [p.x(binAt(h, i)), y(lossOf(h, i))] : [0, null]);
     p.g.save();
     for (const [name, from, to] of [['good', y(1), p.box.bottom], ['bad', 0, y(1)]]) {
@@ -150,6 +155,11 @@ const skill = {
       p.g.restore();
     }
     p.g.restore();
+    scoredBins(h).forEach((n, i) => { // a strip along the top: the darker, the more often the last value stood in
+      if (!n || !column(h.stood_in)[i]) return;
+      p.g.fillStyle = faint('hue7', 0.85 * column(h.stood_in)[i] / n);
+      p.g.fillRect(p.x(h.since + i * h.width), p.box.top, Math.max(1, p.x(h.since + (i + 1) * h.width) - p.x(h.since + i * h.width)), 7);
+    });
     pen(p.g, css('soft'), 1, [3, 3]);
     line(p.g, p.box.left, y(1), p.box.right, y(1));
     pen(p.g, css('hue0'), 1.5);
@@ -157,7 +167,8 @@ const skill = {
   },
   legend(t) {
     const h = horizonNow(), i = binOf(h, t);
-    return [key(stroke('hue0'), 'forecast', i >= 0 && scoredBins(h)[i] ? ratioText(lossOf(h, i)) : null), key(dashed('soft'), 'last value')];
+    return [key(stroke('hue0'), 'forecast', i >= 0 && scoredBins(h)[i] ? ratioText(lossOf(h, i)) : null), key(dashed('soft'), 'last value'),
+      key(filled('hue7'), 'withdrawn', i >= 0 && scoredBins(h)[i] ? shareText(column(h.stood_in)[i] / scoredBins(h)[i]) : null)];
   },
 };
 
