@@ -272,7 +272,7 @@ type Forecast struct {
 	// +optional
 	TimeZone string `json:"timeZone,omitempty"`
 
-	// holidays are dates, in timeZone, on which demand behaves as on a day off. Past ones help too: they are not mistaken
+	// holidays are dates, in timeZone, on which demand behaves as on a Sunday. Past ones help too: they are not mistaken
 	// for working days that the forecast learns from. At most 128. Example: ["2026-12-25", "2026-12-26", "2027-01-01"]
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128
@@ -280,7 +280,7 @@ type Forecast struct {
 	Holidays []Date `json:"holidays,omitempty"`
 }
 
-// Date is a day of the calendar, such as 2026-12-25. Date.Noon gives an instant of it.
+// Date is a day of the calendar, such as 2026-12-25. Date.Start gives its first instant.
 //
 // +kubebuilder:validation:MaxLength=10
 // +kubebuilder:validation:XValidation:rule="self.matches('^2[0-9]{3}-[0-9]{2}-[0-9]{2}$') && timestamp(self + 'T12:00:00Z').getFullYear() >= 2000",message="a date must be a day that exists, as year-month-day; write for example \"2026-12-25\""

@@ -15,6 +15,9 @@ const (
 	ConditionConflict = "Conflict"
 	// ConditionLimited is True while bounds, schedules or policies keep the replicas from what the demand needs.
 	ConditionLimited = "Limited"
+	// ConditionForecasting is True while the forecast takes part in decisions. It is False while the spec disables it, and
+	// while it is withdrawn because it does not beat the last value; Unknown while there is too little to tell.
+	ConditionForecasting = "Forecasting"
 )
 
 // InferenceAutoscalerStatus is what Preheat sees and decided. A part that is not known is absent, never zero.
@@ -24,7 +27,8 @@ type InferenceAutoscalerStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// conditions are Ready, Blind (no fresh data: replicas are held), Conflict (something else scales the target too:
-	// nothing is written) and Limited (a bound or policy keeps the replicas from what the demand needs).
+	// nothing is written), Limited (a bound or policy keeps the replicas from what the demand needs) and Forecasting (the
+	// forecast takes part in decisions: reason ForecastNotSkilful where it does not beat the last value).
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -233,14 +237,53 @@ type ForecastStatus struct {
 	// +optional
 	Model string `json:"model,omitempty"`
 
-	// skillPercent is how much smaller the error of the forecast was than that of repeating the last value, lately.
-	// 100 is perfect, 0 no better, below 0 worse. Unit: percent.
+	// skillPercent is how much smaller the loss of the forecast was than that of repeating the last value, over the last
+	// days. 100 is perfect, 0 no better, below 0 worse. Unit: percent.
 	// +optional
 	SkillPercent *int32 `json:"skillPercent,omitempty"`
+
+	// skillOverHoursPercent is the same over the last hours. Unit: percent.
+	// +optional
+	SkillOverHoursPercent *int32 `json:"skillOverHoursPercent,omitempty"`
+
+	// skillAgainstSeasonalPercent is the same, over days, against repeating the value of one season before, such as the
+	// same time yesterday. Absent while no season is known. Unit: percent.
+	// +optional
+	SkillAgainstSeasonalPercent *int32 `json:"skillAgainstSeasonalPercent,omitempty"`
+
+	// coverage is the share of forecasts that demand did not exceed when their time had come, over days: about the
+	// quantile where the forecast is honest.
+	// +optional
+	Coverage Percent `json:"coverage,omitempty"`
+
+	// biasPercent is by how much the median forecast was above (or below: negative) the demand that came, over days.
+	// Unit: percent of the mean demand.
+	// +optional
+	BiasPercent *int32 `json:"biasPercent,omitempty"`
+
+	// due is how many forecasts have come due since learning began: what skill, coverage and bias rest on.
+	// +optional
+	Due *int32 `json:"due,omitempty"`
+
+	// weights are the forecasters that the forecast is mixed from now, the three largest shares first.
+	// +listType=atomic
+	// +optional
+	Weights []ForecastWeight `json:"weights,omitempty"`
 
 	// message says why the forecast is withdrawn, or what it rests on.
 	// +optional
 	Message string `json:"message,omitempty"`
+}
+
+// ForecastWeight is the share of one forecaster in the forecast.
+type ForecastWeight struct {
+	// name is the name of the forecaster, such as last-value.
+	// +required
+	Name string `json:"name"`
+
+	// share is its part in the mixture, averaged over quantiles.
+	// +required
+	Share Percent `json:"share"`
 }
 
 // DecisionStatus is one decision and how it came about.

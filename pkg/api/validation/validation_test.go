@@ -155,6 +155,8 @@ func fullStatus() v1alpha1.InferenceAutoscalerStatus {
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9500m")), Quantile: "90%",
 			Horizon: new(minutes(4)), Model: "seasonal", SkillPercent: new(int32(-3)), Message: "two days of history",
+			SkillOverHoursPercent: new(int32(12)), SkillAgainstSeasonalPercent: new(int32(40)), Coverage: "89.4%", BiasPercent: new(int32(-2)),
+			Due: new(int32(5760)), Weights: []v1alpha1.ForecastWeight{{Name: "last-value", Share: "61%"}, {Name: "regression", Share: "39%"}},
 		},
 		LastDecision:  &v1alpha1.DecisionStatus{Time: now, Replicas: 4, Reason: "Forecast", Steps: []string{"demand: 7 requests/s", "bounds: 4 within 1..8"}},
 		LastScaleTime: &now,
@@ -226,7 +228,7 @@ func FuzzWhatIsAdmittedCanBeDecoded(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := got.Spec.Forecast.Holidays[0].Noon(location); err != nil {
+		if _, err := got.Spec.Forecast.Holidays[0].Start(location); err != nil {
 			t.Error(err)
 		}
 	})
