@@ -42,7 +42,7 @@ const fan = {
     const y = upTo(p, top, 5);
     for (const [from, to] of stretches(at, i0, i1)) {
       for (let k = qs.length - 1; k > 0; k--) {
-        p.g.fillStyle = faint('hue0', 0.10 + 0.10 * (qs.length - 1 - k) / Math.max(1, qs.length - 2));
+        p.g.fillStyle = faint('hue0', 0.16 + 0.14 * (qs.length - 1 - k) / Math.max(1, qs.length - 2));
         p.g.beginPath();
         for (let i = from; i < to; i++) p.g.lineTo(p.x(at[i]), y(qs[k][i]));
         for (let i = to - 1; i >= from; i--) p.g.lineTo(p.x(at[i]), y(qs[k - 1][i]));
@@ -81,7 +81,7 @@ function topOf(columns, i0, i1, highest) {
 }
 function shade(k, n) {
   const b = box('');
-  b.style.background = faint('hue0', 0.10 + 0.10 * (n - 1 - k) / Math.max(1, n - 2) + 0.1 * (n - k));
+  b.style.background = faint('hue0', Math.min(0.8, 0.16 + 0.17 * (n - 1 - k)));
   if (k === D.upper) b.style.borderTop = '1.5px solid ' + css('hue0');
   return b;
 }

@@ -39,6 +39,9 @@ func Open(path string, step time.Duration) (*Series, error) {
 		return nil, &trace.Error{File: path, Err: err}
 	}
 	head, _ := text.Peek(headBytes) // shorter than that, or broken: its reader says so
+	if err := separated(head); err != nil {
+		return nil, &trace.Error{File: path, Line: 1, Err: err}
+	}
 	if !isTable(head) {
 		return openTrace(path, step)
 	}
@@ -95,8 +98,24 @@ func isTable(head []byte) bool {
 	if slices.Contains(names, valueName) && slices.ContainsFunc(names, func(n string) bool { return slices.Contains(timeNames, n) }) {
 		return true
 	}
+	if len(first) == 2 && slices.Contains(names, valueName) {
+		return true // whose reader says what is wrong with its times
+	}
 	second, err := in.Read()
 	return (errors.Is(err, io.EOF) || isRow(second)) && len(first) == 2 && slices.Contains(timeNames, names[0])
+}
+
+// separated refuses what would be a table were its columns separated by commas.
+func separated(head []byte) error {
+	if isTable(head) {
+		return nil
+	}
+	for _, other := range []string{";", "\t"} {
+		if isTable(bytes.ReplaceAll(head, []byte(other), []byte(","))) {
+			return fmt.Errorf("its columns are separated by %q: separate them by commas", other)
+		}
+	}
+	return nil
 }
 
 // isRow says whether fields are a time and a value.
@@ -113,7 +132,11 @@ func isRow(fields []string) bool {
 func openTrace(path string, step time.Duration) (*Series, error) {
 	rates, err := trace.ReadRatesFile(path)
 	if errors.Is(err, trace.ErrFormat) || isFolder(path) || errors.Is(err, os.ErrNotExist) {
-		return countRequests(path, step)
+		s, err := countRequests(path, step)
+		if errors.Is(err, trace.ErrFormat) {
+			err = fmt.Errorf("%w; a series is a CSV of timestamp_unix,value", err)
+		}
+		return s, err
 	}
 	if err != nil {
 		return nil, err

@@ -179,6 +179,10 @@ func TestWhatCannotBeOpened(t *testing.T) {
 		"a step that is too long":     {"a.csv", "1700000400,1\n1700000460,3\n", time.Hour, "fill no row"},
 		"too few requests":            {"a.csv", "arrival_s,input_tokens,output_tokens\n0,1,1\n1,1,1\n", 0, "fill no row of 1m0s"},
 		"prose":                       {"a.txt", "It was a dark and stormy night.\n", 0, "unknown trace format"},
+		"semicolons":                  {"a.csv", "timestamp_unix;value\n1700000400;1\n1700000460;3\n", 0, `separated by ";"`},
+		"tabs":                        {"a.csv", "1700000400\t1\n1700000460\t3\n", 0, "separate them by commas"},
+		"milliseconds":                {"a.csv", "timestamp_ms,value\n1700000400000,1\n", 0, "line 2, column 1: time 1700000400000 is out of range, it looks like milliseconds"},
+		"prose of other columns":      {"a.csv", "name,colour\nrose,red\n", 0, "a series is a CSV of timestamp_unix,value"},
 		"a file that breaks off":      {"a.csv", string(whole[:len(whole)/2]), 0, "gzip"},
 	} {
 		t.Run(name, func(t *testing.T) {
