@@ -106,7 +106,7 @@ func (f *fleet) Observe(_ context.Context, id controlloop.TargetID, now time.Tim
 func (f *fleet) Actuate(context.Context, controlloop.TargetID, scaling.Decision) error { return nil }
 
 func (f *fleet) Record(_ context.Context, _ controlloop.TargetID, d scaling.Decision, _ error) {
-	if d.DemandKnown && d.Forecast.SkillKnown && d.Capacity.Known() {
+	if d.DemandKnown && d.Forecast.Skill.Known && d.Capacity.Known() {
 		f.decided++
 	}
 }

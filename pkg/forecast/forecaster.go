@@ -1,156 +1,196 @@
 package forecast
 
 import (
-	"errors"
-	"fmt"
 	"math"
-	"slices"
 	"time"
 )
 
-// Statistic is what of the coming demand is forecast.
-type Statistic string
-
-// The statistics.
+// Sources of a Prediction.
 const (
-	// Value is the value of the row that ends one horizon ahead.
-	Value Statistic = "value"
-	// Maximum is the largest value of the rows from now to one horizon ahead.
-	Maximum Statistic = "max"
+	// Mixture is that of all experts by their recent losses.
+	Mixture = "experts"
+	// LastValue expects what was of late, with the errors that this has made.
+	LastValue = "last-value"
 )
 
-// Spec says what a Forecaster forecasts. One Forecaster is used with one Spec.
-type Spec struct {
-	// Step is the length of a row: the interval over which each observed value is a mean.
-	Step time.Duration
-	// Horizons are how far ahead is forecast, ascending whole multiples of Step.
-	Horizons []time.Duration
-	// Quantiles are those of the predictive distribution, ascending, each above 0 and below 1.
-	Quantiles []float64
-	// Statistic is what of the time up to the horizon is forecast; empty means Value.
-	Statistic Statistic
-	// Calendar is the local time by which seasons go.
-	Calendar Calendar
-	// Without names experts, or stages (see Stages), that take no part: for ablations.
-	Without []string
-}
+// unbelievable values are faults of what measured them; the square of a believable one is still a number.
+const unbelievable = 1e15
 
-// Calendar is the local time and the days off that demand follows. The zero value is UTC without holidays.
-type Calendar struct {
-	// Location is the time zone, nil for UTC. Days begin at its midnight, and its changes of the clock shift seasons.
-	Location *time.Location
-	// Holidays are days, at any instant of them in Location, on which demand behaves as on a day off.
-	Holidays []time.Time
-}
-
-// Validate reports every fault of the spec.
-func (s *Spec) Validate() error {
-	var faults []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
-	check(s.Step > 0, "step %v: must be positive", s.Step)
-	check(len(s.Horizons) > 0, "no horizon")
-	for i, h := range s.Horizons {
-		check(s.Step > 0 && h > 0 && h%s.Step == 0, "horizon %v: must be a whole multiple of the step %v", h, s.Step)
-		check(i == 0 || h > s.Horizons[i-1], "horizon %v: must be above the one before, %v", h, s.Horizons[max(i, 1)-1])
-	}
-	check(len(s.Quantiles) > 0, "no quantile")
-	for i, q := range s.Quantiles {
-		check(q > 0 && q < 1, "quantile %v: must lie between 0 and 1", q)
-		check(i == 0 || q > s.Quantiles[i-1], "quantile %v: must be above the one before", q)
-	}
-	check(s.Statistic == "" || s.Statistic == Value || s.Statistic == Maximum, "statistic %q: must be value or max", s.Statistic)
-	return errors.Join(faults...)
-}
-
-// Prediction is what is expected at one horizon.
-type Prediction struct {
-	// At is the end of the newest row, Horizon how far ahead the prediction is for.
-	At      time.Time
-	Horizon time.Duration
-	// Values are the quantiles, one for each of the Spec's, ascending; in the series' unit.
-	Values []float64
-	// Source is "experts" where the mixture is in use and "last-value" where it is withdrawn.
-	Source string
-	// Withdrawn says why the mixture is not in use, empty where it is.
-	Withdrawn string
-	// Weights are the experts' shares, largest first; they sum to 1.
-	Weights []Weight
-	// Skill is how the mixture has done at this horizon.
-	Skill Skill
-}
-
-// Weight is an expert's share in a Prediction, 0 to 1, averaged over the quantiles.
-type Weight struct {
-	Expert string
-	Share  float64
-}
-
-// Skill is how the mixture has done of late at one horizon, in forecasts that have come due. Losses are pinball losses
-// at the highest quantiles below 0.99, discounted with two half-lives.
-type Skill struct {
-	// Hours and Days are 1 − loss/(loss of the last value) over about the last six hours and the last three days: above
-	// zero the mixture is the better one. NaN is never stated: where Known is false they are zero.
-	Hours, Days float64
-	// Seasonal is the same against the value of one season before, over days; zero while no season is known.
-	Seasonal float64
-	// Known is false while too few forecasts have come due.
-	Known bool
-	// Coverage is, for each of the Spec's quantiles, the share of due forecasts that were not exceeded, over days.
-	Coverage []float64
-	// Bias is the mean of (median forecast − actual) over the mean of actual, over days.
-	Bias float64
-	// Due is the number of forecasts that have come due.
-	Due int
-}
+// unknown stands in a Ring for a row of which nothing is known: no value is below zero.
+const unknown = -1
 
 // Forecaster is what has been learned of one series: plain data, the zero value knows nothing. It is advanced in place;
-// a copy shares its slices.
+// a copy shares its slices. Its size is bounded (see DESIGN.md).
 type Forecaster struct {
-	End    time.Time
-	Recent []float64
+	// End is the end of the newest row, Row its number since the first one, gaps included.
+	End time.Time
+	Row int
+	// Seen counts the rows of which something was known, Silent the newest of them that were exactly zero.
+	Seen, Silent int
+	// Levels are running statistics of the series.
+	Levels Levels
+	// Recent holds the newest rows, as many as the longest horizon and one.
+	Recent Ring
+	// Past holds the newest rows in which seasons are sought.
+	Past Past
+	// Hour, Day and Week are what was seen at each time of the hour, day and week, or of other periods where these are found.
+	Hour, Day, Week Clock
+	// States ranks the present level among those seen.
+	States Residuals
+	// Lanes are what is learned at each of the Spec's horizons.
+	Lanes []Lane
 }
 
 // Observe takes the value of the row that ends at end: a mean over one step. Rows come in order of time. A value that
-// is not finite or is negative is a row of which nothing is known, as is every row left out; a row that ends no later
-// than the newest is dropped.
+// is not finite, is negative or beyond believing is a row of which nothing is known, as is every row left out; a row
+// that ends no later than the newest is dropped.
 func (f *Forecaster) Observe(s *Spec, end time.Time, value float64) {
-	if !end.After(f.End) && !f.End.IsZero() {
+	if f.Lanes == nil {
+		f.start(s, end)
+	}
+	rows := int(end.Sub(f.End).Round(s.Step) / s.Step)
+	if rows <= 0 {
 		return
 	}
+	f.Row += rows
 	f.End = end
-	if value >= 0 && !math.IsInf(value, 1) {
-		f.Recent = append(f.Recent, value)
-		f.Recent = f.Recent[max(0, len(f.Recent)-4000):]
+	if !(value >= 0 && value < unbelievable) {
+		f.Recent.skip(rows)
+		f.Past.skip(rows)
+		return
+	}
+	f.Recent.skip(rows - 1)
+	f.Recent.push(value)
+	f.Past.skip(rows - 1)
+	f.Past.push(value)
+	f.take(s, value)
+}
+
+// start makes room for what the spec asks. The first row ends one step after End.
+func (f *Forecaster) start(s *Spec, end time.Time) {
+	f.End = end.Add(-s.Step)
+	longest := int(s.Horizons[len(s.Horizons)-1] / s.Step)
+	f.Recent = Ring{Values: make([]float64, 0, longest+1), Size: longest + 1}
+	f.Hour, f.Day, f.Week = newClock(time.Hour, s.Step, 0), newClock(24*time.Hour, s.Step, pastDays), newClock(7*24*time.Hour, s.Step, 0)
+	f.States = newResiduals(memoryOf(7*24*time.Hour, s.Step))
+	f.Lanes = make([]Lane, len(s.Horizons))
+	for i, h := range s.Horizons {
+		f.Lanes[i] = newLane(s, int(h/s.Step))
 	}
 }
 
-// Predict returns one Prediction for each horizon, nil before the first row of which something is known.
+// take learns from a known row: first what was forecast for it, then the row itself, and makes the forecasts from it.
+// Before the first demand there is nothing to forecast, and no error to learn from.
+func (f *Forecaster) take(s *Spec, value float64) {
+	if f.Seen == 0 && value == 0 {
+		return
+	}
+	for i := range f.Lanes {
+		f.Lanes[i].judge(s, f)
+	}
+	f.Seen++
+	f.Silent++
+	if value > 0 {
+		f.Silent = 0
+	}
+	f.Levels.learn(value, f.Seen, s.Step)
+	f.States.add(f.Levels.Averages[1])
+	if !f.hole() {
+		f.learnSeasons(s, value)
+	}
+	for i := range f.Lanes {
+		f.Lanes[i].extend(s, f)
+	}
+	f.seek(s)
+}
+
+// hole reports whether the newest zeros look like a logging hole or an outage: nothing at all where the level was far
+// above nothing shortly before. Seasons do not learn from it for a day; what lasts longer is the new normal.
+func (f *Forecaster) hole() bool {
+	return f.Silent > 0 && f.Silent < len(f.Day.Mean) && f.Levels.Averages[6] > 0.02*f.Levels.Mean
+}
+
+// Predict returns one Prediction for each horizon, nil before the first demand.
 func (f *Forecaster) Predict(s *Spec) []Prediction {
-	if len(f.Recent) == 0 {
+	if f.Seen == 0 {
 		return nil
 	}
-	out := make([]Prediction, len(s.Horizons))
-	for i, h := range s.Horizons {
-		n := int(h / s.Step)
-		var errs []float64
-		for j := n; j < len(f.Recent); j++ {
-			errs = append(errs, f.Recent[j]-f.Recent[j-n])
-		}
-		slices.Sort(errs)
-		p := Prediction{At: f.End, Horizon: h, Source: LastValue, Withdrawn: "not built yet", Weights: []Weight{{LastValue, 1}}}
-		p.Skill.Coverage = make([]float64, len(s.Quantiles))
-		for _, q := range s.Quantiles {
-			v := f.Recent[len(f.Recent)-1]
-			if len(errs) > 0 {
-				v += errs[min(len(errs)-1, int(q*float64(len(errs)+1)))]
-			}
-			p.Values = append(p.Values, max(0, v))
-		}
-		out[i] = p
+	out := make([]Prediction, len(f.Lanes))
+	for i := range f.Lanes {
+		out[i] = f.Lanes[i].state(s, f)
+		out[i].At, out[i].Horizon = f.End, s.Horizons[i]
 	}
 	return out
+}
+
+// Levels are running statistics of a series, in its unit.
+type Levels struct {
+	// Last is the newest value, Before the one before it.
+	Last, Before float64
+	// Mean is the mean of days, Peak the largest value of late, which fades over a week.
+	Mean, Peak float64
+	// Averages are exponentially weighted means over about 1, 2, 4, … 128 rows.
+	Averages [8]float64
+	// Change is the mean size of a step from one row to the next over the last hour or so.
+	Change float64
+}
+
+// meanHalfLife is that of Levels.Mean: long against a day, so that it is a unit to measure by and no level.
+const meanHalfLife = 4 * 24 * time.Hour
+
+// learn takes a value, the n-th.
+func (l *Levels) learn(v float64, n int, step time.Duration) {
+	first := 1 / float64(n)
+	if n == 1 {
+		l.Last = v
+	} else {
+		l.Change += math.Max(1/float64(n-1), 1/rowsOf(time.Hour, step)) * (math.Abs(v-l.Last) - l.Change)
+	}
+	l.Before, l.Last = l.Last, v
+	l.Mean += math.Max(first, math.Ln2*float64(step)/float64(meanHalfLife)) * (v - l.Mean)
+	l.Peak = math.Max(v, l.Peak*(1-1/rowsOf(7*24*time.Hour, step)))
+	for k := range l.Averages {
+		l.Averages[k] += math.Max(first, 1/float64(int(1)<<k)) * (v - l.Averages[k])
+	}
+}
+
+// rowsOf is how many rows a span has, at least six.
+func rowsOf(span, step time.Duration) float64 { return math.Max(6, float64(span)/float64(step)) }
+
+// unit is what everything is measured in, so that forecasts scale with the series. It is above zero.
+func (l *Levels) unit() float64 { return math.Max(l.Mean+1e-9*l.Peak, 1e-200) }
+
+// Ring holds the newest values of a series, oldest overwritten.
+type Ring struct {
+	Values []float64
+	// Size is how many are kept, Next where the next one goes once there are as many.
+	Size, Next int
+}
+
+func (r *Ring) push(v float64) {
+	if len(r.Values) < r.Size {
+		r.Values = append(r.Values, v)
+		return
+	}
+	r.Values[r.Next] = v
+	r.Next = (r.Next + 1) % r.Size
+}
+
+// skip takes n rows of which nothing is known.
+func (r *Ring) skip(n int) {
+	for range min(n, r.Size) {
+		r.push(unknown)
+	}
+}
+
+// back returns the value n rows before the newest, false where it is not known.
+func (r *Ring) back(n int) (float64, bool) {
+	if n >= len(r.Values) {
+		return 0, false
+	}
+	i := r.Next - 1 - n
+	if i < 0 {
+		i += len(r.Values)
+	}
+	return r.Values[i], r.Values[i] >= 0
 }
