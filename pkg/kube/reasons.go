@@ -30,6 +30,13 @@ const (
 	SoleWriter   scaling.Reason = "SoleWriter"
 	FreshData    scaling.Reason = "FreshData"
 	WithinLimits scaling.Reason = "WithinLimits"
+	// ForecastSkilful, ForecastNotSkilful, ForecastLearning and ForecastDisabled are the reasons of Forecasting: the
+	// forecast beats the last value and is used; it does not, and is withdrawn until it does; too few forecasts have come
+	// due to tell; the spec switches it off.
+	ForecastSkilful    scaling.Reason = "ForecastSkilful"
+	ForecastNotSkilful scaling.Reason = "ForecastNotSkilful"
+	ForecastLearning   scaling.Reason = "ForecastLearning"
+	ForecastDisabled   scaling.Reason = "ForecastDisabled"
 )
 
 // ErrMoved says that the target changed between its observation and the write, so that nothing was written; the next

@@ -30,7 +30,11 @@ func decision(at time.Time) scaling.Decision {
 		Time: at, Current: 3, Replicas: 5, Ready: 2, Starting: 1, Reason: scaling.ForecastDemand,
 		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "4.00 requests/s offered"}, {Stage: "forecast", Replicas: 5, Text: "9.00 requests/s ahead"}},
 		Demand: 4, DemandKnown: true, Waiting: 2, Running: 7,
-		Forecast: forecast.Forecast{At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Model: "autoregressive", Skill: 0.25, SkillKnown: true},
+		Forecast: forecast.Forecast{
+			At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Model: "experts",
+			Skill:   forecast.Skill{Known: true, Hours: 0.123, Days: 0.25, Seasonal: 0.5, Coverage: []float64{0.51, 0.9662}, Bias: -0.02, Due: 400},
+			Weights: []forecast.Weight{{Expert: "level", Share: 0.5}, {Expert: "last-value", Share: 0.3}, {Expert: "day", Share: 0.1504}, {Expert: "week", Share: 0.0496}},
+		},
 		LeadTime: leadtime.Estimate{
 			P50: 61234 * time.Millisecond, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 7,
 			Scheduling: leadtime.Phase{P50: time.Second, P90: 2 * time.Second}, Startup: leadtime.Phase{P50: 20 * time.Second, P90: 30 * time.Second},
@@ -77,7 +81,9 @@ func TestStatusTellsTheDecision(t *testing.T) {
 		Demand:   &v1alpha1.DemandStatus{RequestsPerSecond: new(resource.MustParse("4")), Time: &at, WaitingRequests: new(int64(2)), RunningRequests: new(int64(7))},
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9")), Quantile: "97.5%",
-			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "autoregressive", SkillPercent: new(int32(25)),
+			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "experts", Due: new(int32(400)), Coverage: "96.6%", BiasPercent: new(int32(-2)),
+			SkillPercent: new(int32(25)), SkillOverHoursPercent: new(int32(12)), SkillAgainstSeasonalPercent: new(int32(50)),
+			Weights: []v1alpha1.ForecastWeight{{Name: "level", Share: "50%"}, {Name: "last-value", Share: "30%"}, {Name: "day", Share: "15%"}},
 		},
 		LastDecision: &v1alpha1.DecisionStatus{
 			Time: at, Replicas: 5, Reason: "ForecastDemand",
@@ -103,6 +109,77 @@ func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	}
 	if diff := cmp.Diff(&v1alpha1.CapacityStatus{Source: v1alpha1.SourceNone, Message: "nothing seen"}, got.Capacity); diff != "" {
 		t.Errorf("capacity (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheForecastSaysWhetherItHelps(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change   func(*forecast.Forecast)
+		disabled bool
+		state    v1alpha1.ForecastState
+		want     string // the condition
+		says     string
+	}{
+		"it beats the last value": {
+			func(*forecast.Forecast) {}, false, v1alpha1.ForecastActive, "True/ForecastSkilful", "25 % below that of the last value",
+		},
+		"it does not": {
+			func(f *forecast.Forecast) { f.Withdrawn, f.Skill.Days = "skill -0.031 over days", -0.031 }, false,
+			v1alpha1.ForecastWithdrawn, "False/ForecastNotSkilful", "until it beats the last value again",
+		},
+		"too few have come due to tell": {
+			func(f *forecast.Forecast) { f.Withdrawn, f.Skill = "7 of 20", forecast.Skill{Due: 7} }, false,
+			v1alpha1.ForecastWithdrawn, "Unknown/ForecastLearning", "too few forecasts have come due (7)",
+		},
+		"there is none yet": {
+			func(f *forecast.Forecast) { *f = forecast.Forecast{} }, false,
+			v1alpha1.ForecastWithdrawn, "Unknown/ForecastLearning", "nothing has been forecast yet",
+		},
+		"the spec disables it": {
+			func(f *forecast.Forecast) { f.Withdrawn = "whatever" }, true,
+			v1alpha1.ForecastDisabled, "False/ForecastDisabled", "spec.forecast.disabled is set",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.deployment("vllm", 3)
+			w.autoscaler("vllm", func(a *v1alpha1.InferenceAutoscaler) { a.Spec.Forecast.Disabled = tt.disabled })
+			d := decision(t0)
+			tt.change(&d.Forecast)
+			w.record(d, nil)
+			got := w.status()
+			c := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionForecasting)
+			if c == nil || fmt.Sprintf("%s/%s", c.Status, c.Reason) != tt.want || !strings.Contains(c.Message, tt.says) {
+				t.Errorf("condition %+v, want %s that says %q", c, tt.want, tt.says)
+			}
+			if got.Forecast.State != tt.state {
+				t.Errorf("state %s, want %s", got.Forecast.State, tt.state)
+			}
+		})
+	}
+}
+
+func TestAForecastThatIsWithdrawnIsWrittenAtOnce(t *testing.T) {
+	w := ownWorld(t)
+	w.record(decision(t0), nil)
+	w.status()
+	d := decision(t0.Add(15 * time.Second))
+	d.Forecast.Withdrawn = "skill -0.031"
+	w.record(d, nil)
+	if got := meta.FindStatusCondition(w.status().Conditions, v1alpha1.ConditionForecasting); got.Reason != string(ForecastNotSkilful) {
+		t.Errorf("the condition is still %s", got.Reason)
+	}
+}
+
+func TestSkillThatIsNotKnownIsAbsent(t *testing.T) {
+	var s v1alpha1.ForecastStatus
+	skillStatus(&s, forecast.Skill{Due: 3, Days: 0.5})
+	if diff := cmp.Diff(v1alpha1.ForecastStatus{Due: new(int32(3))}, s); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	skillStatus(&s, forecast.Skill{Known: true, Days: -1e9, Hours: math.NaN(), Bias: math.Inf(1)})
+	if *s.SkillPercent != -1000 || s.SkillOverHoursPercent != nil || *s.BiasPercent != 1000 || s.SkillAgainstSeasonalPercent != nil {
+		t.Errorf("got %+v", s)
 	}
 }
 

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"math"
-	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
-	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
@@ -19,7 +17,7 @@ import (
 func statusAfter(a *v1alpha1.InferenceAutoscaler, base v1alpha1.InferenceAutoscalerStatus, seen view, d scaling.Decision, fault *Fault) v1alpha1.InferenceAutoscalerStatus {
 	s := *base.DeepCopy()
 	s.ObservedGeneration = a.Generation
-	s.Conditions = apply(s.Conditions, decided(d, fault), a.Generation, d.Time)
+	s.Conditions = apply(s.Conditions, append(decided(d, fault), forecasting(d.Forecast, a.Spec.Forecast)), a.Generation, d.Time)
 	if seen.selector != nil {
 		s.Selector = seen.read.scale.Status.Selector
 	}
@@ -89,30 +87,6 @@ func demandStatus(d scaling.Decision) *v1alpha1.DemandStatus {
 	}
 }
 
-func forecastStatus(f forecast.Forecast, spec v1alpha1.Forecast) *v1alpha1.ForecastStatus {
-	s := &v1alpha1.ForecastStatus{State: forecastState(f, spec), Message: f.Withdrawn}
-	if !f.Known() {
-		return s
-	}
-	horizon := readable(f.Horizon)
-	s.RequestsPerSecond, s.Horizon, s.Model = quantity(f.Upper), &horizon, f.Model
-	s.Quantile = v1alpha1.Percent(strconv.FormatFloat(math.Round(f.Quantile*1e5)/1e3, 'f', -1, 64) + "%")
-	if f.SkillKnown && !math.IsNaN(f.Skill) {
-		s.SkillPercent = new(int32(max(-1000, math.Round(100*f.Skill))))
-	}
-	return s
-}
-
-func forecastState(f forecast.Forecast, spec v1alpha1.Forecast) v1alpha1.ForecastState {
-	switch {
-	case spec.Disabled:
-		return v1alpha1.ForecastDisabled
-	case !f.Known() || f.Withdrawn != "":
-		return v1alpha1.ForecastWithdrawn
-	}
-	return v1alpha1.ForecastActive
-}
-
 // maxSteps and maxStep bound what one decision may take of a status.
 const (
 	maxSteps = 32
@@ -137,11 +111,11 @@ func quantity(v float64) *resource.Quantity {
 
 // glance is what a person cares for in a status; two that are equal in it differ in figures and texts only.
 type glance struct {
-	generation                      int64
-	ready, blind, conflict, limited word
-	replicas                        v1alpha1.ReplicaStatus
-	recommended, scaledAt           int64
-	reason                          string
+	generation                                   int64
+	ready, blind, conflict, limited, forecasting word
+	replicas                                     v1alpha1.ReplicaStatus
+	recommended, scaledAt                        int64
+	reason                                       string
 }
 
 // word is a condition in short.
@@ -163,6 +137,8 @@ func glanceAt(s v1alpha1.InferenceAutoscalerStatus) glance {
 			g.conflict = w
 		case v1alpha1.ConditionLimited:
 			g.limited = w
+		case v1alpha1.ConditionForecasting:
+			g.forecasting = w
 		}
 	}
 	if s.Replicas != nil {

@@ -32,6 +32,7 @@ type Metrics struct {
 	isConflict func(error) bool
 
 	gauges        map[gauge]*prometheus.GaugeVec
+	skills        skills
 	decisions     *prometheus.CounterVec
 	actuateErrors *prometheus.CounterVec
 	observeErrors *prometheus.CounterVec
@@ -56,8 +57,8 @@ const (
 	forecastPoint    gauge = "preheat_target_forecast_requests_per_second"
 	forecastUpper    gauge = "preheat_target_forecast_upper_requests_per_second"
 	forecastQuantile gauge = "preheat_target_forecast_quantile_ratio"
-	forecastSkill    gauge = "preheat_target_forecast_skill_ratio"
-	forecastCoverage gauge = "preheat_target_forecast_coverage_ratio"
+	forecastHorizon  gauge = "preheat_target_forecast_horizon_seconds"
+	withdrawn        gauge = "preheat_target_forecast_withdrawn"
 	leadTimeP50      gauge = "preheat_target_lead_time_p50_seconds"
 	leadTimeP90      gauge = "preheat_target_lead_time_p90_seconds"
 	capacity         gauge = "preheat_target_replica_capacity_requests_per_second"
@@ -77,8 +78,8 @@ var gaugeHelp = map[gauge]string{
 	forecastPoint:    "Demand expected one lead time ahead.",
 	forecastUpper:    "Upper quantile of the demand one lead time ahead; preheat_target_forecast_quantile_ratio says which.",
 	forecastQuantile: "Quantile that the upper forecast is meant to be, 0 to 1.",
-	forecastSkill:    "1 - pinball loss of the autoregressive model / that of the last value; above 0 the model is the better one.",
-	forecastCoverage: "Share of due forecasts whose upper quantile was not exceeded, 0 to 1.",
+	forecastHorizon:  "How far ahead demand is forecast: the lead time.",
+	withdrawn:        "1 where the forecast is that of the last value, because the mixture of forecasters does not beat it or too few have come due to tell.",
 	leadTimeP50:      "Median time from the order of a replica until it serves.",
 	leadTimeP90:      "90th percentile of the time from the order of a replica until it serves.",
 	capacity:         "What one replica sustains within its objectives.",
@@ -94,6 +95,7 @@ func New(opts Options) (*Metrics, error) {
 	m := &Metrics{
 		isConflict: opts.IsConflict,
 		gauges:     make(map[gauge]*prometheus.GaugeVec, len(gaugeHelp)),
+		skills:     newSkills(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "preheat_decisions_total", Help: "Decisions, by reason.",
 		}, append(target, "reason")),
@@ -149,6 +151,9 @@ func (m *Metrics) register(registerer prometheus.Registerer, isLeader func() boo
 	for _, vec := range m.gauges {
 		collectors = append(collectors, vec)
 	}
+	for _, f := range m.skills.families() {
+		collectors = append(collectors, f.vec)
+	}
 	if isLeader != nil {
 		collectors = append(collectors, leader(isLeader))
 	}
@@ -189,6 +194,7 @@ func (m *Metrics) Unobserved(id controlloop.TargetID) {
 			t.set(g, 0, false)
 		}
 	}
+	m.skills.put(id, nil)
 	t.flag(blind, true)
 }
 
@@ -228,8 +234,14 @@ func (t target) forecast(d *scaling.Decision) {
 	t.set(forecastPoint, f.Point, f.Known())
 	t.set(forecastUpper, f.Upper, f.Known())
 	t.set(forecastQuantile, f.Quantile, f.Known())
-	t.set(forecastSkill, f.Skill, f.Known() && f.SkillKnown)
-	t.set(forecastCoverage, f.Coverage, f.Known() && f.Errors > 0)
+	t.set(forecastHorizon, f.Horizon.Seconds(), f.Known())
+	if !f.Known() {
+		t.set(withdrawn, 0, false)
+		t.m.skills.put(t.id, nil)
+		return
+	}
+	t.flag(withdrawn, f.Withdrawn != "")
+	t.m.skills.put(t.id, []judged{judgement(&f)})
 }
 
 // Forget removes all series of a target that is gone.
@@ -241,6 +253,7 @@ func (m *Metrics) Forget(id controlloop.TargetID) {
 	for _, vec := range m.gauges {
 		vec.DeletePartialMatch(of)
 	}
+	m.skills.put(id, nil)
 }
 
 // Unsaved writes down how much of what was learned of a target a restart would forget.

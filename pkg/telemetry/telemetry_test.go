@@ -35,7 +35,11 @@ func full() scaling.Decision {
 	return scaling.Decision{
 		Time: time.Unix(1000, 0), Current: 2, Replicas: 5, Ready: 2, Starting: 1, Unschedulable: 1,
 		Reason: scaling.ForecastDemand, Limited: true, Demand: 7.5, DemandKnown: true,
-		Forecast: forecast.Forecast{Horizon: 5 * time.Minute, Point: 9, Upper: 12, Quantile: 0.9, Skill: 0.2, SkillKnown: true, Coverage: 0.88, Errors: 40},
+		Forecast: forecast.Forecast{
+			Horizon: 5 * time.Minute, Point: 9, Upper: 12, Quantile: 0.9,
+			Skill:   forecast.Skill{Known: true, Hours: 0.1, Days: 0.2, Seasonal: 0.4, Coverage: []float64{0.48, 0.88}, Bias: -0.01, Due: 40},
+			Weights: []forecast.Weight{{Expert: "level", Share: 0.7}, {Expert: "last-value", Share: 0.3}},
+		},
 		LeadTime: leadtime.Estimate{P50: 2 * time.Minute, P90: 3 * time.Minute, Source: leadtime.Measured},
 		Capacity: cap.Estimate{PerReplica: 2.5, Source: cap.Declared},
 	}
@@ -77,7 +81,7 @@ func TestWhatIsUnknownHasNoSeries(t *testing.T) {
 	m, registry := newMetrics(t)
 	m.Record(t.Context(), llama, full(), nil)
 	m.Record(t.Context(), llama, scaling.Decision{Current: 2, Replicas: 2, Reason: scaling.NoFreshData, Blind: true}, nil)
-	for _, name := range []gauge{demand, forecastUpper, forecastSkill, leadTimeP90, capacity, recommended} {
+	for _, name := range []gauge{demand, forecastUpper, forecastHorizon, withdrawn, leadTimeP90, capacity, recommended} {
 		if n, err := testutil.GatherAndCount(registry, string(name)); n != 0 || err != nil {
 			t.Errorf("%s has %d series (%v), want none", name, n, err)
 		}
@@ -104,6 +108,93 @@ func TestATargetThatCannotBeObservedIsBlindAndKeepsNoOldNumbers(t *testing.T) {
 	}
 	m.Forget(llama)
 	if n, err := testutil.GatherAndCount(registry, "preheat_observe_errors_total"); n != 0 || err != nil {
+		t.Errorf("%d series (%v) of a target that is gone", n, err)
+	}
+}
+
+const skillOfLlama = `
+# HELP preheat_target_forecast_bias_ratio Mean of (median forecast - demand that came) / mean demand, over days.
+# TYPE preheat_target_forecast_bias_ratio gauge
+preheat_target_forecast_bias_ratio{horizon="300",name="llama",namespace="default"} -0.01
+# HELP preheat_target_forecast_coverage_ratio Share of due forecasts that were not exceeded, over days, 0 to 1; about the level (the quantile) where the forecast is honest.
+# TYPE preheat_target_forecast_coverage_ratio gauge
+preheat_target_forecast_coverage_ratio{horizon="300",level="0.5",name="llama",namespace="default"} 0.48
+preheat_target_forecast_coverage_ratio{horizon="300",level="0.9",name="llama",namespace="default"} 0.88
+# HELP preheat_target_forecast_due Forecasts that have come due since learning began, on which skill, coverage and bias rest.
+# TYPE preheat_target_forecast_due gauge
+preheat_target_forecast_due{horizon="300",name="llama",namespace="default"} 40
+# HELP preheat_target_forecast_skill_ratio 1 - pinball loss of the forecast / that of repeating the last value or that of one season before, over the last hours or days; above 0 the forecast is the better one.
+# TYPE preheat_target_forecast_skill_ratio gauge
+preheat_target_forecast_skill_ratio{against="last-value",horizon="300",name="llama",namespace="default",over="days"} 0.2
+preheat_target_forecast_skill_ratio{against="last-value",horizon="300",name="llama",namespace="default",over="hours"} 0.1
+preheat_target_forecast_skill_ratio{against="seasonal-naive",horizon="300",name="llama",namespace="default",over="days"} 0.4
+# HELP preheat_target_forecast_weight_ratio Share of a forecaster in the mixture, 0 to 1; the five largest.
+# TYPE preheat_target_forecast_weight_ratio gauge
+preheat_target_forecast_weight_ratio{expert="last-value",horizon="300",name="llama",namespace="default"} 0.3
+preheat_target_forecast_weight_ratio{expert="level",horizon="300",name="llama",namespace="default"} 0.7
+`
+
+var skillNames = []string{
+	"preheat_target_forecast_bias_ratio", "preheat_target_forecast_coverage_ratio", "preheat_target_forecast_due",
+	"preheat_target_forecast_skill_ratio", "preheat_target_forecast_weight_ratio",
+}
+
+func TestTheSkillOfAForecastIsTold(t *testing.T) {
+	m, registry := newMetrics(t)
+	d := full()
+	d.Forecast.Horizon = 4 * time.Minute // drifts: what it was for is told no more
+	d.Forecast.Weights = []forecast.Weight{{Expert: "gone", Share: 1}}
+	m.Record(t.Context(), llama, d, nil)
+	m.Record(t.Context(), llama, full(), nil)
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(skillOfLlama), skillNames...); err != nil {
+		t.Error(err)
+	}
+	if got := testutil.ToFloat64(m.gauges[withdrawn]); got != 0 {
+		t.Errorf("withdrawn is %v", got)
+	}
+	d = full()
+	d.Forecast.Withdrawn, d.Forecast.Skill = "7 of 20", forecast.Skill{Due: 7, Coverage: []float64{0, 0}}
+	m.Record(t.Context(), llama, d, nil)
+	want := map[string]int{"preheat_target_forecast_due": 1, "preheat_target_forecast_weight_ratio": 2}
+	for _, name := range skillNames {
+		if n, err := testutil.GatherAndCount(registry, name); n != want[name] || err != nil {
+			t.Errorf("too few have come due, and %s has %d series (%v)", name, n, err)
+		}
+	}
+	if got := testutil.ToFloat64(m.gauges[withdrawn]); got != 1 {
+		t.Errorf("withdrawn is %v", got)
+	}
+	m.Unobserved(llama)
+	if n, err := testutil.GatherAndCount(registry, skillNames...); n != 0 || err != nil {
+		t.Errorf("%d series (%v) of a target that is not seen", n, err)
+	}
+}
+
+func TestAForecastOfOneQuantileHasOneCoverage(t *testing.T) {
+	f := forecast.Forecast{Quantile: 0.5, Skill: forecast.Skill{Coverage: []float64{0.52}}}
+	if j := judgement(&f); len(j.levels) != 1 || j.levels[0] != 0.5 {
+		t.Errorf("coverages of %v, want of the median only", j.levels)
+	}
+}
+
+func TestTheSkillOfEveryHorizonIsTold(t *testing.T) {
+	m, registry := newMetrics(t)
+	var all []judged
+	for _, h := range []time.Duration{time.Minute, 90 * time.Second, 30 * time.Minute} {
+		weights := make([]forecast.Weight, 20)
+		for i := range weights {
+			weights[i] = forecast.Weight{Expert: string(rune('a' + i)), Share: 0.05}
+		}
+		all = append(all, judged{h, []float64{0.9}, forecast.Skill{Known: true, Coverage: []float64{0.9}}, weights})
+	}
+	m.skills.put(llama, all)
+	for name, want := range map[string]int{"preheat_target_forecast_skill_ratio": 6, "preheat_target_forecast_weight_ratio": 15, "preheat_target_forecast_bias_ratio": 3} {
+		if n, err := testutil.GatherAndCount(registry, name); n != want || err != nil {
+			t.Errorf("%s has %d series (%v), want %d", name, n, err, want)
+		}
+	}
+	m.Forget(llama)
+	if n, err := testutil.GatherAndCount(registry, skillNames...); n != 0 || err != nil {
 		t.Errorf("%d series (%v) of a target that is gone", n, err)
 	}
 }
