@@ -5,6 +5,7 @@ package assemble
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
@@ -60,7 +61,7 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	fault(at("spec.forecast.quantile", err))
 	c.Forecast.Quantile = quantile
 	c.Forecast.Disabled = spec.Forecast.Disabled
-	_, err = Calendar(spec.Forecast)
+	c.Forecast.Calendar, err = calendar(spec.Forecast)
 	fault(err)
 	c.LeadTime = leadTime(spec.LeadTime)
 	c.Capacity, err = capacityConfig(spec)
@@ -79,9 +80,9 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	return c, errors.Join(faults...)
 }
 
-// Calendar returns the local time and the days off by which a spec's demand goes, or every fault in them. The spec needs
+// calendar returns the local time and the days off by which a spec's demand goes, or every fault in them. The spec needs
 // its defaults; the zone of one without them is UTC.
-func Calendar(f v1alpha1.Forecast) (forecast.Calendar, error) {
+func calendar(f v1alpha1.Forecast) (forecast.Calendar, error) {
 	location, err := time.LoadLocation(f.TimeZone)
 	if err != nil {
 		return forecast.Calendar{}, at("spec.forecast.timeZone", err)
@@ -89,13 +90,14 @@ func Calendar(f v1alpha1.Forecast) (forecast.Calendar, error) {
 	c := forecast.Calendar{Location: location}
 	var faults []error
 	for i, date := range f.Holidays {
-		noon, err := date.Noon(location)
+		start, err := date.Start(location)
 		if err != nil {
 			faults = append(faults, at(fmt.Sprintf("spec.forecast.holidays[%d]", i), err))
 			continue
 		}
-		c.Holidays = append(c.Holidays, noon)
+		c.Holidays = append(c.Holidays, start)
 	}
+	slices.SortFunc(c.Holidays, time.Time.Compare)
 	return c, errors.Join(faults...)
 }
 

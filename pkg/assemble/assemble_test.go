@@ -33,6 +33,14 @@ func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Durati
 
 func quantity(s string) *resource.Quantity { return new(resource.MustParse(s)) }
 
+func zone(name string) *time.Location {
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
 // byDefault is what a user gets who says nothing but the maximum.
 func byDefault() scaling.Config {
 	up := constraint.Rules{Select: constraint.SelectMax, Policies: []constraint.Policy{
@@ -42,7 +50,7 @@ func byDefault() scaling.Config {
 	return scaling.Config{
 		Staleness: 30 * time.Second,
 		Window:    5 * time.Minute,
-		Forecast:  forecast.Config{Step: 15 * time.Second, Quantile: 0.9},
+		Forecast:  forecast.Config{Step: 15 * time.Second, Quantile: 0.9, Calendar: forecast.Calendar{Location: zone("Etc/UTC")}},
 		LeadTime:  leadtime.Config{Prior: 5 * time.Minute},
 		Capacity:  capacity.Config{Attainment: 0.99},
 		Constraints: []scaling.Constraint{
@@ -97,6 +105,15 @@ func TestConfig(t *testing.T) {
 			func(s *spec) { s.Forecast = v1alpha1.Forecast{Quantile: "97.5%", Disabled: true} },
 			func(c *scaling.Config) { c.Forecast.Quantile, c.Forecast.Disabled = 0.975, true },
 		},
+		"the clock and the days off of the users": {
+			func(s *spec) {
+				s.Forecast.TimeZone, s.Forecast.Holidays = "Europe/Berlin", []v1alpha1.Date{"2026-12-25"}
+			},
+			func(c *scaling.Config) {
+				berlin := zone("Europe/Berlin")
+				c.Forecast.Calendar = forecast.Calendar{Location: berlin, Holidays: []time.Time{time.Date(2026, 12, 25, 0, 0, 0, 0, berlin)}}
+			},
+		},
 		"windows, which also say how long a start is watched": {
 			func(s *spec) {
 				s.Behavior.ScaleUp.StabilizationWindowSeconds = new(int32(60))
@@ -134,14 +151,7 @@ func TestConfig(t *testing.T) {
 				}
 			},
 			func(c *scaling.Config) {
-				berlin, err := time.LoadLocation("Europe/Berlin")
-				if err != nil {
-					panic(err)
-				}
-				utc, err := time.LoadLocation("Etc/UTC")
-				if err != nil {
-					panic(err)
-				}
+				berlin, utc := zone("Europe/Berlin"), zone("Etc/UTC")
 				c.Constraints[4] = constraint.Bounds{Min: 1, Max: 8, Schedules: []constraint.Schedule{
 					{Name: "work", Location: berlin, Days: []time.Weekday{time.Monday, time.Sunday}, Start: 8*time.Hour + 30*time.Minute, End: 18 * time.Hour, Min: 4, Max: -1},
 					{Name: "night", Location: utc, Start: 22 * time.Hour, End: 6 * time.Hour, Min: 0, Max: 2},
@@ -176,19 +186,19 @@ func TestConfig(t *testing.T) {
 }
 
 func TestCalendar(t *testing.T) {
-	got, err := Calendar(v1alpha1.Forecast{TimeZone: "Europe/Berlin", Holidays: []v1alpha1.Date{"2026-12-25", "2027-06-17"}})
+	got, err := calendar(v1alpha1.Forecast{TimeZone: "Europe/Berlin", Holidays: []v1alpha1.Date{"2027-06-17", "2026-12-25"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.Location.String() != "Europe/Berlin" || len(got.Holidays) != 2 {
 		t.Fatalf("got %+v", got)
 	}
-	for i, noon := range []string{"2026-12-25T11:00:00Z", "2027-06-17T10:00:00Z"} { // winter and summer time
-		if at := got.Holidays[i].UTC().Format(time.RFC3339); at != noon {
-			t.Errorf("holiday %d is at %s, want %s", i, at, noon)
+	for i, want := range []string{"2026-12-24T23:00:00Z", "2027-06-16T22:00:00Z"} { // winter and summer time
+		if start := got.Holidays[i].UTC().Format(time.RFC3339); start != want {
+			t.Errorf("holiday %d begins at %s, want %s", i, start, want)
 		}
 	}
-	plain, err := Calendar(autoscaler(nil).Spec.Forecast)
+	plain, err := calendar(autoscaler(nil).Spec.Forecast)
 	if _, offset := time.Unix(1e9, 0).In(plain.Location).Zone(); err != nil || offset != 0 || plain.Holidays != nil {
 		t.Errorf("nothing said: %+v, %v; want UTC without holidays", plain, err)
 	}
