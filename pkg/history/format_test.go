@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
@@ -121,7 +122,7 @@ func TestEveryFieldOfALearnedIsInAPart(t *testing.T) {
 
 func TestACheckpointIsReadAsItWasWritten(t *testing.T) {
 	for seed := range uint64(20) {
-		want := lesson(seed, 1+int(seed)*3)
+		want := lesson(seed, 1+int(seed)/4)
 		got, err := decode(encoded(t, want))
 		if err != nil {
 			t.Fatal(err)
@@ -237,13 +238,15 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// largest is about what a forecaster of five weeks of minutes has learned, without NaN, which JSON has not.
+// largest is what has been learned of a target's demand in five weeks of minutes.
 func largest() controlloop.Lesson {
-	var l controlloop.Lesson
+	l := controlloop.Lesson{Since: t0}
 	rng := rand.New(rand.NewPCG(1, 1))
-	for range 64 << 10 {
-		l.Learned.Forecast.Recent = append(l.Learned.Forecast.Recent, 10+rng.NormFloat64())
-		l.Learned.Forecast.Day = append(l.Learned.Forecast.Day, 10+rng.NormFloat64())
+	c := forecast.Config{Step: 15 * time.Second, Quantile: 0.9}
+	for i := range 5 * 7 * 24 * 60 {
+		now := t0.Add(time.Duration(i) * time.Minute)
+		day := 2*math.Sin(2*math.Pi*float64(i)/(24*60)) + math.Sin(2*math.Pi*float64(i)/(7*24*60))
+		l.Learned.Forecast.Advance(now, math.Max(0, 10+3*day+rng.NormFloat64()), 5*time.Minute, c)
 	}
 	return l
 }
