@@ -3,25 +3,18 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"sync"
 
 	"github.com/preheat-autoscaler/preheat/pkg/forecast"
-	"github.com/preheat-autoscaler/preheat/pkg/forecast/backtest"
 )
 
 // ablation prints what leaving out each of the experts or stages does to the measure of every group.
 func ablation(o options, groups []group, out, aside io.Writer) error {
+	all := competitors(o.without)[:2] // itself and the reference
+	for _, name := range o.parts() {
+		all = append(all, judged("without "+name, append(slices.Clone(o.without), name)))
+	}
 	for _, g := range groups {
-		names := o.ablate
-		if slices.Equal(names, []string{"all"}) {
-			names = weighted(&o, &g)
-		}
-		all := competitors(o.without)[:2] // itself and the reference
-		for _, name := range names {
-			all = append(all, judged("without "+name, append(slices.Clone(o.without), name)))
-		}
 		r, err := evaluate(o, g, all, aside)
 		if err != nil {
 			return err
@@ -31,27 +24,14 @@ func ablation(o options, groups []group, out, aside io.Writer) error {
 	return nil
 }
 
-// weighted are the names of the experts that have a share in some forecast of the group's series.
-func weighted(o *options, g *group) []string {
-	names := map[string]bool{}
-	var mutex sync.Mutex
-	inParallel(o.workers, len(g.subjects), func(k int) {
-		s := &g.subjects[k]
-		for _, run := range g.runs(o, s) {
-			run.Origins = run.Origins[max(0, len(run.Origins)-5):] // by then all are awake
-			err := run.Forecast(&forecast.Forecaster{}, func(r backtest.Row) {
-				mutex.Lock()
-				defer mutex.Unlock()
-				for _, w := range r.Weights {
-					names[w.Expert] = true
-				}
-			})
-			if err != nil {
-				return // evaluate reports it
-			}
-		}
+// parts are what is left out in turn: what --ablate names, or everything that is not left out already.
+func (o *options) parts() []string {
+	if !slices.Equal(o.ablate, []string{"all"}) {
+		return o.ablate
+	}
+	return slices.DeleteFunc(slices.Concat(forecast.Experts(), forecast.Stages()), func(name string) bool {
+		return slices.Contains(o.without, name)
 	})
-	return slices.Sorted(maps.Keys(names))
 }
 
 // printAblation has a row for each thing left out, with the change of the measure.

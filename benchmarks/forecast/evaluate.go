@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,40 @@ type competitor struct {
 
 // judged is the service's forecaster without some experts.
 func judged(name string, without []string) competitor {
-	return competitor{name, without, func() backtest.Forecaster { return &forecast.Forecaster{} }}
+	return competitor{name, without, func() backtest.Forecaster { return &willing{Forecaster: &forecast.Forecaster{}} }}
+}
+
+// willing makes a forecast also where its forecaster makes none though something is known: the last value, as an
+// autoscaler without a forecast goes by it. Whoever is silent is judged by that, and not only where it speaks.
+type willing struct {
+	backtest.Forecaster
+	last  float64
+	end   time.Time
+	known bool
+}
+
+// Observe implements backtest.Forecaster.
+func (w *willing) Observe(s *forecast.Spec, end time.Time, value float64) {
+	w.Forecaster.Observe(s, end, value)
+	w.end = end
+	if value >= 0 {
+		w.last, w.known = value, true
+	}
+}
+
+// Predict implements backtest.Forecaster.
+func (w *willing) Predict(s *forecast.Spec) []forecast.Prediction {
+	out := w.Forecaster.Predict(s)
+	if out != nil || !w.known {
+		return out
+	}
+	for _, h := range s.Horizons {
+		out = append(out, forecast.Prediction{
+			At: w.end, Horizon: h, Values: slices.Repeat([]float64{w.last}, len(s.Quantiles)),
+			Source: forecast.LastValue, Withdrawn: "no forecast",
+		})
+	}
+	return out
 }
 
 // competitors are the forecaster without some experts, and the baselines, of which the first is the reference.

@@ -52,15 +52,22 @@ func TestTheFiguresDoNotDependOnHowManyAreScoredAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheAblationLeavesOutWhatHasWeight(t *testing.T) {
-	o := quick(t, "days-of-6h")
-	o.groups, o.ablate = []string{"generated"}, []string{"all"}
+func TestTheAblationLeavesOutEachInTurn(t *testing.T) {
+	expert, stage := forecast.Experts()[0], forecast.Stages()[0]
+	o := quick(t, "business-hours-10m")
+	o.groups, o.ablate = []string{"generated"}, []string{expert, stage}
 	var out bytes.Buffer
 	if err := run(o, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "without "+forecast.LastValue) || !strings.Contains(out.String(), "change") {
-		t.Errorf("got\n%s", out.String())
+	for _, want := range []string{"without " + expert, "without " + stage, "change", "+0.00%"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	o.ablate, o.without = []string{"all"}, []string{expert}
+	if n := len(o.parts()); n != len(forecast.Experts())+len(forecast.Stages())-1 || slices.Contains(o.parts(), expert) {
+		t.Errorf("all is %q", o.parts())
 	}
 }
 
@@ -79,9 +86,9 @@ func TestWithoutTracesTheRecordedSeriesAreLeftOutWithAMessage(t *testing.T) {
 }
 
 func TestEveryFaultOfTheFlagsIsTold(t *testing.T) {
-	o := options{most: 0, every: -1, workers: -1, output: "yaml", groups: []string{"guessed"}}
+	o := options{most: 0, every: -1, workers: -1, output: "yaml", groups: []string{"guessed"}, without: []string{"oracle"}}
 	err := o.set("mean", []string{"nasa"})
-	for _, want := range []string{"--most 0", "--every", "--workers -1", `-o "yaml"`, `--statistic "mean"`, `--group "guessed"`, `unexpected ["nasa"]`} {
+	for _, want := range []string{"--most 0", "--every", "--workers -1", `-o "yaml"`, `--statistic "mean"`, `--group "guessed"`, `"oracle": no expert`, `unexpected ["nasa"]`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}
@@ -206,6 +213,25 @@ func TestFirstHoursBeginAfreshAtSeveralPlaces(t *testing.T) {
 		t.Errorf("a short series has %d passes", len(runs))
 	}
 }
+
+func TestSilenceIsJudgedAsTheLastValue(t *testing.T) {
+	s := subject{Series: backtest.Series{Name: "silent", Start: monday, Step: time.Minute, Values: []float64{math.NaN(), 7, 8, math.NaN(), 9}}}
+	o := quick(t)
+	run := backtest.Run{Series: s.Series, Spec: o.spec(&s), Origins: []time.Time{s.End(0), s.End(3)}}
+	var rows []backtest.Row
+	if err := run.Forecast(&willing{Forecaster: silent{}}, func(r backtest.Row) { rows = append(rows, r) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != len(horizons) || !slices.Equal(rows[0].Values, []float64{8, 8, 8, 8}) || rows[0].Withdrawn == "" || rows[0].Actual != 9 {
+		t.Errorf("%+v: want the last value, 8, at the second origin only", rows)
+	}
+}
+
+// silent never forecasts.
+type silent struct{}
+
+func (silent) Observe(*forecast.Spec, time.Time, float64)   {}
+func (silent) Predict(*forecast.Spec) []forecast.Prediction { return nil }
 
 func TestEveryIntervalTheSecondHalfHasAnOrigin(t *testing.T) {
 	s := generators[0].series()
