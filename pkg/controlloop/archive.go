@@ -52,7 +52,7 @@ func (l *Loop) recall(t Target, now time.Time) memory {
 		m = memory{since: now}
 	}
 	m.target = t
-	if l.archive == nil {
+	if l.archive == nil || m.distrusted {
 		return m
 	}
 	if lesson, ok := l.archive.Recall(t, m.since, now); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -37,6 +38,8 @@ type memory struct {
 	target Target
 	since  time.Time
 	state  scaling.State
+	// distrusted is set where what was remembered made planning panic: it may be what is in the archive too.
+	distrusted bool
 }
 
 // New returns a loop that works on at most concurrency targets at once; one makes it wholly sequential, as a replay
@@ -82,6 +85,9 @@ type result struct {
 func (l *Loop) one(ctx context.Context, now time.Time, t Target) result {
 	m := l.recall(t, now)
 	err := l.cycle(ctx, now, t, &m.state)
+	if errors.Is(err, errPanicked) {
+		m = memory{target: t, since: now, distrusted: true}
+	}
 	l.keep(m, now)
 	return result{m, err}
 }
@@ -92,7 +98,10 @@ func (l *Loop) cycle(ctx context.Context, now time.Time, t Target, state *scalin
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", t.ID, err)
 	}
-	next, decision := t.Planner.Plan(*state, obs)
+	next, decision, err := plan(t.Planner, *state, obs)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", t.ID, err)
+	}
 	*state = next
 	actuated := l.actuator.Actuate(ctx, t.ID, decision)
 	l.recorder.Record(ctx, t.ID, decision, actuated)
@@ -100,4 +109,19 @@ func (l *Loop) cycle(ctx context.Context, now time.Time, t Target, state *scalin
 		return fmt.Errorf("actuate %s: %w", t.ID, actuated)
 	}
 	return nil
+}
+
+// errPanicked says that planning hit a fault of the program, most likely in what it remembered of the target.
+var errPanicked = errors.New("panic, a fault of this program; what was learned of the target is forgotten, please report this")
+
+// plan plans, and makes an error of a panic: one target's state must not end the process for all, over and over where it
+// comes back from the archive.
+func plan(p *scaling.Planner, state scaling.State, obs scaling.Observation) (next scaling.State, d scaling.Decision, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanicked, fault, debug.Stack())
+		}
+	}()
+	next, d = p.Plan(state, obs)
+	return next, d, nil
 }

@@ -112,9 +112,8 @@ func (s *service) Record(_ context.Context, _ controlloop.TargetID, d scaling.De
 
 // waves is a load that rises and falls every ten minutes.
 type waves struct {
-	rng  *rand.Rand
-	at   time.Duration
-	rate float64
+	rng *rand.Rand
+	at  time.Duration
 }
 
 func (w *waves) Next() (trace.Request, error) {

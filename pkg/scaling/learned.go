@@ -40,10 +40,14 @@ func (s *State) Learned() Learned {
 }
 
 // Restore puts what was learned earlier in the place of what the State has, sharing storage with it; all that guards
-// scale-downs stays as it is. Of the time up to now, which nobody has watched, the forecast knows nothing.
+// scale-downs stays as it is. Of the time up to now, which nobody has watched, the forecast knows nothing; a forecast of
+// an instant that has passed is none.
 func (s *State) Restore(l Learned, now time.Time) {
 	s.Forecast, s.LeadTime, s.Capacity = l.Forecast, l.LeadTime, l.Capacity
 	s.Forecast.Skip(now)
+	if f := s.Forecast.Newest; now.Sub(f.At) > f.Horizon {
+		s.Forecast.Newest = forecast.Forecast{}
+	}
 	s.Replicas = maps.Clone(s.Replicas)
 	if s.Replicas == nil {
 		s.Replicas = make(map[string]ReplicaState, len(l.Replicas))
