@@ -85,7 +85,7 @@ func (r *Regression) learn(q float64, x *[numFeatures]float64, actual, predicted
 		}
 		at += len(rest)
 	}
-	if r.Age++; r.Age >= min(max(r.Count/50, 5), 60) {
+	if r.Age++; r.Age >= min(max(r.Count/25, 5), 120) {
 		r.Age = 0
 		r.rescale()
 		r.fit(q, l)
