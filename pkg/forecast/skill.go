@@ -13,7 +13,7 @@ var skillClocks = [...]time.Duration{6 * time.Hour, 3 * 24 * time.Hour}
 const (
 	// minDue is the fewest forecasts that a verdict on skill rests on, of which minIndependent do not overlap.
 	minDue         = 20
-	minIndependent = 5
+	minIndependent = 30
 )
 
 // Record is how the mixture has done at one horizon, discounted by each of skillClocks.
