@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 )
@@ -12,7 +13,7 @@ import (
 func ablation(o options, groups []group, out, aside io.Writer) error {
 	all := competitors(o.without)[:2] // itself and the reference
 	for _, name := range o.parts() {
-		all = append(all, judged("without "+name, append(slices.Clone(o.without), name)))
+		all = append(all, judged("without "+name, slices.Concat(o.without, together(name))))
 	}
 	for _, g := range groups {
 		r, err := evaluate(o, g, all, aside)
@@ -24,15 +25,25 @@ func ablation(o options, groups []group, out, aside io.Writer) error {
 	return nil
 }
 
-// parts are what is left out in turn: what --ablate names, or everything that is not left out already.
+// together are the names that are left out at once: those that a + joins. Experts that stand in for one another show what
+// they add only together.
+func together(names string) []string {
+	return strings.FieldsFunc(names, func(r rune) bool { return r == '+' })
+}
+
+// everything asks for each expert and stage in turn.
+const everything = "all"
+
+// parts are what is left out in turn: what --ablate names, or each expert and stage that is not left out already.
 func (o *options) parts() []string {
-	if !slices.Equal(o.ablate, []string{"all"}) {
+	if !slices.Equal(o.ablate, []string{everything}) {
 		return o.ablate
 	}
-	return slices.DeleteFunc(slices.Concat(forecast.Experts(), forecast.Stages()), func(name string) bool {
-		return slices.Contains(o.without, name)
-	})
+	return slices.DeleteFunc(known(), func(name string) bool { return slices.Contains(o.without, name) })
 }
+
+// known are the names of all experts and stages.
+func known() []string { return slices.Concat(forecast.Experts(), forecast.Stages()) }
 
 // printAblation has a row for each thing left out, with the change of the measure.
 func (r *result) printAblation(out io.Writer) {

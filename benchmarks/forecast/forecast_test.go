@@ -55,12 +55,12 @@ func TestTheFiguresDoNotDependOnHowManyAreScoredAtOnce(t *testing.T) {
 func TestTheAblationLeavesOutEachInTurn(t *testing.T) {
 	expert, stage := forecast.Experts()[0], forecast.Stages()[0]
 	o := quick(t, "business-hours-10m")
-	o.groups, o.ablate = []string{"generated"}, []string{expert, stage}
+	o.groups, o.ablate = []string{"generated"}, []string{expert, expert + "+" + stage}
 	var out bytes.Buffer
 	if err := run(o, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"without " + expert, "without " + stage, "change", "+0.00%"} {
+	for _, want := range []string{"without " + expert, "without " + expert + "+" + stage, "change", "+0.00%"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}

@@ -27,7 +27,7 @@ func main() {
 	flag.StringVar(&only, "only", "", "score only series whose name contains one of these, comma-separated")
 	flag.StringVar(&chosen, "group", "", "score only these groups, comma-separated: "+strings.Join(groupNames(), ", "))
 	flag.StringVar(&without, "without", "", "leave out these experts or stages, comma-separated")
-	flag.StringVar(&ablate, "ablate", "", "print instead what leaving out each of these experts or stages does, comma-separated; all: every one of them")
+	flag.StringVar(&ablate, "ablate", "", "print instead what leaving out each of these experts or stages does, comma-separated, a+b for two at once; all: each of them")
 	flag.DurationVar(&o.every, "every", 0, "time between origins; 0 for every row, thinned to at most --most origins a series")
 	flag.IntVar(&o.most, "most", 2000, "origins a series at most, where --every is not given")
 	flag.StringVar(&statistic, "statistic", "value", "what is forecast: value or max")

@@ -47,9 +47,8 @@ func (o *options) set(statistic string, args []string) error {
 	check(o.output == "table" || len(o.ablate) == 0, "-o json: the ablation is a table only")
 	check(slices.Contains([]forecast.Statistic{forecast.Value, forecast.Maximum}, o.statistic),
 		"--statistic %q: must be value or max", statistic)
-	for _, name := range slices.Concat(o.without, o.ablate) {
-		check(name == "all" || slices.Contains(slices.Concat(forecast.Experts(), forecast.Stages()), name),
-			"%q: no expert or stage; there are %s", name, strings.Join(slices.Concat(forecast.Experts(), forecast.Stages()), ", "))
+	for _, name := range slices.Concat(o.without, together(strings.Join(o.parts(), "+"))) {
+		check(slices.Contains(known(), name), "%q: no expert or stage; there are %s", name, strings.Join(known(), ", "))
 	}
 	for _, name := range o.groups {
 		check(slices.Contains(groupNames(), name), "--group %q: must be one of %s", name, strings.Join(groupNames(), ", "))
