@@ -33,9 +33,9 @@ spec:
 `
 
 const (
-	length  = 45 * time.Minute
-	ended   = 33 * time.Minute // as demand falls
-	started = 34 * time.Minute
+	length  = 31 * time.Minute
+	ended   = 17 * time.Minute // as demand falls
+	started = 18 * time.Minute
 	window  = 5 * time.Minute // the default of scaleDown.stabilizationWindowSeconds
 )
 

@@ -32,7 +32,7 @@ const (
 	WithinLimits scaling.Reason = "WithinLimits"
 	// ForecastSkilful, ForecastNotSkilful, ForecastLearning and ForecastDisabled are the reasons of Forecasting: the
 	// forecast beats the last value and is used; it does not, and is withdrawn until it does; too few forecasts have come
-	// due to tell; the spec switches it off.
+	// due to tell, used or not; the spec switches it off.
 	ForecastSkilful    scaling.Reason = "ForecastSkilful"
 	ForecastNotSkilful scaling.Reason = "ForecastNotSkilful"
 	ForecastLearning   scaling.Reason = "ForecastLearning"

@@ -121,7 +121,13 @@ func TestTheForecastSaysWhetherItHelps(t *testing.T) {
 		says     string
 	}{
 		"it beats the last value": {
-			func(*forecast.Forecast) {}, false, v1alpha1.ForecastActive, "True/ForecastSkilful", "25 % below that of the last value",
+			func(*forecast.Forecast) {}, false, v1alpha1.ForecastActive, "True/ForecastSkilful", "and 25 % below that of the last value over the last days",
+		},
+		"it did of late and not before": {
+			func(f *forecast.Forecast) { f.Skill.Days = -0.04 }, false, v1alpha1.ForecastActive, "True/ForecastSkilful", "12 % below that of the last value over the last hours and 4 % above that",
+		},
+		"it is used before anybody can tell": {
+			func(f *forecast.Forecast) { f.Skill = forecast.Skill{Due: 3} }, false, v1alpha1.ForecastActive, "True/ForecastLearning", "too few have come due (3)",
 		},
 		"it does not": {
 			func(f *forecast.Forecast) { f.Withdrawn, f.Skill.Days = "skill -0.031 over days", -0.031 }, false,

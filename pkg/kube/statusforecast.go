@@ -90,13 +90,18 @@ func forecasting(f forecast.Forecast, spec v1alpha1.Forecast) verdict {
 		return verdict{kind, metav1.ConditionFalse, ForecastNotSkilful, fmt.Sprintf(
 			"withdrawn until it beats the last value again, which is forecast with in its place: %s", f.Withdrawn)}
 	}
-	return verdict{kind, metav1.ConditionTrue, ForecastSkilful, skillText(f)}
+	if !f.Skill.Known {
+		return verdict{kind, metav1.ConditionTrue, ForecastLearning, fmt.Sprintf(
+			"the forecast is used; too few have come due (%d) to tell whether it beats the last value", f.Skill.Due)}
+	}
+	return verdict{kind, metav1.ConditionTrue, ForecastSkilful, fmt.Sprintf(
+		"the forecast is used: its loss is %s over the last hours and %s over the last days", beside(f.Skill.Hours), beside(f.Skill.Days))}
 }
 
-// skillText says in a sentence how a forecast in use has done. It changes seldom, since it is rounded.
-func skillText(f forecast.Forecast) string {
-	if !f.Skill.Known {
-		return "the forecast takes part in decisions"
+// beside says a skill in words.
+func beside(skill float64) string {
+	if skill < 0 {
+		return fmt.Sprintf("%.0f %% above that of the last value", -100*skill)
 	}
-	return fmt.Sprintf("over the last days the loss of the forecast was %.0f %% below that of the last value", 100*f.Skill.Days)
+	return fmt.Sprintf("%.0f %% below that of the last value", 100*skill)
 }

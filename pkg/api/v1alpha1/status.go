@@ -16,7 +16,7 @@ const (
 	// ConditionLimited is True while bounds, schedules or policies keep the replicas from what the demand needs.
 	ConditionLimited = "Limited"
 	// ConditionForecasting is True while the forecast takes part in decisions. It is False while the spec disables it, and
-	// while it is withdrawn because it does not beat the last value; Unknown while there is too little to tell.
+	// while it is withdrawn because it does not beat the last value; Unknown while there is none for want of data.
 	ConditionForecasting = "Forecasting"
 )
 
