@@ -85,13 +85,6 @@ type judged struct {
 	weights []forecast.Weight
 }
 
-// judgement is that of a target's forecast one lead time ahead: of its median, where that is another quantile than the one
-// planned with, and of that.
-func judgement(f *forecast.Forecast) judged {
-	levels := []float64{0.5, f.Quantile}
-	return judged{f.Horizon, levels[max(0, len(levels)-len(f.Skill.Coverage)):], f.Skill, f.Weights}
-}
-
 // maxWeights bounds the forecasters told of one target: there are some dozens, and most have no weight worth a series.
 const maxWeights = 5
 

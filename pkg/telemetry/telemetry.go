@@ -241,7 +241,7 @@ func (t target) forecast(d *scaling.Decision) {
 		return
 	}
 	t.flag(withdrawn, f.Withdrawn != "")
-	t.m.skills.put(t.id, []judged{judgement(&f)})
+	t.m.skills.put(t.id, []judged{{f.Horizon, f.Quantiles, f.Skill, f.Weights}})
 }
 
 // Forget removes all series of a target that is gone.

@@ -36,7 +36,7 @@ func full() scaling.Decision {
 		Time: time.Unix(1000, 0), Current: 2, Replicas: 5, Ready: 2, Starting: 1, Unschedulable: 1,
 		Reason: scaling.ForecastDemand, Limited: true, Demand: 7.5, DemandKnown: true,
 		Forecast: forecast.Forecast{
-			Horizon: 5 * time.Minute, Point: 9, Upper: 12, Quantile: 0.9,
+			Horizon: 5 * time.Minute, Point: 9, Upper: 12, Quantile: 0.9, Quantiles: []float64{0.5, 0.9},
 			Skill:   forecast.Skill{Known: true, Hours: 0.1, Days: 0.2, Seasonal: 0.4, Coverage: []float64{0.48, 0.88}, Bias: -0.01, Due: 40},
 			Weights: []forecast.Weight{{Expert: "level", Share: 0.7}, {Expert: "last-value", Share: 0.3}},
 		},
@@ -167,13 +167,6 @@ func TestTheSkillOfAForecastIsTold(t *testing.T) {
 	m.Unobserved(llama)
 	if n, err := testutil.GatherAndCount(registry, skillNames...); n != 0 || err != nil {
 		t.Errorf("%d series (%v) of a target that is not seen", n, err)
-	}
-}
-
-func TestAForecastOfOneQuantileHasOneCoverage(t *testing.T) {
-	f := forecast.Forecast{Quantile: 0.5, Skill: forecast.Skill{Coverage: []float64{0.52}}}
-	if j := judgement(&f); len(j.levels) != 1 || j.levels[0] != 0.5 {
-		t.Errorf("coverages of %v, want of the median only", j.levels)
 	}
 }
 
