@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -169,6 +170,9 @@ func (f *Forecaster) seasons(s *Spec, h int) seasons {
 	out := seasons{
 		day: level, dayRaw: level, week: level, weekRaw: level, hour: last, yesterday: level, yesterdayRaw: last,
 		peak: last, shape: level, addDay: level, addWeek: level, addHour: level,
+	}
+	if slices.Contains(s.Without, stageSeasons) {
+		return out
 	}
 	width := int(math.Round(float64(smoothing) / float64(s.Step)))
 	out.readDay(&f.Day, f.Day.at(now, s.Step), f.Day.at(then, s.Step), level, width)

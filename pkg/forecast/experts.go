@@ -52,7 +52,7 @@ func Stages() []string {
 }
 
 // priors are the weights that the rules start with. They matter in the first two days.
-var priors = [numRules]float64{8, 8, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+var priors = [numRules]float64{32, 1, 3, 1, 1, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 
 // view is all that the experts see of a series at one row, for one horizon.
 type view struct {

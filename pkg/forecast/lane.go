@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -209,6 +210,10 @@ func (l *Lane) quantiles(s *Spec, p *Pending, i int, q, volatility float64) {
 	out := p.Quantiles[i*numExperts : (i+1)*numExperts]
 	start := startQuantile(q) * volatility
 	weight := startWeight * math.Max(1, float64(l.Rows)/float64(l.Stride))
+	uncalibrated := slices.Contains(s.Without, stageCalibration)
+	if uncalibrated {
+		weight = math.MaxFloat64
+	}
 	for k := range numRules {
 		error := l.Residuals[k].quantile(q, start/p.Scales[k], weight)
 		out[k] = math.Max(0, p.Points[k]+p.Scales[k]*error)
@@ -220,7 +225,7 @@ func (l *Lane) quantiles(s *Spec, p *Pending, i int, q, volatility float64) {
 	for k := range numRidges {
 		raw := p.Raw[i*numRidges+k]
 		out[expertRegressions+2*k], out[expertRegressions+2*k+1] = raw, raw
-		if c := &l.Calibrations[i][k]; len(c.Sorted) >= minCalibration {
+		if c := &l.Calibrations[i][k]; len(c.Sorted) >= minCalibration && !uncalibrated {
 			out[expertRegressions+2*k+1] = math.Max(0, raw+p.Unit*c.quantile(q, 0, 0))
 		}
 	}

@@ -121,7 +121,7 @@ func startWeights(s *Spec, seen int) [numExperts]float64 {
 	for e := range expertRegressions {
 		sum += w[e]
 	}
-	share := regressionShare * math.Min(1, 0.3+float64(seen)/regressionRows)
+	share := regressionShare * math.Min(1, 0.4+float64(seen)/regressionRows)
 	for e := expertRegressions; e < numExperts; e++ {
 		w[e] = share / (1 - share) * sum / (numExperts - expertRegressions)
 	}

@@ -68,7 +68,7 @@ func (r *Residuals) quantile(q, prior, weight float64) float64 {
 	}
 	rank := int(math.Ceil(float64(n+1) * q))
 	seen := float64(r.Sorted[min(max(rank, 1), n)-1])
-	w := weight / (float64(r.Offered) + weight)
+	w := 1 / (float64(r.Offered)/weight + 1)
 	return (1-w)*seen + w*prior
 }
 
