@@ -19,7 +19,7 @@ const (
 	// densely is for how many rows each one is forecast from all the same.
 	densely = 200
 	// startWeight is the number of residuals, each an independent one, that the start quantiles weigh.
-	startWeight = 4
+	startWeight = 6
 )
 
 // Lane is what is learned at one horizon.
@@ -91,7 +91,7 @@ func newLane(s *Spec, rows int) Lane {
 
 // volatility returns Near and Far, drawn to a tenth and a half of the unit while there are few changes.
 func (l *Lane) volatility(unit float64, seen int) (near, far float64) {
-	const start = 0.15
+	const start = 0.18
 	w := float64(l.Rows) / (float64(l.Rows) + math.Max(0, float64(seen-l.Rows)))
 	return l.Near*(1-w) + start*unit*w, l.Far*(1-w) + start*unit*w
 }

@@ -15,7 +15,7 @@ var ridges = [numRidges]float64{0.1, 10}
 const (
 	// flat is how close to the quantile plane a row's weight stops growing, in units: a hundredth of the mean does not
 	// matter to an autoscaler.
-	flat = 0.01
+	flat = 0.06
 	// regressionMemory is the number of rows over which a regression forgets, at least two weeks of minutes.
 	regressionMemory = 20_000
 	// packed is the size of an upper triangle.
@@ -67,13 +67,16 @@ func (r *Regression) predict(x *[numFeatures]float64, ridge int) float64 {
 // learn takes what came true of a prediction, both in units. overlap is the number of rows taken within one horizon,
 // which tell the same; rows the number that this one stands for.
 func (r *Regression) learn(q float64, x *[numFeatures]float64, actual, predicted float64, l *Lane, rows float64) {
-	weight := 1 / (flat + math.Abs(actual-predicted))
+	weight := q / (flat + math.Abs(actual-predicted))
+	if actual < predicted {
+		weight *= (1 - q) / q
+	}
 	r.Growth /= 1 - 1/math.Min(regressionMemory/rows, 20+0.6*float64(r.Count))
 	r.Count++
 	r.Weight += math.Max(1/float64(r.Count), 0.002) * (weight - r.Weight)
 	share := math.Max(1/float64(r.Count), 0.001)
 	g, at := weight*r.Growth, 0
-	right := r.Growth * (weight*actual + 2*q - 1)
+	right := g * actual
 	for i, xi := range x {
 		r.Squares[i] += share * (xi*xi - r.Squares[i])
 		r.Cross[i] += right * xi
@@ -131,6 +134,6 @@ func (r *Regression) fit(q float64, l *Lane) {
 func (r *Regression) start(ridge float64, l *Lane) float64 {
 	overlap := math.Max(1, float64(l.Rows)/float64(l.Stride))
 	independent := math.Min(float64(r.Count*l.Stride), 4000) / float64(l.Rows)
-	few := 100 / (independent + 1)
+	few := 300 / (independent + 1)
 	return math.Min(ridge*(1+few*few), 1e6) * math.Max(1, overlap/3)
 }
