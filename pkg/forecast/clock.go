@@ -17,8 +17,10 @@ type Clock struct {
 	// Mean is the mean at each phase, in which the newest round counts most; Count how often it was seen.
 	Mean  []float32
 	Count []uint16
-	// Newest are the values of the last rounds at each phase, the newest first; empty where they are not kept.
+	// Newest are the values of the last rounds at each phase, the newest first; Silent whether there was nothing at all at
+	// it the last time. Both are empty where they are not kept.
 	Newest [][]float32
+	Silent []bool
 }
 
 // newClock returns a clock of a period that keeps the given number of rounds, one without phases where the period has
@@ -31,6 +33,9 @@ func newClock(period, step time.Duration, rounds int) Clock {
 	c := Clock{Period: period, Mean: make([]float32, phases), Count: make([]uint16, phases)}
 	for range rounds {
 		c.Newest = append(c.Newest, make([]float32, phases))
+	}
+	if rounds > 0 {
+		c.Silent = make([]bool, phases)
 	}
 	return c
 }
@@ -132,13 +137,17 @@ const (
 	newestDay  = 0.3 // seven days weigh 0.3, 0.21, 0.147, …
 )
 
-// learnSeasons takes the newest row into the clocks.
+// learnSeasons takes the newest row into the clocks. They do not learn from a hole, unless there was nothing at that time
+// of the day before either: then it is a night.
 func (f *Forecaster) learnSeasons(s *Spec, v float64) {
-	f.learnAt(s, f.End.Add(-s.Step), v)
-}
-
-func (f *Forecaster) learnAt(s *Spec, start time.Time, v float64) {
-	now := s.Calendar.at(start)
+	now := s.Calendar.at(f.End.Add(-s.Step))
+	if f.Day.Period > 0 {
+		p := f.Day.phase(now.local, s.Step)
+		again := f.Day.Silent[p] || f.Day.Count[p] == 0
+		if f.Day.Silent[p] = v == 0; v == 0 && f.hole() && !again {
+			return
+		}
+	}
 	if f.Hour.Period > 0 {
 		f.Hour.learn(f.Hour.phase(now.local, s.Step), v, newestHour)
 	}

@@ -109,9 +109,9 @@ func rootScale(level, unit float64) float64 { return math.Sqrt(math.Max(level, 0
 // startQuantile is the quantile, in units of the usual size of a change, that a new series starts with: of a Laplace
 // distribution, a little narrower since part of a change is there already when the present level is taken.
 func startQuantile(q float64) float64 {
-	const narrower = 0.87
+	const narrower, outermost = 0.87, 1e-9
 	if q < 0.5 {
-		return -startQuantile(1 - q)
+		return narrower * math.Log(2*math.Max(q, outermost))
 	}
-	return -narrower * math.Log(2*(1-q))
+	return -narrower * math.Log(2*math.Max(1-q, outermost))
 }

@@ -16,6 +16,9 @@ const (
 // unbelievable values are faults of what measured them; the square of a believable one is still a number.
 const unbelievable = 1e15
 
+// tiny values are nothing: what is divided by them is no number any more.
+const tiny = 1e-30
+
 // unknown stands in a Ring for a row of which nothing is known: no value is below zero.
 const unknown = -1
 
@@ -25,8 +28,11 @@ type Forecaster struct {
 	// End is the end of the newest row, Row its number since the first one, gaps included.
 	End time.Time
 	Row int
-	// Seen counts the rows of which something was known, Silent the newest of them that were exactly zero.
-	Seen, Silent int
+	// Known counts the rows of which something was known, Seen those since the first demand, Silent the newest of them
+	// that were exactly zero.
+	Known, Seen, Silent int
+	// Doubtful is set while the newest row was too large to believe before another one confirms it.
+	Doubtful bool
 	// Levels are running statistics of the series.
 	Levels Levels
 	// Recent holds the newest rows, as many as the longest horizon and one.
@@ -54,7 +60,7 @@ func (f *Forecaster) Observe(s *Spec, end time.Time, value float64) {
 	}
 	f.Row += rows
 	f.End = end
-	if !(value >= 0 && value < unbelievable) {
+	if !f.believes(value) {
 		f.Recent.skip(rows)
 		f.Past.skip(rows)
 		return
@@ -63,7 +69,24 @@ func (f *Forecaster) Observe(s *Spec, end time.Time, value float64) {
 	f.Recent.push(value)
 	f.Past.skip(rows - 1)
 	f.Past.push(value)
+	f.Known++
+	if value < tiny {
+		value = 0
+	}
 	f.take(s, value)
+}
+
+// believes reports whether a value can be demand. One that is far beyond the most seen of late is believed when the next
+// one is as large: a counter that was read wrong once is not to be provided for all week.
+func (f *Forecaster) believes(value float64) bool {
+	const far, experience = 50, 30
+	if !(value >= 0 && value < unbelievable) {
+		return false
+	}
+	doubtful := f.Seen > experience && value > far*f.Levels.Peak
+	confirmed := f.Doubtful
+	f.Doubtful = doubtful
+	return !doubtful || confirmed
 }
 
 // start makes room for what the spec asks. The first row ends one step after End.
@@ -85,19 +108,17 @@ func (f *Forecaster) take(s *Spec, value float64) {
 	if f.Seen == 0 && value == 0 {
 		return
 	}
-	for i := range f.Lanes {
-		f.Lanes[i].judge(s, f)
-	}
 	f.Seen++
 	f.Silent++
 	if value > 0 {
 		f.Silent = 0
 	}
 	f.Levels.learn(value, f.Seen, s.Step)
-	f.States.add(f.Levels.Averages[1])
-	if !f.hole() {
-		f.learnSeasons(s, value)
+	for i := range f.Lanes {
+		f.Lanes[i].judge(s, f)
 	}
+	f.States.add(f.Levels.Averages[1])
+	f.learnSeasons(s, value)
 	for i := range f.Lanes {
 		f.Lanes[i].extend(s, f)
 	}
@@ -105,19 +126,23 @@ func (f *Forecaster) take(s *Spec, value float64) {
 }
 
 // hole reports whether the newest zeros look like a logging hole or an outage: nothing at all where the level was far
-// above nothing shortly before. Seasons do not learn from it for a day; what lasts longer is the new normal.
+// above nothing shortly before. What lasts for a day is the new normal.
 func (f *Forecaster) hole() bool {
 	return f.Silent > 0 && f.Silent < len(f.Day.Mean) && f.Levels.Averages[6] > 0.02*f.Levels.Mean
 }
 
-// Predict returns one Prediction for each horizon, nil before the first demand.
+// Predict returns one Prediction for each horizon, nil before the first row of which something is known.
 func (f *Forecaster) Predict(s *Spec) []Prediction {
-	if f.Seen == 0 {
+	if f.Known == 0 {
 		return nil
 	}
 	out := make([]Prediction, len(f.Lanes))
 	for i := range f.Lanes {
-		out[i] = f.Lanes[i].state(s, f)
+		if f.Seen == 0 {
+			out[i] = Prediction{Values: make([]float64, len(s.Quantiles)), Source: LastValue, Withdrawn: "there has been no demand yet"}
+		} else {
+			out[i] = f.Lanes[i].state(s, f)
+		}
 		out[i].At, out[i].Horizon = f.End, s.Horizons[i]
 	}
 	return out
@@ -147,7 +172,7 @@ func (l *Levels) learn(v float64, n int, step time.Duration) {
 		l.Change += math.Max(1/float64(n-1), 1/rowsOf(time.Hour, step)) * (math.Abs(v-l.Last) - l.Change)
 	}
 	l.Before, l.Last = l.Last, v
-	l.Mean += math.Max(first, math.Ln2*float64(step)/float64(meanHalfLife)) * (v - l.Mean)
+	l.Mean += math.Min(1, math.Max(first, math.Ln2*float64(step)/float64(meanHalfLife))) * (v - l.Mean)
 	l.Peak = math.Max(v, l.Peak*(1-1/rowsOf(7*24*time.Hour, step)))
 	for k := range l.Averages {
 		l.Averages[k] += math.Max(first, 1/float64(int(1)<<k)) * (v - l.Averages[k])
@@ -158,7 +183,7 @@ func (l *Levels) learn(v float64, n int, step time.Duration) {
 func rowsOf(span, step time.Duration) float64 { return math.Max(6, float64(span)/float64(step)) }
 
 // unit is what everything is measured in, so that forecasts scale with the series. It is above zero.
-func (l *Levels) unit() float64 { return math.Max(l.Mean+1e-9*l.Peak, 1e-200) }
+func (l *Levels) unit() float64 { return math.Max(l.Mean+1e-9*l.Peak, tiny) }
 
 // Ring holds the newest values of a series, oldest overwritten.
 type Ring struct {

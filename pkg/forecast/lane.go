@@ -132,7 +132,7 @@ func (l *Lane) judge(s *Spec, f *Forecaster) {
 		l.First = (l.First + 1) % len(l.Pending)
 		l.Waiting--
 		if actual, ok := l.actual(s, f); ok && p.Due == f.Row {
-			l.learn(s, p, actual)
+			l.learn(s, p, actual, f.Levels.unit())
 			l.Losses.add(s, p, actual)
 			l.Skill.add(s, p, actual)
 			l.Skill.reconsider(l.verdict())
@@ -141,17 +141,25 @@ func (l *Lane) judge(s *Spec, f *Forecaster) {
 	}
 }
 
-// learn takes what came true of a forecast.
-func (l *Lane) learn(s *Spec, p *Pending, actual float64) {
+// learn takes what came true of a forecast. Errors are in units; where the unit has grown since, in those of now: the first
+// busy minute after a quiet night is an error of many thousand quiet units, which says nothing of the busy day that follows.
+func (l *Lane) learn(s *Spec, p *Pending, actual, unit float64) {
+	grown := math.Max(1, unit/p.Unit)
+	unit = p.Unit * grown
 	for i := range l.Residuals {
-		l.Residuals[i].add((actual - p.Points[i]) / p.Scales[i])
+		l.Residuals[i].add((actual - p.Points[i]) / (p.Scales[i] * grown))
 	}
-	l.States[p.State].add(actual / p.Unit)
+	l.States[p.State].add(actual / unit)
+	if grown > 1 {
+		for i := range p.Features {
+			p.Features[i] /= grown
+		}
+	}
 	for i, q := range s.Quantiles {
 		for k := range numRidges {
-			l.Calibrations[i][k].add((actual - p.Raw[i*numRidges+k]) / p.Unit)
+			l.Calibrations[i][k].add((actual - p.Raw[i*numRidges+k]) / unit)
 		}
-		l.Regressions[i].learn(q, &p.Features, actual/p.Unit, p.Raw[i*numRidges]/p.Unit, l, float64(p.Rows))
+		l.Regressions[i].learn(q, &p.Features, actual/unit, p.Raw[i*numRidges]/unit, l, float64(p.Rows))
 	}
 }
 

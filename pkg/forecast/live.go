@@ -64,6 +64,8 @@ const (
 	horizonSlack = 0.25
 	// maxHorizon bounds the horizon, in rows.
 	maxHorizon = 360
+	// staleRows is the age in rows at which a forecast is too old to be told.
+	staleRows = 3
 	// relearned is the span from which errors are learned anew for a new horizon; levels and seasons are from all that
 	// is kept.
 	relearned = 2 * 24 * time.Hour
@@ -74,8 +76,9 @@ const (
 type State struct {
 	// Resampler makes the even rows that Forecaster observes.
 	Resampler timeseries.Resampler
-	// Rows is the number of rows of the horizon, zero before the first one.
+	// Rows is the number of rows of the horizon, zero before the first one, Quantile the Config's.
 	Rows       int
+	Quantile   float64
 	Forecaster Forecaster
 	// Newest is the forecast from the newest row.
 	Newest Forecast
@@ -86,16 +89,30 @@ type State struct {
 // keeps the one in use while it drifts by less than a quarter, since errors are learned for one horizon. A demand that
 // no load can be (negative, not finite, beyond believing) is left out as Skip does.
 func (s *State) Advance(now time.Time, demand float64, horizon time.Duration, c Config) Forecast {
+	s.follow(now)
 	s.setHorizon(horizon, c)
 	if demand >= 0 && demand < unbelievable {
 		s.take(now, demand, c)
 	} else {
 		s.Skip(now)
 	}
+	if now.Sub(s.Newest.At) > staleRows*s.Resampler.Step {
+		s.Newest = Forecast{} // made before a gap
+	}
 	if !s.Newest.Known() {
 		return Forecast{At: now}
 	}
 	return s.Newest
+}
+
+// follow goes back with a clock that was set back: what was observed stays, later times are forgotten.
+func (s *State) follow(now time.Time) {
+	if s.Resampler.At.Sub(now) <= s.Resampler.Step || s.Resampler.At.IsZero() {
+		return
+	}
+	s.Resampler = timeseries.Resampler{Step: s.Resampler.Step, At: now}
+	s.Forecaster.End = now.Truncate(s.Resampler.Step)
+	s.Newest = Forecast{}
 }
 
 // take resamples demand and goes through the rows that have come to their end, the last of them not after now.
@@ -114,6 +131,7 @@ func (s *State) take(now time.Time, demand float64, c Config) {
 
 // Skip tells that nothing is known of demand up to now: the time is left out.
 func (s *State) Skip(now time.Time) {
+	s.follow(now)
 	if now.After(s.Resampler.At) && !s.Resampler.At.IsZero() {
 		s.Resampler.At = now
 		s.Resampler.Sum, s.Resampler.Known = 0, 0
@@ -149,13 +167,13 @@ func (s *State) predict(spec *Spec, c Config) Forecast {
 // setHorizon divides the horizon into rows, unless it is about the one in use.
 func (s *State) setHorizon(horizon time.Duration, c Config) {
 	used := time.Duration(s.Rows) * s.Resampler.Step
-	if drift := math.Abs(float64(horizon - used)); s.Rows > 0 && drift <= horizonSlack*float64(used) {
+	if drift := math.Abs(float64(horizon - used)); s.Rows > 0 && drift <= horizonSlack*float64(used) && s.Quantile == c.Quantile {
 		return
 	}
 	steps := max(1, min(horizon/rowsPerHorizon, longestRow)/c.Step)
 	step := steps * c.Step
 	rows := min(max(1, int(math.Ceil(float64(horizon)/float64(step)))), maxHorizon)
-	if rows == s.Rows && step == s.Resampler.Step {
+	if rows == s.Rows && step == s.Resampler.Step && s.Quantile == c.Quantile {
 		return
 	}
 	s.relearn(step, rows, c)
@@ -165,7 +183,7 @@ func (s *State) setHorizon(horizon time.Duration, c Config) {
 func (s *State) relearn(step time.Duration, rows int, c Config) {
 	old := s.Forecaster
 	oldStep := s.Resampler.Step
-	s.Rows, s.Forecaster, s.Newest = rows, Forecaster{}, Forecast{}
+	s.Rows, s.Quantile, s.Forecaster, s.Newest = rows, c.Quantile, Forecaster{}, Forecast{}
 	s.Resampler = timeseries.Resampler{Step: step, At: s.Resampler.At}
 	if old.Seen == 0 {
 		return

@@ -9,6 +9,9 @@ import (
 // maxResiduals is how many residuals a quantile rests on: on 250 the measure of DESIGN.md is no better than on 2000.
 const maxResiduals = 384
 
+// maxResidual bounds a residual, in units: more can only be a unit that was too small.
+const maxResidual = 1e6
+
 // Residuals are the errors of late, of which quantiles are taken: up to maxResiduals of them, spread over a longer time.
 // While they are few each one is kept; when there is no room left every other one is forgotten and from then on every
 // other one is left out, until the time to be covered is covered; then the oldest gives way.
@@ -35,7 +38,7 @@ func (r *Residuals) add(e float64) {
 	if len(r.Ring) == maxResiduals && r.Every*maxResiduals < r.Cover {
 		r.thin()
 	}
-	x := float32(e)
+	x := float32(min(max(e, -maxResidual), maxResidual))
 	if len(r.Ring) < maxResiduals {
 		r.Ring = append(r.Ring, x)
 	} else {

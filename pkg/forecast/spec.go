@@ -66,6 +66,8 @@ func (s *Spec) Validate() error {
 		check(slices.Contains(Experts(), name) || slices.Contains(Stages(), name),
 			"without %q: no such expert or stage; there are %s and %s", name, strings.Join(Experts(), ", "), strings.Join(Stages(), ", "))
 	}
+	left := slices.DeleteFunc(Experts(), func(name string) bool { return slices.Contains(s.Without, name) })
+	check(len(left) > 0, "without %s: leave at least one expert", strings.Join(s.Without, ", "))
 	holidays := s.Calendar.Holidays
 	check(slices.IsSortedFunc(holidays, time.Time.Compare), "holidays must be in ascending order")
 	check(s.Statistic == "" || s.Statistic == Value || s.Statistic == Maximum, "statistic %q: must be value or max", s.Statistic)
