@@ -58,7 +58,8 @@ func (c *Calendar) at(t time.Time) instant {
 	i := instant{local: local, weekly: local}
 	if c.isHoliday(t) {
 		const day = int64(24 * time.Hour)
-		weekday := ((local/day+4)%7 + 7) % 7 // 1970 began on a Thursday; 0 is Sunday
+		days := int64(math.Floor(float64(local) / float64(day)))
+		weekday := ((days+4)%7 + 7) % 7 // 1970 began on a Thursday; 0 is Sunday
 		i.weekly, i.holiday = local-weekday*day, true
 	}
 	return i

@@ -9,8 +9,8 @@ import (
 // maxResiduals is how many residuals a quantile rests on: on 250 the measure of DESIGN.md is no better than on 2000.
 const maxResiduals = 384
 
-// maxResidual bounds a residual, in units: more can only be a unit that was too small.
-const maxResidual = 1e6
+// maxResidual bounds a residual, so that it stays finite as what it is kept as.
+const maxResidual = 1e30
 
 // Residuals are the errors of late, of which quantiles are taken: up to maxResiduals of them, spread over a longer time.
 // While they are few each one is kept; when there is no room left every other one is forgotten and from then on every

@@ -91,14 +91,14 @@ func (l *Lane) verdict() Skill {
 	return out
 }
 
-// reconsider withdraws the mixture when it has been worse than the last value over days and is no better over hours,
-// and takes it back when it has been clearly better over either.
+// reconsider withdraws the mixture when it has been worse than the last value over days and is no better over hours, or
+// clearly worse over hours, and takes it back when it has been clearly better over hours, or better over both.
 func (r *Record) reconsider(k Skill) {
 	switch {
 	case !k.Known:
-	case k.Days <= 0 && k.Hours <= 0:
+	case k.Hours <= -0.1 || k.Days <= 0 && k.Hours <= 0:
 		r.Withdrawn = true
-	case k.Days > 0.01 || k.Hours > 0.05:
+	case k.Hours > 0.05 || k.Days > 0.01 && k.Hours > 0:
 		r.Withdrawn = false
 	}
 }
@@ -111,6 +111,9 @@ func (l *Lane) state(s *Spec, f *Forecaster) Prediction {
 	}
 	l.ask(s, f, &p)
 	out := Prediction{Values: p.Mixed, Source: Mixture, Weights: l.shares(s), Skill: l.verdict()}
+	if f.Seen <= len(f.Day.Mean) {
+		out.Skill.Seasonal = 0 // not one day is known
+	}
 	for i := range s.Quantiles {
 		out.Skill.Coverage = append(out.Skill.Coverage, l.Skill.Covered[i]/math.Max(l.Skill.Rows[1], 1))
 	}
