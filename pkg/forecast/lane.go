@@ -41,6 +41,8 @@ type Lane struct {
 	// Losses and Weights are those of the experts.
 	Losses  Losses
 	Weights []float64
+	// Spread is by how much the quantiles are drawn out from the median, by quantile; see widen.
+	Spread []float64
 	// Skill is how the mixture has done.
 	Skill Record
 }
@@ -66,7 +68,7 @@ func newLane(s *Spec, rows int) Lane {
 	l := Lane{
 		Rows: rows, Stride: stride, Residuals: make([]Residuals, numRules), States: make([]Residuals, numStates),
 		Pending: make([]Pending, min(rows, densely)+1), Calibrations: make([][numRidges]Residuals, quantiles),
-		Losses: newLosses(quantiles), Weights: make([]float64, quantiles*numExperts), Skill: newRecord(quantiles),
+		Losses: newLosses(quantiles), Weights: make([]float64, quantiles*numExperts), Skill: newRecord(quantiles), Spread: make([]float64, quantiles),
 	}
 	for i := range l.Residuals {
 		l.Residuals[i] = newResiduals(cover)
@@ -134,6 +136,7 @@ func (l *Lane) judge(s *Spec, f *Forecaster) {
 		if actual, ok := l.actual(s, f); ok && p.Due == f.Row {
 			l.learn(s, p, actual, f.Levels.unit())
 			l.Losses.add(s, p, actual)
+			l.widen(s, p, actual)
 			l.Skill.add(s, p, actual)
 			l.Skill.reconsider(l.verdict())
 			l.weighSometimes(s, f.Seen)
