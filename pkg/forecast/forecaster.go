@@ -60,7 +60,7 @@ func (f *Forecaster) Observe(s *Spec, end time.Time, value float64) {
 	}
 	f.Row += rows
 	f.End = end
-	if !f.believes(value) {
+	if !f.believes(value, &f.Doubtful) {
 		f.Recent.skip(rows)
 		f.Past.skip(rows)
 		return
@@ -77,16 +77,16 @@ func (f *Forecaster) Observe(s *Spec, end time.Time, value float64) {
 }
 
 // believes reports whether a value can be demand. One that is far beyond the most seen of late is believed when the next
-// one is as large: a counter that was read wrong once is not to be provided for all week.
-func (f *Forecaster) believes(value float64) bool {
+// one is as large: a counter that was read wrong once is not to be provided for all week. Doubtful says that the one
+// before was not believed.
+func (f *Forecaster) believes(value float64, doubtful *bool) bool {
 	const far, experience = 50, 30
 	if !(value >= 0 && value < unbelievable) {
 		return false
 	}
-	doubtful := f.Seen > experience && value > far*f.Levels.Peak
-	confirmed := f.Doubtful
-	f.Doubtful = doubtful
-	return !doubtful || confirmed
+	confirmed := *doubtful
+	*doubtful = f.Seen > experience && value > far*f.Levels.Peak
+	return confirmed || !*doubtful
 }
 
 // start makes room for what the spec asks. The first row ends one step after End.

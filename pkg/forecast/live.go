@@ -80,6 +80,8 @@ type State struct {
 	Rows       int
 	Quantile   float64
 	Forecaster Forecaster
+	// Doubtful is set while the newest demand was too large to believe before another one confirms it.
+	Doubtful bool
 	// Newest is the forecast from the newest row.
 	Newest Forecast
 }
@@ -91,7 +93,7 @@ type State struct {
 func (s *State) Advance(now time.Time, demand float64, horizon time.Duration, c Config) Forecast {
 	s.follow(now)
 	s.setHorizon(horizon, c)
-	if demand >= 0 && demand < unbelievable {
+	if s.Forecaster.believes(demand, &s.Doubtful) {
 		s.take(now, demand, c)
 	} else {
 		s.Skip(now)

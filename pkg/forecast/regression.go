@@ -13,8 +13,8 @@ import (
 var ridges = [numRidges]float64{0.1, 10}
 
 const (
-	// flat is how close to the quantile plane a row's weight stops growing, in units: a hundredth of the mean does not
-	// matter to an autoscaler.
+	// flat is how close to the quantile plane a row's weight stops growing, in units: a few hundredths of the mean do not
+	// matter to an autoscaler, and sharper weights are noisier (see DESIGN.md).
 	flat = 0.06
 	// regressionMemory is the number of rows over which a regression forgets, at least two weeks of minutes.
 	regressionMemory = 20_000
@@ -22,13 +22,14 @@ const (
 	packed = numFeatures * (numFeatures + 1) / 2
 )
 
-// Regression is a linear quantile regression, fitted as rows come by the majorize-minimize algorithm of Hunter and Lange
-// (Quantile regression via an MM algorithm, 2000): pinball loss is bounded from above by squares with the weight
-// 1/(flat+|residual|), whose sums are kept. Each row is weighted once, by its residual when it came, and old rows are
-// forgotten, so that weights of worse fits fade; no row is kept.
+// Regression is a linear quantile regression, fitted as rows come by asymmetrically and iteratively weighted least squares
+// (Schnabel and Eilers, Simultaneous estimation of quantile curves using quantile sheets, 2013): pinball loss is a sum of
+// squares with the weights q/(flat+|residual|) above and (1−q)/(flat+|residual|) below the plane, whose sums are kept.
+// Each row is weighted once, by its residual when it came, and old rows are forgotten, so that weights of worse fits
+// fade; no row is kept.
 type Regression struct {
-	// Moments is Σ weight·x·xᵀ, the upper triangle row by row, Cross is Σ x·(weight·y + 2q−1). Newer rows count more by
-	// Growth, which is divided out when it gets large.
+	// Moments is Σ weight·x·xᵀ, the upper triangle row by row, Cross is Σ weight·y·x. Newer rows count more by Growth, which
+	// is divided out at each fit.
 	Moments, Cross []float64
 	Growth         float64
 	// Squares are the means of x², Weight that of the weights; Count is the number of rows, Age that since the last fit.
