@@ -107,3 +107,12 @@ func finite(t *testing.T, v reflect.Value, path string) {
 		}
 	}
 }
+
+// holds fails where a quantile is not covered as it says, by more than a point and what chance does to n forecasts, of
+// which those within one horizon of rows overlap and tell the same.
+func holds(t *testing.T, what string, q, covered float64, n, rows int) {
+	t.Helper()
+	if tolerance := 0.01 + 2.5*math.Sqrt(q*(1-q)*float64(rows)/float64(n)); math.Abs(covered-q) > tolerance {
+		t.Errorf("%s: the %v quantile covers %.3f", what, q, covered)
+	}
+}

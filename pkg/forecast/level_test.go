@@ -64,20 +64,17 @@ func TestAConstantIsForecastAsItself(t *testing.T) {
 				newStream(s).follow(1200, func(int) float64 { return 7 }, func(i int, p []Prediction) {
 					for h, p := range p {
 						rows := int(s.Horizons[h] / step)
-						spread := 0.9
+						spread, off := 1., 0.25 // a new series is doubted
 						switch {
 						case i >= 1000:
-							spread = 0.001
+							spread, off = 0.001, 0.0001
 						case i >= 500:
-							spread = 0.01
+							spread, off = 0.01, 0.001
 						case i >= 5*rows+20:
-							spread = 0.3
+							spread, off = 0.3, 0.05
 						}
-						if math.Abs(p.Values[0]-7) > 0.01*7 || p.Values[3]-7 > spread*7 {
+						if math.Abs(p.Values[0]-7) > off*7 || p.Values[3]-7 > spread*7 {
 							t.Fatalf("row %d, for %v ahead: %v", i, p.Horizon, p.Values)
-						}
-						if i >= 1000 && math.Abs(p.Values[0]-7) > 1e-4*7 {
-							t.Fatalf("row %d, for %v ahead: the median is %v", i, p.Horizon, p.Values[0])
 						}
 					}
 				})
@@ -90,7 +87,7 @@ func TestAConstantIsForecastAsItself(t *testing.T) {
 // later, and the upper quantiles cover what they say from a thousand rows on; no more than twice the new level is
 // expected in between.
 func TestALevelShiftIsAbsorbed(t *testing.T) {
-	const before, settled, after = 1500, 1000, 2000
+	const before, settled, after = 1500, 1000, 2500
 	for _, step := range []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute} {
 		t.Run(step.String(), func(t *testing.T) {
 			s := asked(step, 1, 5, 30)
@@ -124,10 +121,8 @@ func TestALevelShiftIsAbsorbed(t *testing.T) {
 				if math.Abs(median[h]-60) > 0.05*60 || extreme[h] > 2*60 {
 					t.Errorf("%v ahead: after a shift from 20 to 60 the median is %.1f, and 0.95 reaches %.1f", horizon, median[h], extreme[h])
 				}
-				for k, tolerance := range []float64{0.05, 0.04, 0.03, 0.015} {
-					if math.Abs(covered[h][k]-s.Quantiles[k]) > tolerance {
-						t.Errorf("%v ahead: %d rows after the shift %v covers %.3f", horizon, settled, s.Quantiles[k], covered[h][k])
-					}
+				for k, q := range s.Quantiles {
+					holds(t, fmt.Sprintf("%v ahead, %d rows after the shift", horizon, settled), q, covered[h][k], after-settled, int(horizon/step))
 				}
 			}
 		})

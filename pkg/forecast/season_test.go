@@ -163,11 +163,14 @@ func TestAGapLeavesTheSeasonInPlace(t *testing.T) {
 	}
 }
 
+// Before the first demand none is expected, and no error is learned from: then a forecast soon rests on what came.
 func TestNothingIsForecastBeforeTheFirstDemand(t *testing.T) {
 	x := newStream(asked(10*time.Second, 1, 3))
 	x.follow(200, func(int) float64 { return 0 }, func(i int, p []Prediction) {
-		if p != nil {
-			t.Fatalf("row %d: a forecast without any demand: %v", i, p)
+		for _, p := range p {
+			if p.Values[3] != 0 || p.Source != LastValue || p.Withdrawn == "" || p.Skill.Known {
+				t.Fatalf("row %d: without any demand: %+v", i, p)
+			}
 		}
 	})
 	x.follow(100, func(int) float64 { return 28 }, func(i int, p []Prediction) {
@@ -177,4 +180,29 @@ func TestNothingIsForecastBeforeTheFirstDemand(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A service that is off each night is no logging hole: its nights are learned.
+func TestNightlySilenceIsLearned(t *testing.T) {
+	x := newStream(asked(10*time.Minute, 3))
+	rng := seeded(2)
+	value := func(i int) float64 {
+		if hour := x.start(i).Hour(); hour < 6 || hour >= 22 {
+			return 0
+		}
+		return 20 + 2*rng.NormFloat64()
+	}
+	x.feed(12*144, value)
+	night, morning := 0.0, 0
+	x.follow(144, value, func(i int, p []Prediction) {
+		switch then := x.start(i + 3); {
+		case then.Hour() >= 1 && then.Hour() < 5:
+			night = math.Max(night, p[0].Values[2])
+		case then.Hour() == 6 && then.Minute() < 30 && p[0].Values[1] > 15:
+			morning++
+		}
+	})
+	if night > 1 || morning < 3 {
+		t.Errorf("at night 0.95 reaches %.2f; of the three rows before the morning %d saw it", night, morning)
+	}
 }
