@@ -64,9 +64,9 @@ func pinball(actual, bound, q float64) float64 {
 	return (1 - q) * (bound - actual)
 }
 
-// weighSometimes makes the weights anew: at each forecast at first, later at every eighth, since they change slowly.
+// weighSometimes makes the weights anew: at each forecast at first, later at every sixteenth, since they change slowly.
 func (l *Lane) weighSometimes(s *Spec, seen int) {
-	if n := l.Losses.Due; n < 50 || n%8 == 0 {
+	if n := l.Losses.Due; n < 50 || n%16 == 0 {
 		l.weigh(s, seen)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/lapack/lapack64"
 )
 
@@ -81,12 +82,8 @@ func (r *Regression) learn(q float64, x *[numFeatures]float64, actual, predicted
 	for i, xi := range x {
 		r.Squares[i] += share * (xi*xi - r.Squares[i])
 		r.Cross[i] += right * xi
-		gx := g * xi
 		rest := x[i:]
-		row := r.Moments[at : at+len(rest)]
-		for j, xj := range rest {
-			row[j] += gx * xj
-		}
+		floats.AddScaled(r.Moments[at:at+len(rest)], g*xi, rest)
 		at += len(rest)
 	}
 	if r.Age++; r.Age >= min(max(r.Count/25, 5), 120) {
