@@ -19,14 +19,16 @@ func without(t *testing.T, names ...string) (values []float64, weights []Weight)
 	rng := seeded(9)
 	walk := 0.0
 	x := newStream(s)
-	x.follow(6*144, func(i int) float64 {
-		walk += rng.NormFloat64()
-		return math.Max(0, 40+15*math.Sin(2*math.Pi*float64(i)/144)+walk)
-	}, func(_ int, p []Prediction) {
+	for range 6 * 36 {
+		x.feed(4, func(i int) float64 {
+			walk += rng.NormFloat64()
+			return math.Max(0, 40+15*math.Sin(2*math.Pi*float64(i)/144)+walk)
+		})
+		p := x.Predict(&s)
 		sane(t, &s, p)
 		values = append(values, p[0].Values[1], p[1].Values[1])
 		weights = p[1].Weights
-	})
+	}
 	return values, weights
 }
 

@@ -148,3 +148,21 @@ func TestNothingPoisonsAState(t *testing.T) {
 		t.Errorf("after 900 steps of 10 the point is %v", f.Point)
 	}
 }
+
+func TestUpperOfAStateStaysBelievableAfterTheFirstJump(t *testing.T) {
+	for name, before := range map[string]float64{"from nothing": 0, "from next to nothing": 0.02, "from one": 1} {
+		for _, quiet := range []int{60, 120, 400, 5000} {
+			var s State
+			run(&s, quiet+400, func(i int) float64 {
+				if i < quiet {
+					return before
+				}
+				return 20
+			}, func(i int, f Forecast) {
+				if f.Upper > 60 || f.Point > 40 {
+					t.Fatalf("%s, %d quiet steps: %d steps after a jump to 20 the forecast is %v, %v", name, quiet, i-quiet, f.Point, f.Upper)
+				}
+			})
+		}
+	}
+}

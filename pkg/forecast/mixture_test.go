@@ -120,3 +120,34 @@ func TestAWalkCostsLittle(t *testing.T) {
 		t.Errorf("over all walks the loss is %.3f times the last value's", own/last)
 	}
 }
+
+// Where all experts are too narrow, or too wide, by the same factor the mixture comes to cover what it says.
+func TestTheSpreadFollowsWhatIsCovered(t *testing.T) {
+	s := asked(time.Minute, 1)
+	normal := []float64{0, 1.2816, 1.6449, 2.3263}
+	for _, factor := range []float64{0.6, 1, 1.5} {
+		l := newLane(&s, 1)
+		rng := seeded(3)
+		p := due(rng, &s, 1)
+		const n = 8000
+		var covered [4]float64
+		for i := range 2 * n {
+			for k := range p.Quantiles {
+				p.Quantiles[k] = 10 + factor*normal[k/numExperts]
+			}
+			l.mix(&s, p)
+			actual := 10 + rng.NormFloat64()
+			for k, v := range p.Mixed {
+				if i >= n && actual <= v {
+					covered[k] += 1. / n
+				}
+			}
+			l.widen(&s, p, actual)
+		}
+		for k, q := range s.Quantiles {
+			if math.Abs(covered[k]-q) > 0.015 {
+				t.Errorf("experts %v times as wide as they should be: the %v quantile of the mixture covers %.3f", factor, q, covered[k])
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package forecast
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -77,8 +78,7 @@ func TestARegressionIsTheBatchOfItsRows(t *testing.T) {
 func batch(rows []example, discounts []float64, q, ridge float64, r *Regression, l *Lane) []float64 {
 	a, b := mat.NewDense(numFeatures, numFeatures, nil), mat.NewVecDense(numFeatures, nil)
 	weight, discount := 0.0, 1.0
-	for k := len(rows) - 1; k >= 0; k-- {
-		e := rows[k]
+	for k, e := range slices.Backward(rows) {
 		w := q / (flat + math.Abs(e.actual-e.predicted))
 		if e.actual < e.predicted {
 			w *= (1 - q) / q

@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,8 +96,7 @@ func TestSkillIsThatOfTheForecastsThatCameDue(t *testing.T) {
 	got := l.verdict()
 	loss := func(halfLife time.Duration, of func(p *Pending, i int) float64) (sum float64) {
 		age := 0.0
-		for k := len(forecasts) - 1; k >= 0; k-- {
-			p := forecasts[k]
+		for k, p := range slices.Backward(forecasts) {
 			for i, q := range s.Quantiles {
 				if q >= 0.8 && q < 0.985 {
 					sum += float64(p.Rows) * math.Exp2(-age/float64(halfLife)) * pinball(actuals[k], of(p, i), q)
@@ -129,11 +129,11 @@ func TestSkillIsThatOfTheForecastsThatCameDue(t *testing.T) {
 func checkBias(t *testing.T, s *Spec, got float64, forecasts []*Pending, actuals []float64) {
 	t.Helper()
 	var off, all, age float64
-	for k := len(forecasts) - 1; k >= 0; k-- {
-		w := float64(forecasts[k].Rows) * math.Exp2(-age/float64(3*24*time.Hour))
-		off += w * (forecasts[k].Mixed[0] - actuals[k])
+	for k, p := range slices.Backward(forecasts) {
+		w := float64(p.Rows) * math.Exp2(-age/float64(3*24*time.Hour))
+		off += w * (p.Mixed[0] - actuals[k])
 		all += w * actuals[k]
-		age += float64(forecasts[k].Rows) * float64(s.Step)
+		age += float64(p.Rows) * float64(s.Step)
 	}
 	if math.Abs(got-off/all) > 1e-9 {
 		t.Errorf("bias %v, should be %v", got, off/all)
