@@ -201,11 +201,9 @@ func chosen(row, stride int) bool {
 func (l *Lane) ask(s *Spec, f *Forecaster, p *Pending) {
 	v := f.look(s, l)
 	p.Unit, p.Scales, p.Features, p.State = v.unit, v.scales, v.features, min(v.state, numStates-1)
-	most := 2 * f.Levels.Peak
 	for i := range l.Regressions {
 		for k := range numRidges {
-			raw := v.unit * l.Regressions[i].predict(&v.features, k)
-			p.Raw[i*numRidges+k] = math.Min(math.Max(0, raw), most)
+			p.Raw[i*numRidges+k] = f.bounded(v.unit * l.Regressions[i].predict(&v.features, k))
 		}
 	}
 	v.points[ruleAutoregression] = p.Raw[middle(s.Quantiles)*numRidges]
@@ -213,8 +211,18 @@ func (l *Lane) ask(s *Spec, f *Forecaster, p *Pending) {
 	for i, q := range s.Quantiles {
 		l.quantiles(s, p, i, q, v.volatility)
 	}
+	for i := range p.Quantiles {
+		p.Quantiles[i] = f.bounded(p.Quantiles[i])
+	}
 	l.mix(s, p)
+	for i := range p.Mixed {
+		p.Mixed[i] = f.bounded(p.Mixed[i])
+	}
 }
+
+// bounded keeps what is forecast within what can be believed: from nothing to twice the most seen of late. The first
+// busy minute after a quiet night is an error of many units of that night, which are larger the next minute.
+func (f *Forecaster) bounded(v float64) float64 { return math.Min(math.Max(0, v), 2*f.Levels.Peak) }
 
 // quantiles sets the i-th quantile of all experts.
 func (l *Lane) quantiles(s *Spec, p *Pending, i int, q, volatility float64) {
@@ -227,7 +235,7 @@ func (l *Lane) quantiles(s *Spec, p *Pending, i int, q, volatility float64) {
 	}
 	for k := range numRules {
 		error := l.Residuals[k].quantile(q, start/p.Scales[k], weight)
-		out[k] = math.Max(0, p.Points[k]+p.Scales[k]*error)
+		out[k] = p.Points[k] + p.Scales[k]*error
 	}
 	out[expertStates] = out[ruleLastValue]
 	if state := &l.States[p.State]; len(state.Sorted) >= minStateResiduals {
@@ -237,7 +245,7 @@ func (l *Lane) quantiles(s *Spec, p *Pending, i int, q, volatility float64) {
 		raw := p.Raw[i*numRidges+k]
 		out[expertRegressions+2*k], out[expertRegressions+2*k+1] = raw, raw
 		if c := &l.Calibrations[i][k]; len(c.Sorted) >= minCalibration && !uncalibrated {
-			out[expertRegressions+2*k+1] = math.Max(0, raw+p.Unit*c.quantile(q, 0, 0))
+			out[expertRegressions+2*k+1] = raw + p.Unit*c.quantile(q, 0, 0)
 		}
 	}
 }

@@ -147,7 +147,7 @@ func (l *Lane) mix(s *Spec, p *Pending) {
 	}
 	median := p.Mixed[middle(s.Quantiles)]
 	for i := range s.Quantiles {
-		p.Mixed[i] = math.Max(0, median+math.Exp(l.Spread[i])*(p.Mixed[i]-median))
+		p.Mixed[i] = median + math.Exp(l.Spread[i])*(p.Mixed[i]-median)
 	}
 	ascend(p.Mixed)
 }
