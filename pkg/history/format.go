@@ -175,7 +175,8 @@ func (c *checkpoint) take(s section, data []byte) error {
 	return nil
 }
 
-// dropForecast forgets the forecast, whose rows bear times that have not come.
+// dropForecast forgets the forecasts, whose rows bear times that have not come.
 func (c *checkpoint) dropForecast() {
-	c.lesson.Learned.Forecast = scaling.Learned{}.Forecast
+	fresh := scaling.Learned{}
+	c.lesson.Learned.Forecast, c.lesson.Learned.Tokens = fresh.Forecast, fresh.Tokens
 }

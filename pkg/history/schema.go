@@ -25,6 +25,7 @@ type part struct {
 
 var parts = []part{
 	{"forecast", 1, func(l *scaling.Learned) any { return &l.Forecast }},
+	{"token forecasts", 1, func(l *scaling.Learned) any { return &l.Tokens }},
 	{"lead time", 1, func(l *scaling.Learned) any { return &l.LeadTime }},
 	{"capacity", 1, func(l *scaling.Learned) any { return &l.Capacity }},
 	{"replicas", 1, func(l *scaling.Learned) any { return &l.Replicas }},

@@ -23,6 +23,8 @@ type Config struct {
 	Forecast forecast.Config
 	LeadTime leadtime.Config
 	Capacity capacity.Config
+	// ForecastTokens forecasts the rates of prompt and generation tokens too, in the same way as requests.
+	ForecastTokens bool
 	// Constraints are applied to what demand needs, in order.
 	Constraints []Constraint
 }
@@ -30,11 +32,12 @@ type Config struct {
 // Default returns the configuration of a target whose user said nothing.
 func Default() Config {
 	return Config{
-		Staleness: 45 * time.Second, // three ticks of 15 s
-		Window:    5 * time.Minute,  // the HPA's downscale stabilization
-		Forecast:  forecast.Config{Step: 10 * time.Second, Quantile: 0.9},
-		LeadTime:  leadtime.Config{Prior: leadtime.DefaultPrior},
-		Capacity:  capacity.Config{TPOT: 100 * time.Millisecond, Attainment: 0.99},
+		ForecastTokens: true,
+		Staleness:      45 * time.Second, // three ticks of 15 s
+		Window:         5 * time.Minute,  // the HPA's downscale stabilization
+		Forecast:       forecast.Config{Step: 10 * time.Second, Quantile: 0.9},
+		LeadTime:       leadtime.Config{Prior: leadtime.DefaultPrior},
+		Capacity:       capacity.Config{TPOT: 100 * time.Millisecond, Attainment: 0.99},
 	}
 }
 

@@ -92,6 +92,8 @@ type Decision struct {
 	DemandKnown bool
 	// Waiting and Running are the requests in the replicas that are seen.
 	Waiting, Running float64
+	// Tokens are the rates of tokens and their forecasts; no decision rests on them yet.
+	Tokens Tokens
 	// Forecast, LeadTime and Capacity are what the decision rests on.
 	Forecast forecast.Forecast
 	LeadTime leadtime.Estimate

@@ -15,6 +15,7 @@ import (
 // data, what was proposed, the readings) is no part of it: after a restart a full window has to be seen again.
 type Learned struct {
 	Forecast forecast.State
+	Tokens   TokenForecasters
 	LeadTime leadtime.State
 	Capacity capacity.State
 	// Replicas are those that were there, by ID: what their starts taught must not be learned twice.
@@ -29,7 +30,7 @@ type ReplicaLearned struct {
 
 // Learned returns what has been learned, sharing storage with the State: it must be used before the next Plan.
 func (s *State) Learned() Learned {
-	l := Learned{Forecast: s.Forecast, LeadTime: s.LeadTime, Capacity: s.Capacity}
+	l := Learned{Forecast: s.Forecast, Tokens: s.Tokens, LeadTime: s.LeadTime, Capacity: s.Capacity}
 	for id, r := range s.Replicas {
 		if r.Unschedulable || r.Learned {
 			l.Replicas = append(l.Replicas, ReplicaLearned{ID: id, Unschedulable: r.Unschedulable, Learned: r.Learned})
@@ -43,10 +44,12 @@ func (s *State) Learned() Learned {
 // scale-downs stays as it is. Of the time up to now, which nobody has watched, the forecast knows nothing; a forecast of
 // an instant that has passed is none.
 func (s *State) Restore(l Learned, now time.Time) {
-	s.Forecast, s.LeadTime, s.Capacity = l.Forecast, l.LeadTime, l.Capacity
-	s.Forecast.Skip(now)
-	if f := s.Forecast.Newest; now.Sub(f.At) > f.Horizon {
-		s.Forecast.Newest = forecast.Forecast{}
+	s.Forecast, s.Tokens, s.LeadTime, s.Capacity = l.Forecast, l.Tokens, l.LeadTime, l.Capacity
+	for _, f := range s.forecasters() {
+		f.Skip(now)
+		if newest := f.Newest; now.Sub(newest.At) > newest.Horizon {
+			f.Newest = forecast.Forecast{}
+		}
 	}
 	s.Replicas = maps.Clone(s.Replicas)
 	if s.Replicas == nil {
@@ -57,4 +60,9 @@ func (s *State) Restore(l Learned, now time.Time) {
 		r.Unschedulable, r.Learned = r.Unschedulable || known.Unschedulable, r.Learned || known.Learned
 		s.Replicas[known.ID] = r
 	}
+}
+
+// forecasters are all that forecast something of the target.
+func (s *State) forecasters() [3]*forecast.State {
+	return [...]*forecast.State{&s.Forecast, &s.Tokens.Prompt, &s.Tokens.Generation}
 }

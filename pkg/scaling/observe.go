@@ -20,6 +20,8 @@ type sight struct {
 	// rates are known. Unmeasured ones are seen, but have been read only once although they are not new.
 	arrivals             float64
 	measured, unmeasured int
+	// prompt and generation are the tokens per second over those of the measured replicas that report them.
+	prompt, generation tokenSum
 	// news is the number of replicas with a reading that was not there at the last tick.
 	news int
 	// waiting and running are the requests in the seen replicas.
@@ -86,9 +88,11 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 	if earlier == nil {
 		last, _ := st.Proposals.Last()
 		now.Arrivals, now.ArrivalsKnown = firstArrivals(r, last.Time)
+		now.Tokens = firstTokens(r, last.Time)
 		return
 	}
 	now.Arrivals, now.ArrivalsKnown = arrivals(earlier, later)
+	now.Tokens = tokenRates(earlier, later)
 	if x, ok := interval(earlier, later); ok {
 		st.Capacity.Learn(x)
 	}
@@ -154,19 +158,26 @@ func arrivals(earlier, later *signals.Reading) (float64, bool) {
 // a router pours into a replica that joins would otherwise count twice, there and in what they had before. Of one that
 // has been ready for longer nothing is known before its second reading.
 func firstArrivals(r *Replica, lastTick time.Time) (float64, bool) {
-	age := r.Reading.Time.Sub(r.ReadyAt)
+	seconds, young := firstSpan(r, lastTick)
 	finished, ok := r.Reading.Value(signals.RequestsFinished)
 	waiting, running, okF := inFlight(r.Reading)
-	if r.ReadyAt.IsZero() || !ok || !okF || age < 0 || age > time.Minute {
+	if !young || !ok || !okF {
+		return 0, false
+	}
+	return (finished + waiting + running) / seconds, true
+}
+
+// firstSpan is the time in seconds over which the load of a replica is spread that became ready just before its first
+// reading, false for one that did not, or has not been there for a second.
+func firstSpan(r *Replica, lastTick time.Time) (seconds float64, ok bool) {
+	age := r.Reading.Time.Sub(r.ReadyAt)
+	if r.ReadyAt.IsZero() || age < 0 || age > time.Minute {
 		return 0, false
 	}
 	if since := r.Reading.Time.Sub(lastTick); since <= time.Minute { // after a longer pause the others have no such rate either
 		age = max(age, since)
 	}
-	if age < time.Second {
-		return 0, false
-	}
-	return (finished + waiting + running) / age.Seconds(), true
+	return age.Seconds(), age >= time.Second
 }
 
 // interval returns what two readings teach of capacity, false where the engine does not report enough for it or began
@@ -218,8 +229,7 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 	s.running += running
 	switch {
 	case now.ArrivalsKnown:
-		s.measured++
-		s.arrivals += now.Arrivals
+		s.measure(now)
 	case !fresh:
 		s.unmeasured++
 	}
@@ -234,8 +244,15 @@ func (s *sight) addUnready(now ReplicaState, at time.Time, staleness time.Durati
 	waiting, running, _ := inFlight(now.Reading)
 	s.waiting += waiting
 	s.running += running
+	s.measure(now)
+}
+
+// measure takes in the rates of a replica whose arrivals are known.
+func (s *sight) measure(now ReplicaState) {
 	s.measured++
 	s.arrivals += now.Arrivals
+	s.prompt.add(now.Tokens.Prompt)
+	s.generation.add(now.Tokens.Generation)
 }
 
 // isNew reports whether a replica became ready so lately that it may not have been scraped yet. One that seems to have

@@ -116,7 +116,10 @@ func (t *tick) resume() {
 	case gap > max(c.Window, 2*c.Staleness, 2*c.Forecast.Step): // nothing of the window was seen, and it was not one tick
 		t.state.Since = time.Time{}
 	case gap < -c.Staleness:
-		t.state.Since, t.state.Replicas, t.state.Forecast.Resampler = time.Time{}, nil, timeseries.Resampler{}
+		t.state.Since, t.state.Replicas = time.Time{}, nil
+		for _, f := range t.state.forecasters() {
+			f.Resampler = timeseries.Resampler{}
+		}
 		t.state.Arrivals, t.state.Proposals, t.state.Changes = nil, nil, nil
 	}
 }
@@ -151,7 +154,9 @@ func (t *tick) learn() {
 	d.LeadTime = t.state.LeadTime.Estimate(c.LeadTime)
 	d.Capacity = t.state.Capacity.Estimate(c.Capacity)
 	if t.sight.measured == 0 {
-		t.state.Forecast.Skip(t.obs.Time)
+		for _, f := range t.state.forecasters() {
+			f.Skip(t.obs.Time)
+		}
 		return
 	}
 	if t.state.Since.IsZero() {
@@ -159,6 +164,7 @@ func (t *tick) learn() {
 	}
 	d.Demand, d.DemandKnown = t.demand(), true
 	d.Forecast = t.state.Forecast.Advance(t.obs.Time, d.Demand, t.horizon(), c.Forecast)
+	t.learnTokens()
 }
 
 // horizon is how far ahead a decision takes effect: what a replica ordered now will take in nine cases of ten.
@@ -250,12 +256,8 @@ func (t *tick) predictive(reactive float64) float64 {
 		return 0
 	}
 	n := capacity.Staffing(f.Upper / t.decision.Capacity.PerReplica)
-	text := f.Model
-	if f.Withdrawn != "" {
-		text += " (autoregressive withdrawn: " + f.Withdrawn + ")"
-	}
 	t.step("forecast", ceil(math.Max(n, reactive)), "%.2f requests/s expected in %v, %.0f%% quantile %.2f: %.2f replicas; %s",
-		f.Point, f.Horizon.Round(time.Second), f.Quantile*100, f.Upper, n, text)
+		f.Point, f.Horizon.Round(time.Second), f.Quantile*100, f.Upper, n, basis(f))
 	return n
 }
 

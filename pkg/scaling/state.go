@@ -19,8 +19,9 @@ type State struct {
 	Replicas map[string]ReplicaState
 	// Arrivals are the offered requests per second at each tick of late.
 	Arrivals timeseries.Series
-	// Forecast, LeadTime and Capacity are what has been learned.
+	// Forecast, Tokens, LeadTime and Capacity are what has been learned.
 	Forecast forecast.State
+	Tokens   TokenForecasters
 	LeadTime leadtime.State
 	Capacity capacity.State
 	// Proposals are the numbers of replicas wanted before stabilization, Changes the changes of the desired number,
@@ -36,6 +37,8 @@ type ReplicaState struct {
 	// Arrivals is the offered load in requests per second between the last two readings, ArrivalsKnown false before.
 	Arrivals      float64
 	ArrivalsKnown bool
+	// Tokens are the rates of tokens between them.
+	Tokens TokenRates
 	// Unschedulable is set once the replica has been seen so; its scheduling time teaches nothing.
 	Unschedulable bool
 	// Learned is set once its start has been learned from.
