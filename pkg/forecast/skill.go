@@ -96,9 +96,9 @@ func (l *Lane) verdict() Skill {
 func (r *Record) reconsider(k Skill) {
 	switch {
 	case !k.Known:
-	case k.Hours <= -0.1 || k.Days <= 0 && k.Hours <= 0:
+	case k.Hours <= -0.15 || k.Days <= 0 && k.Hours <= 0:
 		r.Withdrawn = true
-	case k.Hours > 0.05 || k.Days > 0.01 && k.Hours > 0:
+	case k.Hours > 0.05 || k.Days > 0.01 && k.Hours > -0.05:
 		r.Withdrawn = false
 	}
 }
