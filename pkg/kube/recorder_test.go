@@ -35,6 +35,10 @@ func decision(at time.Time) scaling.Decision {
 			Skill:   forecast.Skill{Known: true, Hours: 0.123, Days: 0.25, Seasonal: 0.5, Coverage: []float64{0.51, 0.9662}, Bias: -0.02, Due: 400},
 			Weights: []forecast.Weight{{Expert: "level", Share: 0.5}, {Expert: "last-value", Share: 0.3}, {Expert: "day", Share: 0.1504}, {Expert: "week", Share: 0.0496}},
 		},
+		Tokens: scaling.Tokens{
+			Prompt:     scaling.TokenDemand{Forecast: forecast.Forecast{Horizon: 90 * time.Second, Point: 2000, Upper: 2500}},
+			Generation: scaling.TokenDemand{Forecast: forecast.Forecast{Horizon: 90 * time.Second, Point: 400, Upper: 450.5}},
+		},
 		LeadTime: leadtime.Estimate{
 			P50: 61234 * time.Millisecond, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 7,
 			Scheduling: leadtime.Phase{P50: time.Second, P90: 2 * time.Second}, Startup: leadtime.Phase{P50: 20 * time.Second, P90: 30 * time.Second},
@@ -81,6 +85,7 @@ func TestStatusTellsTheDecision(t *testing.T) {
 		Demand:   &v1alpha1.DemandStatus{RequestsPerSecond: new(resource.MustParse("4")), Time: &at, WaitingRequests: new(int64(2)), RunningRequests: new(int64(7))},
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9")), Quantile: "97.5%",
+			PromptTokensPerSecond: new(resource.MustParse("2500")), GenerationTokensPerSecond: new(resource.MustParse("450500m")), TokensPerSecond: new(resource.MustParse("2950500m")),
 			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "experts", Due: new(int32(400)), Coverage: "96.6%", BiasPercent: new(int32(-2)),
 			SkillPercent: new(int32(25)), SkillOverHoursPercent: new(int32(12)), SkillAgainstSeasonalPercent: new(int32(50)),
 			Weights: []v1alpha1.ForecastWeight{{Name: "level", Share: "50%"}, {Name: "last-value", Share: "30%"}, {Name: "day", Share: "15%"}},
@@ -98,6 +103,7 @@ func TestStatusTellsTheDecision(t *testing.T) {
 func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	w := ownWorld(t)
 	d := decision(t0)
+	d.Tokens = scaling.Tokens{}
 	d.DemandKnown, d.Forecast, d.Capacity, d.LeadTime = false, forecast.Forecast{Withdrawn: "too few samples"}, capacity.Estimate{Text: "nothing seen"}, leadtime.Estimate{}
 	w.record(d, nil)
 	got := w.status()
@@ -109,6 +115,16 @@ func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	}
 	if diff := cmp.Diff(&v1alpha1.CapacityStatus{Source: v1alpha1.SourceNone, Message: "nothing seen"}, got.Capacity); diff != "" {
 		t.Errorf("capacity (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheSumOfTokensNeedsBothKinds(t *testing.T) {
+	known := scaling.TokenDemand{Forecast: forecast.Forecast{Horizon: time.Minute, Upper: 5}}
+	for name, tokens := range map[string]scaling.Tokens{"prompt alone": {Prompt: known}, "generation alone": {Generation: known}} {
+		var s v1alpha1.ForecastStatus
+		if tokenStatus(&s, tokens); s.TokensPerSecond != nil || (s.PromptTokensPerSecond == nil) == (s.GenerationTokensPerSecond == nil) {
+			t.Errorf("%s: got %+v", name, s)
+		}
 	}
 }
 

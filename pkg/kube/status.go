@@ -29,6 +29,7 @@ func statusAfter(a *v1alpha1.InferenceAutoscaler, base v1alpha1.InferenceAutosca
 	s.Capacity = capacityStatus(d.Capacity)
 	s.Demand = demandStatus(d)
 	s.Forecast = forecastStatus(d.Forecast, a.Spec.Forecast)
+	tokenStatus(s.Forecast, d.Tokens)
 	s.LastDecision = decisionStatus(d)
 	return s
 }

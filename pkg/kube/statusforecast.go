@@ -9,6 +9,7 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/forecast"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
 func forecastStatus(f forecast.Forecast, spec v1alpha1.Forecast) *v1alpha1.ForecastStatus {
@@ -25,6 +26,20 @@ func forecastStatus(f forecast.Forecast, spec v1alpha1.Forecast) *v1alpha1.Forec
 	}
 	weightStatus(s, f.Weights)
 	return s
+}
+
+// tokenStatus tells what is expected of tokens, whose sum only where both kinds are known.
+func tokenStatus(s *v1alpha1.ForecastStatus, t scaling.Tokens) {
+	prompt, generation := t.Prompt.Forecast, t.Generation.Forecast
+	if prompt.Known() {
+		s.PromptTokensPerSecond = quantity(prompt.Upper)
+	}
+	if generation.Known() {
+		s.GenerationTokensPerSecond = quantity(generation.Upper)
+	}
+	if prompt.Known() && generation.Known() {
+		s.TokensPerSecond = quantity(prompt.Upper + generation.Upper)
+	}
 }
 
 // maxWeights is how many forecasters of a mixture are named.

@@ -17,7 +17,7 @@ func TestTokensAreThoseOfTheWholeTarget(t *testing.T) {
 		spoil func(l *line)
 		known bool
 	}{
-		"all replicas tell":                              {func(*line) {}, true},
+		"all replicas tell": {func(*line) {}, true},
 		"a replica that tells no tokens is like another": {func(l *line) { l.pods[0].without = []signals.Metric{signals.GenerationTokens} }, true},
 		"a replica that is not seen is like another":     {func(l *line) { l.pods[0].frozen = true }, true},
 		"where none tells nothing is known": {func(l *line) {

@@ -33,6 +33,7 @@ type Metrics struct {
 
 	gauges        map[gauge]*prometheus.GaugeVec
 	skills        skills
+	tokens        tokens
 	decisions     *prometheus.CounterVec
 	actuateErrors *prometheus.CounterVec
 	observeErrors *prometheus.CounterVec
@@ -96,6 +97,7 @@ func New(opts Options) (*Metrics, error) {
 		isConflict: opts.IsConflict,
 		gauges:     make(map[gauge]*prometheus.GaugeVec, len(gaugeHelp)),
 		skills:     newSkills(),
+		tokens:     newTokens(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "preheat_decisions_total", Help: "Decisions, by reason.",
 		}, append(target, "reason")),
@@ -151,7 +153,7 @@ func (m *Metrics) register(registerer prometheus.Registerer, isLeader func() boo
 	for _, vec := range m.gauges {
 		collectors = append(collectors, vec)
 	}
-	for _, f := range m.skills.families() {
+	for _, f := range append(m.skills.families(), m.tokens.families()...) {
 		collectors = append(collectors, f.vec)
 	}
 	if isLeader != nil {
@@ -176,6 +178,7 @@ func (m *Metrics) Record(_ context.Context, id controlloop.TargetID, d scaling.D
 	t.flag(conflict, actuated != nil && m.isConflict(actuated))
 	t.replicas(&d)
 	t.forecast(&d)
+	m.tokens.put(id, d.Tokens)
 	t.set(demand, d.Demand, d.DemandKnown)
 	t.set(capacity, d.Capacity.PerReplica, d.Capacity.Known())
 	t.set(leadTimeP50, d.LeadTime.P50.Seconds(), d.LeadTime.Source != "")
@@ -195,6 +198,7 @@ func (m *Metrics) Unobserved(id controlloop.TargetID) {
 		}
 	}
 	m.skills.put(id, nil)
+	m.tokens.put(id, scaling.Tokens{})
 	t.flag(blind, true)
 }
 
@@ -254,6 +258,7 @@ func (m *Metrics) Forget(id controlloop.TargetID) {
 		vec.DeletePartialMatch(of)
 	}
 	m.skills.put(id, nil)
+	m.tokens.put(id, scaling.Tokens{})
 }
 
 // Unsaved writes down how much of what was learned of a target a restart would forget.

@@ -221,7 +221,18 @@ type ForecastStatus struct {
 	// +optional
 	RequestsPerSecond *resource.Quantity `json:"requestsPerSecond,omitempty"`
 
-	// tokensPerSecond is the expected demand at the quantile. Unit: tokens per second, all replicas together.
+	// promptTokensPerSecond is at the quantile what the engines are expected to be given to read, the prompt tokens that
+	// the prefix cache serves included. Absent where they do not count them. Unit: tokens per second, all replicas together.
+	// +optional
+	PromptTokensPerSecond *resource.Quantity `json:"promptTokensPerSecond,omitempty"`
+
+	// generationTokensPerSecond is at the quantile what the engines are expected to generate. Absent where they do not
+	// count it. Unit: tokens per second, all replicas together.
+	// +optional
+	GenerationTokensPerSecond *resource.Quantity `json:"generationTokensPerSecond,omitempty"`
+
+	// tokensPerSecond is the sum of both, prompt and generation, where both are known. Unit: tokens per second, all
+	// replicas together.
 	// +optional
 	TokensPerSecond *resource.Quantity `json:"tokensPerSecond,omitempty"`
 

@@ -165,6 +165,16 @@ func (in *ForecastStatus) DeepCopyInto(out *ForecastStatus) {
 		x := (*in).DeepCopy()
 		*out = &x
 	}
+	if in.PromptTokensPerSecond != nil {
+		in, out := &in.PromptTokensPerSecond, &out.PromptTokensPerSecond
+		x := (*in).DeepCopy()
+		*out = &x
+	}
+	if in.GenerationTokensPerSecond != nil {
+		in, out := &in.GenerationTokensPerSecond, &out.GenerationTokensPerSecond
+		x := (*in).DeepCopy()
+		*out = &x
+	}
 	if in.TokensPerSecond != nil {
 		in, out := &in.TokensPerSecond, &out.TokensPerSecond
 		x := (*in).DeepCopy()

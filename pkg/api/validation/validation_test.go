@@ -154,6 +154,7 @@ func fullStatus() v1alpha1.InferenceAutoscalerStatus {
 		},
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9500m")), Quantile: "90%",
+			PromptTokensPerSecond: new(resource.MustParse("11k")), GenerationTokensPerSecond: new(resource.MustParse("1200500m")), TokensPerSecond: new(resource.MustParse("12200500m")),
 			Horizon: new(minutes(4)), Model: "seasonal", SkillPercent: new(int32(-3)), Message: "two days of history",
 			SkillOverHoursPercent: new(int32(12)), SkillAgainstSeasonalPercent: new(int32(40)), Coverage: "89.4%", BiasPercent: new(int32(-2)),
 			Due: new(int32(5760)), Weights: []v1alpha1.ForecastWeight{{Name: "last-value", Share: "61%"}, {Name: "regression", Share: "39%"}},
