@@ -32,7 +32,7 @@ func TestNothingPoisonsAForecast(t *testing.T) {
 				s := asked(10*time.Second, 1, 30)
 				s.Statistic = statistic
 				x := newStream(s)
-				x.follow(1500, func(i int) float64 { return value(rng, i) }, func(_ int, p []Prediction) { sane(t, &x.spec, p) })
+				x.follow(800, func(i int) float64 { return value(rng, i) }, func(_ int, p []Prediction) { sane(t, &x.spec, p) })
 				finite(t, reflect.ValueOf(x.Forecaster), "forecaster")
 			})
 		}

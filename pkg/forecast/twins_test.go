@@ -200,13 +200,13 @@ func TestLossesAndWeightsFollowTheirFormula(t *testing.T) {
 		want := make([]float64, numExperts)
 		for _, clock := range lossClocks {
 			sums, count, age := make([]float64, numExperts), 0.0, 0.0
-			for k := len(forecasts) - 1; k >= 0; k-- {
-				w := float64(forecasts[k].Rows) * math.Exp2(-age/float64(clock.halfLife))
+			for k, p := range slices.Backward(forecasts) {
+				w := float64(p.Rows) * math.Exp2(-age/float64(clock.halfLife))
 				count += w
 				for e := range sums {
-					sums[e] += w * pinball(actuals[k], forecasts[k].Quantiles[q*numExperts+e], quantile)
+					sums[e] += w * pinball(actuals[k], p.Quantiles[q*numExperts+e], quantile)
 				}
-				age += float64(forecasts[k].Rows) * float64(s.Step)
+				age += float64(p.Rows) * float64(s.Step)
 			}
 			best, total := slices.Min(sums), 0.0
 			own := make([]float64, numExperts)
