@@ -14,7 +14,7 @@ func TestAForecastSaysWhatItRestsOn(t *testing.T) {
 			Weights: []forecast.Weight{
 				{Expert: "regression", Share: 0.404}, {Expert: "mean-8", Share: 0.22}, {Expert: "clock", Share: 0.1}, {Expert: "day", Share: 0.05},
 			},
-			Skill:   forecast.Skill{Known: true, Due: 400, Hours: 0.213, Days: 0.1, Coverage: []float64{0.5, 0.912}},
+			Skill: forecast.Skill{Known: true, Due: 400, Hours: 0.213, Days: 0.1, Coverage: []float64{0.5, 0.912}},
 		}
 		change(&f)
 		return f
