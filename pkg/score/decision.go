@@ -1,6 +1,7 @@
 package score
 
 import (
+	"math"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
@@ -83,6 +84,7 @@ func appendDecision(b []byte, d *scaling.Decision, g *baseline.Gateway) []byte {
 	o.number("queued", g.Queued)
 	o.number("in_flight", g.InFlight)
 	o.forecast(d.Forecast)
+	o.tokens(d.Tokens)
 	o.leadTime(d.LeadTime)
 	o.capacity(d.Capacity)
 	if d.Needed > 0 {
@@ -106,7 +108,61 @@ func (o *object) forecast(f forecast.Forecast) {
 	o.seconds("horizon_s", f.Horizon)
 	o.text("model", f.Model)
 	o.text("withdrawn", f.Withdrawn)
+	o.skill(f)
+	o.weights(f.Weights)
 	o.shut()
+}
+
+// skill says how the forecasts have done; nothing while too few have come due.
+func (o *object) skill(f forecast.Forecast) {
+	k := f.Skill
+	if k.Due > 0 {
+		o.integer("due", int32(min(k.Due, math.MaxInt32)))
+	}
+	if !k.Known {
+		return
+	}
+	o.number("skill_hours", k.Hours)
+	o.number("skill_days", k.Days)
+	if k.Seasonal != 0 {
+		o.number("skill_seasonal", k.Seasonal)
+	}
+	o.number("coverage", f.Coverage())
+	o.number("bias", k.Bias)
+}
+
+// maxWeights is how many experts of a mixture are named.
+const maxWeights = 3
+
+// weights names the largest shares, as an object whose keys are in their order.
+func (o *object) weights(weights []forecast.Weight) {
+	if len(weights) == 0 {
+		return
+	}
+	o.open("weights")
+	for _, w := range weights[:min(len(weights), maxWeights)] {
+		o.number(w.Expert, math.Round(1000*w.Share)/1000)
+	}
+	o.shut()
+}
+
+// tokens are the rates and forecasts of the kinds that are known.
+func (o *object) tokens(t scaling.Tokens) {
+	for _, k := range []struct {
+		name string
+		of   scaling.TokenDemand
+	}{{"prompt_tokens", t.Prompt}, {"generation_tokens", t.Generation}} {
+		if !k.of.Known {
+			continue
+		}
+		o.open(k.name)
+		o.number("per_s", k.of.PerSecond)
+		if f := k.of.Forecast; f.Known() {
+			o.number("point", f.Point)
+			o.number("upper", f.Upper)
+		}
+		o.shut()
+	}
 }
 
 func (o *object) leadTime(e leadtime.Estimate) {

@@ -74,7 +74,13 @@
 //	demand                    offered requests per second
 //	waiting, running          requests in the replicas seen
 //	queued, in_flight         requests held by the gateway and inside replicas, in truth
-//	forecast                  {point, upper, quantile, horizon_s, model, withdrawn}, requests per second
+//	forecast                  {point, upper, quantile, horizon_s, model, withdrawn, due, skill_hours, skill_days, skill_seasonal,
+//	                          coverage, bias, weights}: point (the median) and upper in requests per second; model is experts, or
+//	                          last-value while the experts are withdrawn, and withdrawn says why; due is how many forecasts have
+//	                          come due; skill is 1 - their loss / that of the last value, over hours and over days, or of one
+//	                          season before, over days; coverage is how often upper was not exceeded; bias is the mean of point
+//	                          less demand, as a share of mean demand; weights are the three largest of the experts, by name
+//	prompt_tokens, generation_tokens  {per_s, point, upper}, tokens per second, the forecasts of the same horizon
 //	lead_time                 {p50_s, p90_s, source, samples}
 //	capacity                  {requests_per_s, concurrency, source, text}, of one replica
 //	needed                    replicas that demand needs

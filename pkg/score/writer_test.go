@@ -88,11 +88,21 @@ func TestDecisionLines(t *testing.T) {
 		Time: t0.Add(15 * time.Second), Current: 2, Replicas: 3, Ready: 2, Starting: 1, Reason: scaling.ForecastDemand,
 		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "10 requests/s"}, {Stage: "forecast", Replicas: 3, Text: "µ \"up\""}},
 		Unseen: []string{"pod-1"}, Limited: true, Needed: 4, Demand: 10.5, DemandKnown: true, Waiting: 1, Running: 20,
-		Forecast: forecast.Forecast{Horizon: 2 * time.Minute, Point: 11, Upper: 13.25, Quantile: 0.9, Model: "last-value", Withdrawn: "too young"},
+		Forecast: forecast.Forecast{Horizon: 2 * time.Minute, Point: 11, Upper: 13.25, Quantile: 0.9, Model: "last-value", Withdrawn: "it was worse", Quantiles: []float64{0.5, 0.9},
+			Skill:   forecast.Skill{Known: true, Hours: -0.125, Days: 0.25, Seasonal: 0.5, Coverage: []float64{0.5, 0.875}, Bias: -0.02, Due: 40},
+			Weights: []forecast.Weight{{Expert: "level", Share: 0.51239}, {Expert: "last-value", Share: 0.3}, {Expert: "day", Share: 0.1}, {Expert: "week", Share: 0.08}},
+		},
+		Tokens: scaling.Tokens{
+			Prompt:     scaling.TokenDemand{TokenRate: scaling.TokenRate{PerSecond: 2000, Known: true}, Forecast: forecast.Forecast{Horizon: time.Minute, Point: 2100, Upper: 2500}},
+			Generation: scaling.TokenDemand{TokenRate: scaling.TokenRate{Known: true}},
+		},
 		LeadTime: leadtime.Estimate{P50: time.Minute, P90: 90 * time.Second, Source: leadtime.Measured, Samples: 3},
 		Capacity: capacity.Estimate{PerReplica: 5, Concurrency: 30, Source: capacity.Learned, Text: "from ITL"},
 	}
 	nothing := scaling.Decision{Time: t0, Blind: true, Reason: scaling.NoFreshData, Demand: 3}
+	young := scaling.Decision{Time: t0, Reason: scaling.DemandMet, Forecast: forecast.Forecast{
+		Horizon: time.Minute, Point: 1, Upper: 2, Quantile: 0.9, Model: "experts", Skill: forecast.Skill{Due: 3, Coverage: []float64{0, 0}},
+	}}
 	broken := scaling.Decision{Time: t0, DemandKnown: true, Demand: math.NaN(), Waiting: math.Inf(1), Reason: scaling.DemandMet}
 	for name, c := range map[string]struct {
 		in   scaling.Decision
@@ -101,7 +111,10 @@ func TestDecisionLines(t *testing.T) {
 		"with all there is": {
 			full, `{"policy":"preheat","t_s":15,"current":2,"replicas":3,"ready":2,"starting":1,"unschedulable":0,"reason":"ForecastDemand",` +
 				`"demand":10.5,"waiting":1,"running":20,"queued":0.5,"in_flight":20,` +
-				`"forecast":{"point":11,"upper":13.25,"quantile":0.9,"horizon_s":120,"model":"last-value","withdrawn":"too young"},` +
+				`"forecast":{"point":11,"upper":13.25,"quantile":0.9,"horizon_s":120,"model":"last-value","withdrawn":"it was worse",` +
+				`"due":40,"skill_hours":-0.125,"skill_days":0.25,"skill_seasonal":0.5,"coverage":0.875,"bias":-0.02,` +
+				`"weights":{"level":0.512,"last-value":0.3,"day":0.1}},` +
+				`"prompt_tokens":{"per_s":2000,"point":2100,"upper":2500},"generation_tokens":{"per_s":0},` +
 				`"lead_time":{"p50_s":60,"p90_s":90,"source":"Measured","samples":3},` +
 				`"capacity":{"requests_per_s":5,"concurrency":30,"source":"Learned","text":"from ITL"},` +
 				`"needed":4,"limited":true,"unseen":["pod-1"],"steps":["demand: 10 requests/s","forecast: µ \"up\""]}`,
@@ -109,6 +122,10 @@ func TestDecisionLines(t *testing.T) {
 		"blind": {
 			nothing, `{"policy":"preheat","t_s":0,"current":0,"replicas":0,"ready":0,"starting":0,"unschedulable":0,` +
 				`"reason":"NoFreshData","queued":0.5,"in_flight":20,"blind":true}`,
+		},
+		"without skill while too few forecasts have come due": {
+			young, `{"policy":"preheat","t_s":0,"current":0,"replicas":0,"ready":0,"starting":0,"unschedulable":0,"reason":"DemandMet",` +
+				`"queued":0.5,"in_flight":20,"forecast":{"point":1,"upper":2,"quantile":0.9,"horizon_s":60,"model":"experts","due":3}}`,
 		},
 		"with what JSON cannot say": {
 			broken, `{"policy":"preheat","t_s":0,"current":0,"replicas":0,"ready":0,"starting":0,"unschedulable":0,` +
