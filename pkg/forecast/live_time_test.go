@@ -75,6 +75,21 @@ func TestAGapIsLeftOut(t *testing.T) {
 	}
 }
 
+// What came before a gap is no part of the row that ends after it.
+func TestARowAfterAGapIsThatOfItsOwnTime(t *testing.T) {
+	var s State
+	run(&s, 303, func(int) float64 { return 5 }, nil) // to 20 s into a minute
+	for i := range 600 {
+		s.Skip(t0.Add(time.Duration(303+i) * config.Step)) // to 20 s into another
+	}
+	for i := range 5 {
+		s.Advance(t0.Add(time.Duration(903+i)*config.Step), 9, horizon, config)
+	}
+	if got := s.Forecaster.Levels.Last; got != 9 {
+		t.Errorf("40 s of a demand of 9 after a gap make a row of %v", got)
+	}
+}
+
 // A caller that was away, and does not skip, is believed for four horizons and no more.
 func TestAGapWithoutSkipIsKnownToTheRightMinutes(t *testing.T) {
 	var s State
