@@ -25,14 +25,17 @@ func basis(f forecast.Forecast) string {
 		f.Model, shares(f.Weights), f.Skill.Hours, 100*f.Coverage())
 }
 
-// shares names the largest weights in brackets; nothing where there are none.
+// shares names the largest weights in brackets; nothing where there are none, and none that would read 0%.
 func shares(weights []forecast.Weight) string {
-	if len(weights) == 0 {
-		return ""
-	}
+	const least = 0.005
 	var named []string
 	for _, w := range weights[:min(len(weights), namedExperts)] {
-		named = append(named, fmt.Sprintf("%s %.0f%%", w.Expert, 100*w.Share))
+		if w.Share >= least {
+			named = append(named, fmt.Sprintf("%s %.0f%%", w.Expert, 100*w.Share))
+		}
+	}
+	if len(named) == 0 {
+		return ""
 	}
 	return " (" + strings.Join(named, ", ") + ")"
 }

@@ -40,6 +40,13 @@ func TestAForecastSaysWhatItRestsOn(t *testing.T) {
 		"one expert alone, chosen for a comparison": {
 			mixture(func(f *forecast.Forecast) { f.Model = forecast.LastValue }), "last-value",
 		},
+		"an expert that has nearly all the weight": {
+			mixture(func(f *forecast.Forecast) {
+				f.Weights[0].Share, f.Weights[1].Share = 0.997, 0.003
+				f.Weights = f.Weights[:2]
+			}),
+			"experts (regression 100%), skill +0.21 over hours, enough in 91% of cases",
+		},
 		"a forecast without weights": {
 			mixture(func(f *forecast.Forecast) { f.Weights, f.Skill = nil, forecast.Skill{} }), "experts, still learning (0 forecasts came due)",
 		},
