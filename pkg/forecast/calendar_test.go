@@ -50,29 +50,30 @@ func TestAHolidayIsADayFromItsFirstInstant(t *testing.T) {
 // A row's phase on the clocks of the day and the week is its wall-clock time, holidays being Sundays to the week.
 func TestThePhaseIsTheTimeOnTheWall(t *testing.T) {
 	const step = 10 * time.Minute
-	day, week := newClock(24*time.Hour, step, 0), newClock(7*24*time.Hour, step, 0)
+	day, week := newClock(24*time.Hour, step, 0, newestDay), newClock(7*24*time.Hour, step, 0, newestDay)
 	for _, name := range []string{"", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Kiritimati"} {
 		place, err := time.LoadLocation(name)
 		if err != nil {
 			t.Skip(err)
 		}
-		c := Calendar{Location: place}
+		s := Spec{Step: step, Calendar: Calendar{Location: place}}
+		c := &s.Calendar
 		rng := seeded(1)
 		for range 3000 {
 			at := time.Unix(rng.Int64N(8e9)-4e9, rng.Int64N(1e9)) // from 1843 to 2096
 			local := at.In(place)
-			i := c.at(at)
-			if want := local.Hour()*6 + local.Minute()/10; day.phase(i.local, step) != want {
-				t.Fatalf("%v: phase %d of the day, should be %d", local, day.phase(i.local, step), want)
+			i := s.place(at.Add(step / 2))
+			if want := local.Hour()*6 + local.Minute()/10; day.phase(i, step) != want {
+				t.Fatalf("%v: phase %d of the day, should be %d", local, day.phase(i, step), want)
 			}
-			weekday := (week.phase(i.weekly, step)/144 + 4) % 7 // 1970 began on a Thursday
+			weekday := (week.phase(i, step)/144 + 4) % 7 // 1970 began on a Thursday
 			if weekday != int(local.Weekday()) {
 				t.Fatalf("%v: weekday %d on the clock", local, weekday)
 			}
 			c.Holidays = []time.Time{time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, place)}
-			i = c.at(at)
-			weekday = (week.phase(i.weekly, step)/144 + 4) % 7
-			if weekday != 0 || week.phase(i.weekly, step)%144 != day.phase(i.local, step) || !i.holiday {
+			i = s.place(at.Add(step / 2))
+			weekday = (week.phase(i, step)/144 + 4) % 7
+			if weekday != 0 || week.phase(i, step)%144 != day.phase(i, step) || !i.holiday {
 				t.Fatalf("%v, a holiday: weekday %d on the clock, %+v", local, weekday, i)
 			}
 			c.Holidays = nil
@@ -93,13 +94,13 @@ func TestAClockNeedsFourPhases(t *testing.T) {
 	}
 	for name, x := range cases {
 		t.Run(name, func(t *testing.T) {
-			c := newClock(x.period, x.step, pastDays)
+			c := newClock(x.period, x.step, pastDays, newestDay)
 			if len(c.Mean) != x.phases || len(c.Count) != x.phases || (c.Period == 0) != (x.phases == 0) {
 				t.Fatalf("%d phases of %v", len(c.Mean), c.Period)
 			}
 			for _, at := range []int64{0, 1, -1, int64(x.period) - 1, -int64(x.period), 1 << 62, -1 << 62} {
 				if x.phases > 0 {
-					if p := c.phase(at, x.step); p < 0 || p >= x.phases {
+					if p := c.phase(place{utc: at, local: at}, x.step); p < 0 || p >= x.phases {
 						t.Errorf("phase %d of instant %d", p, at)
 					}
 				}

@@ -14,7 +14,9 @@ const pastDays = 3
 type Clock struct {
 	// Period is the time that it goes round in; zero: there is none.
 	Period time.Duration
-	// Mean is the mean at each phase, in which the newest round counts most; Count how often it was seen.
+	// Share is the weight that the newest round has in the means.
+	Share float64
+	// Mean is the mean at each phase, Count how often it was seen.
 	Mean  []float32
 	Count []uint16
 	// Newest are the values of the last rounds at each phase, the newest first; Silent whether there was nothing at all at
@@ -25,12 +27,12 @@ type Clock struct {
 
 // newClock returns a clock of a period that keeps the given number of rounds, one without phases where the period has
 // too few steps to tell anything.
-func newClock(period, step time.Duration, rounds int) Clock {
+func newClock(period, step time.Duration, rounds int, share float64) Clock {
 	phases := int((period + step - 1) / step)
 	if phases < 4 {
 		return Clock{}
 	}
-	c := Clock{Period: period, Mean: make([]float32, phases), Count: make([]uint16, phases)}
+	c := Clock{Period: period, Share: share, Mean: make([]float32, phases), Count: make([]uint16, phases)}
 	for range rounds {
 		c.Newest = append(c.Newest, make([]float32, phases))
 	}
@@ -40,29 +42,43 @@ func newClock(period, step time.Duration, rounds int) Clock {
 	return c
 }
 
-// instant is one row's place on the clocks.
-type instant struct {
-	// local is the wall-clock time at which the row starts, in nanoseconds since 1970; weekly is the same but for
-	// holidays, which are Sundays there.
-	local, weekly int64
-	holiday       bool
+// place is one row's place in time: nanoseconds since 1970 of its middle, by UTC and by the wall clock.
+type place struct {
+	utc, local int64
+	holiday    bool
 }
 
-// at returns the place of the row that starts at t.
-func (c *Calendar) at(t time.Time) instant {
-	local := t.UnixNano()
-	if c.Location != nil {
-		_, offset := t.In(c.Location).Zone()
-		local += int64(offset) * int64(time.Second)
+const (
+	nanosADay  = int64(24 * time.Hour)
+	nanosAWeek = 7 * nanosADay
+)
+
+// place returns the place of the row that ends at end: that of its middle, so that an end that is a little early or late
+// is in no other phase.
+func (s *Spec) place(end time.Time) place {
+	t := end.Add(-s.Step / 2)
+	p := place{utc: t.UnixNano(), holiday: s.Calendar.isHoliday(t)}
+	p.local = p.utc
+	if s.Calendar.Location != nil {
+		_, offset := t.In(s.Calendar.Location).Zone()
+		p.local += int64(offset) * int64(time.Second)
 	}
-	i := instant{local: local, weekly: local}
-	if c.isHoliday(t) {
-		const day = int64(24 * time.Hour)
-		days := int64(math.Floor(float64(local) / float64(day)))
-		weekday := ((days+4)%7 + 7) % 7 // 1970 began on a Thursday; 0 is Sunday
-		i.weekly, i.holiday = local-weekday*day, true
+	return p
+}
+
+// phase is the place on the clock. What goes with the day goes by the wall clock, other periods do not; a week's clock
+// takes holidays for Sundays.
+func (c *Clock) phase(p place, step time.Duration) int {
+	period := int64(c.Period)
+	t := p.local
+	switch {
+	case period == nanosAWeek && p.holiday:
+		days := int64(math.Floor(float64(t) / float64(nanosADay)))
+		t -= ((days+4)%7 + 7) % 7 * nanosADay // 1970 began on a Thursday; 0 is Sunday
+	case nanosADay%period != 0 && period%nanosADay != 0:
+		t = p.utc
 	}
-	return i
+	return int(((t%period)+period)%period) / int(step)
 }
 
 // isHoliday reports whether t is within a day of a holiday's first instant.
@@ -78,21 +94,30 @@ func (c *Calendar) isHoliday(t time.Time) bool {
 	return lo > 0 && t.Before(c.Holidays[lo-1].AddDate(0, 0, 1))
 }
 
-// phase is the place of a wall-clock time on the clock.
-func (c *Clock) phase(local int64, step time.Duration) int {
-	p := local % int64(c.Period)
-	if p < 0 {
-		p += int64(c.Period)
+// take takes a value at a place. Where the clock keeps rounds it does not learn from a hole, unless there was nothing at
+// that time of the round before either (then it is a night), nor from holidays.
+func (c *Clock) take(at place, v float64, hole bool, step time.Duration) {
+	if c.Period == 0 {
+		return
 	}
-	return int(p / int64(step))
+	p := c.phase(at, step)
+	if len(c.Newest) == 0 {
+		c.learn(p, v)
+		return
+	}
+	again := c.Silent[p] || c.Count[p] == 0
+	c.Silent[p] = v == 0
+	if !at.holiday && (v > 0 || !hole || again) {
+		c.learn(p, v)
+	}
 }
 
-// learn takes the value at a phase; newest is the weight that the newest round has in the mean.
-func (c *Clock) learn(p int, v, newest float64) {
+// learn takes the value at a phase.
+func (c *Clock) learn(p int, v float64) {
 	if c.Count[p] < math.MaxUint16 {
 		c.Count[p]++
 	}
-	c.Mean[p] += float32(math.Max(1/float64(c.Count[p]), newest) * (v - float64(c.Mean[p])))
+	c.Mean[p] += float32(math.Max(1/float64(c.Count[p]), c.Share) * (v - float64(c.Mean[p])))
 	for i := len(c.Newest) - 1; i > 0; i-- {
 		c.Newest[i][p] = c.Newest[i-1][p]
 	}
@@ -100,9 +125,6 @@ func (c *Clock) learn(p int, v, newest float64) {
 		c.Newest[0][p] = float32(v)
 	}
 }
-
-// knows reports whether the phase has been seen.
-func (c *Clock) knows(p int) bool { return c.Period > 0 && c.Count[p] > 0 }
 
 // around is the mean of a table within width phases of p, of those that were seen.
 func (c *Clock) around(table []float32, p, width int) float64 {
@@ -138,26 +160,18 @@ const (
 	newestDay  = 0.3 // seven days weigh 0.3, 0.21, 0.147, …
 )
 
-// learnSeasons takes the newest row into the clocks. They do not learn from a hole, unless there was nothing at that time
-// of the day before either: then it is a night.
+// learnSeasons takes the newest row into the clocks. An outage teaches none of them.
 func (f *Forecaster) learnSeasons(s *Spec, v float64) {
-	now := s.Calendar.at(f.End.Add(-s.Step))
-	if f.Day.Period > 0 {
-		p := f.Day.phase(now.local, s.Step)
-		again := f.Day.Silent[p] || f.Day.Count[p] == 0
-		if f.Day.Silent[p] = v == 0; v == 0 && f.hole() && !again {
+	at := s.place(f.End)
+	if f.Outage && f.Day.Period > 0 {
+		if p := f.Day.phase(at, s.Step); !f.Day.Silent[p] && f.Day.Count[p] > 0 {
+			f.Day.take(at, v, true, s.Step)
 			return
 		}
 	}
-	if f.Hour.Period > 0 {
-		f.Hour.learn(f.Hour.phase(now.local, s.Step), v, newestHour)
-	}
-	if f.Day.Period > 0 && !now.holiday {
-		f.Day.learn(f.Day.phase(now.local, s.Step), v, newestDay)
-	}
-	if f.Week.Period > 0 {
-		f.Week.learn(f.Week.phase(now.weekly, s.Step), v, newestDay)
-	}
+	f.Hour.take(at, v, f.Outage, s.Step)
+	f.Day.take(at, v, f.Outage, s.Step)
+	f.Week.take(at, v, f.Outage, s.Step)
 }
 
 // smoothing is the half width over which seasons are smoothed; what comes at a certain minute is seen unsmoothed too.
@@ -174,8 +188,6 @@ type seasons struct {
 
 // seasons reads the clocks h rows ahead of the newest row.
 func (f *Forecaster) seasons(s *Spec, h int) seasons {
-	start := f.End.Add(-s.Step)
-	now, then := s.Calendar.at(start), s.Calendar.at(start.Add(time.Duration(h)*s.Step))
 	last, level := f.Levels.Last, f.Levels.Averages[2]
 	out := seasons{
 		day: level, dayRaw: level, week: level, weekRaw: level, hour: last, yesterday: level, yesterdayRaw: last,
@@ -184,53 +196,38 @@ func (f *Forecaster) seasons(s *Spec, h int) seasons {
 	if slices.Contains(s.Without, stageSeasons) {
 		return out
 	}
+	now, then := s.place(f.End), s.place(f.End.Add(time.Duration(h)*s.Step))
 	width := int(math.Round(float64(smoothing) / float64(s.Step)))
-	out.readDay(&f.Day, f.Day.at(now, s.Step), f.Day.at(then, s.Step), level, width)
+	if a, b, ok := f.Day.between(now, then, s.Step); ok {
+		here, there := f.Day.around(f.Day.Mean, a, width), f.Day.around(f.Day.Mean, b, width)
+		out.day, out.dayRaw, out.addDay = there, float64(f.Day.Mean[b]), level+there-here
+		out.yesterday, out.yesterdayRaw = f.Day.around(f.Day.Newest[0], b, width), float64(f.Day.Newest[0][b])
+		out.peak = f.Day.peak(b)
+		if here > 0 {
+			out.shape = level * math.Min(math.Max(there/here, 0.2), 5)
+		}
+	}
 	out.week, out.weekRaw, out.addWeek = out.day, out.dayRaw, out.addDay
-	out.readWeek(&f.Week, f.Week.atWeekly(now, s.Step), f.Week.atWeekly(then, s.Step), level, width)
+	if a, b, ok := f.Week.between(now, then, s.Step); ok {
+		out.week, out.weekRaw = f.Week.around(f.Week.Mean, b, width), float64(f.Week.Mean[b])
+		out.addWeek = level + out.week - f.Week.around(f.Week.Mean, a, width)
+	}
 	if then.holiday || now.holiday {
 		out.day, out.dayRaw, out.addDay = out.week, out.weekRaw, out.addWeek
 	}
-	if a, b := f.Hour.at(now, s.Step), f.Hour.at(then, s.Step); f.Hour.knows(a) && f.Hour.Count[a] > 1 && f.Hour.knows(b) {
+	if a, b, ok := f.Hour.between(now, then, s.Step); ok {
 		out.hour = float64(f.Hour.Mean[b])
 		out.addHour = level + out.hour - float64(f.Hour.Mean[a])
 	}
 	return out
 }
 
-func (c *Clock) at(i instant, step time.Duration) int {
+// between returns the phases of now and of then, false where too little is known of them: now has been seen once, which
+// is the present round.
+func (c *Clock) between(now, then place, step time.Duration) (a, b int, ok bool) {
 	if c.Period == 0 {
-		return 0
+		return 0, 0, false
 	}
-	return c.phase(i.local, step)
-}
-
-func (c *Clock) atWeekly(i instant, step time.Duration) int {
-	if c.Period == 0 {
-		return 0
-	}
-	return c.phase(i.weekly, step)
-}
-
-func (o *seasons) readDay(c *Clock, now, then int, level float64, width int) {
-	if !c.knows(now) || c.Count[now] < 2 || !c.knows(then) {
-		return
-	}
-	here := c.around(c.Mean, now, width)
-	o.day, o.dayRaw = c.around(c.Mean, then, width), float64(c.Mean[then])
-	o.yesterday, o.yesterdayRaw = c.around(c.Newest[0], then, width), float64(c.Newest[0][then])
-	o.peak = c.peak(then)
-	o.addDay = level + o.day - here
-	o.shape = level
-	if here > 0 {
-		o.shape = level * math.Min(math.Max(o.day/here, 0.2), 5)
-	}
-}
-
-func (o *seasons) readWeek(c *Clock, now, then int, level float64, width int) {
-	if !c.knows(now) || c.Count[now] < 2 || !c.knows(then) {
-		return
-	}
-	o.week, o.weekRaw = c.around(c.Mean, then, width), float64(c.Mean[then])
-	o.addWeek = level + o.week - c.around(c.Mean, now, width)
+	a, b = c.phase(now, step), c.phase(then, step)
+	return a, b, c.Count[a] > 1 && c.Count[b] > 0
 }

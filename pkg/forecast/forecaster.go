@@ -31,8 +31,10 @@ type Forecaster struct {
 	// Known counts the rows of which something was known, Seen those since the first demand, Silent the newest of them
 	// that were exactly zero.
 	Known, Seen, Silent int
-	// Doubtful is set while the newest row was too large to believe before another one confirms it.
-	Doubtful bool
+	// Outage is set while nothing comes where the level was far above nothing when it stopped.
+	Outage bool
+	// Doubted is the last value that was too large to believe, zero where another one has confirmed it since.
+	Doubted float64
 	// Levels are running statistics of the series.
 	Levels Levels
 	// Recent holds the newest rows, as many as the longest horizon and one.
@@ -51,23 +53,15 @@ type Forecaster struct {
 // is not finite, is negative or beyond believing is a row of which nothing is known, as is every row left out; a row
 // that ends no later than the newest is dropped.
 func (f *Forecaster) Observe(s *Spec, end time.Time, value float64) {
-	if f.Lanes == nil {
-		f.start(s, end)
-	}
-	rows := int(end.Sub(f.End).Round(s.Step) / s.Step)
-	if rows <= 0 {
+	if !f.proceed(s, end) {
 		return
 	}
-	f.Row += rows
-	f.End = end
-	if !f.believes(value, &f.Doubtful) {
-		f.Recent.skip(rows)
-		f.Past.skip(rows)
+	if !f.believes(value, &f.Doubted) {
+		f.Recent.push(unknown)
+		f.Past.push(unknown)
 		return
 	}
-	f.Recent.skip(rows - 1)
 	f.Recent.push(value)
-	f.Past.skip(rows - 1)
 	f.Past.push(value)
 	f.Known++
 	if value < tiny {
@@ -76,17 +70,60 @@ func (f *Forecaster) Observe(s *Spec, end time.Time, value float64) {
 	f.take(s, value)
 }
 
-// believes reports whether a value can be demand. One that is far beyond the most seen of late is believed when the next
-// one is as large: a counter that was read wrong once is not to be provided for all week. Doubtful says that the one
-// before was not believed.
-func (f *Forecaster) believes(value float64, doubtful *bool) bool {
-	const far, experience = 50, 30
-	if !(value >= 0 && value < unbelievable) {
+// remember takes a row of a past that is too long ago to learn more of than seasons.
+func (f *Forecaster) remember(s *Spec, end time.Time, value float64) {
+	if !f.proceed(s, end) {
+		return
+	}
+	f.Recent.push(value)
+	f.Past.push(value)
+	f.Known++
+	for _, c := range []*Clock{&f.Hour, &f.Day, &f.Week} {
+		c.take(s.place(end), value, true, s.Step)
+	}
+}
+
+// proceed goes on to the row that ends at end, past rows of which nothing is known; false where it is not after the newest.
+func (f *Forecaster) proceed(s *Spec, end time.Time) bool {
+	if f.Lanes == nil {
+		f.start(s, end)
+	}
+	rows := int(end.Sub(f.End).Round(s.Step) / s.Step)
+	if rows <= 0 {
 		return false
 	}
-	confirmed := *doubtful
-	*doubtful = f.Seen > experience && value > far*f.Levels.Peak
-	return confirmed || !*doubtful
+	f.Row += rows
+	f.End = end
+	f.Recent.skip(rows - 1)
+	f.Past.skip(rows - 1)
+	return true
+}
+
+// forget goes back to the row that ends at end: later ones are no past any more. What was learned of them stays.
+func (f *Forecaster) forget(end time.Time, step time.Duration) {
+	if rows := int(f.End.Sub(end) / step); rows > 0 {
+		f.Recent.drop(rows)
+		f.Past.drop(rows)
+		f.End = end
+	}
+}
+
+// believes reports whether a value can be demand. One that is far beyond the most seen of late is believed when it is
+// not the first of its size: a counter that was read wrong once is not to be provided for all week. Doubted is the last
+// one that was not believed.
+func (f *Forecaster) believes(value float64, doubted *float64) bool {
+	const far, experience, alike = 50, 30, 5
+	switch {
+	case !(value >= 0 && value < unbelievable):
+		return false
+	case f.Seen <= experience || value <= far*f.Levels.Peak:
+		return true
+	case value <= alike**doubted && value >= *doubted/alike:
+		*doubted = 0
+		return true
+	}
+	*doubted = value
+	return false
 }
 
 // start makes room for what the spec asks. The first row ends one step after End.
@@ -94,7 +131,8 @@ func (f *Forecaster) start(s *Spec, end time.Time) {
 	f.End = end.Add(-s.Step)
 	longest := int(s.Horizons[len(s.Horizons)-1] / s.Step)
 	f.Recent = Ring{Values: make([]float64, 0, longest+1), Size: longest + 1}
-	f.Hour, f.Day, f.Week = newClock(time.Hour, s.Step, 0), newClock(24*time.Hour, s.Step, pastDays), newClock(7*24*time.Hour, s.Step, 0)
+	f.Hour = newClock(time.Hour, s.Step, 0, newestHour)
+	f.Day, f.Week = newClock(24*time.Hour, s.Step, pastDays, newestDay), newClock(7*24*time.Hour, s.Step, 0, newestDay)
 	f.States = newResiduals(memoryOf(7*24*time.Hour, s.Step))
 	f.Lanes = make([]Lane, len(s.Horizons))
 	for i, h := range s.Horizons {
@@ -109,10 +147,7 @@ func (f *Forecaster) take(s *Spec, value float64) {
 		return
 	}
 	f.Seen++
-	f.Silent++
-	if value > 0 {
-		f.Silent = 0
-	}
+	f.hush(value, s.Step)
 	f.Levels.learn(value, f.Seen, s.Step)
 	for i := range f.Lanes {
 		f.Lanes[i].judge(s, f)
@@ -125,10 +160,17 @@ func (f *Forecaster) take(s *Spec, value float64) {
 	f.seek(s)
 }
 
-// hole reports whether the newest zeros look like a logging hole or an outage: nothing at all where the level was far
-// above nothing shortly before. What lasts for a day is the new normal.
-func (f *Forecaster) hole() bool {
-	return f.Silent > 0 && f.Silent < len(f.Day.Mean) && f.Levels.Averages[6] > 0.02*f.Levels.Mean
+// hush counts the newest zeros. They look like an outage or a logging hole where the level was far above nothing when
+// they began; what lasts for a day is the new normal.
+func (f *Forecaster) hush(value float64, step time.Duration) {
+	if value > 0 {
+		f.Silent, f.Outage = 0, false
+		return
+	}
+	if f.Silent++; f.Silent == 1 {
+		f.Outage = f.Levels.Averages[6] > 0.02*f.Levels.Mean
+	}
+	f.Outage = f.Outage && time.Duration(f.Silent)*step < 24*time.Hour
 }
 
 // Predict returns one Prediction for each horizon, nil before the first row of which something is known.
@@ -199,6 +241,12 @@ func (r *Ring) push(v float64) {
 	}
 	r.Values[r.Next] = v
 	r.Next = (r.Next + 1) % r.Size
+}
+
+// drop forgets the newest n values.
+func (r *Ring) drop(n int) {
+	r.Values = append(append(make([]float64, 0, r.Size), r.Values[r.Next:]...), r.Values[:r.Next]...)
+	r.Values, r.Next = r.Values[:max(0, len(r.Values)-n)], 0
 }
 
 // skip takes n rows of which nothing is known.

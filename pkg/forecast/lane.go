@@ -105,26 +105,28 @@ func (l *Lane) ahead(s *Spec, f *Forecaster) int {
 	}
 	best, most := l.Rows, float32(-1)
 	for h := l.Rows; h > 0; h-- {
-		at := s.Calendar.at(f.End.Add(time.Duration(h-1) * s.Step))
-		if mean := f.Day.Mean[f.Day.phase(at.local, s.Step)]; mean > most {
+		at := s.place(f.End.Add(time.Duration(h) * s.Step))
+		if mean := f.Day.Mean[f.Day.phase(at, s.Step)]; mean > most {
 			best, most = h, mean
 		}
 	}
 	return best
 }
 
-// actual returns what the statistic has come to at the newest row, false where that is not known.
+// actual returns what the statistic has come to at the newest row, false where that is not known: a maximum needs four in
+// five of its rows, fewer would say too little.
 func (l *Lane) actual(s *Spec, f *Forecaster) (float64, bool) {
 	if s.Statistic != Maximum {
 		return f.Recent.back(0)
 	}
-	most, known := 0.0, false
+	most, known := 0.0, 0
 	for i := range l.Rows {
 		if v, ok := f.Recent.back(i); ok {
-			most, known = math.Max(most, v), true
+			most = math.Max(most, v)
+			known++
 		}
 	}
-	return most, known
+	return most, 5*known >= 4*l.Rows
 }
 
 // judge learns from the forecasts that have come due at the newest row. What was due in a gap is dropped.
@@ -168,8 +170,8 @@ func (l *Lane) learn(s *Spec, p *Pending, actual, unit float64) {
 
 // extend takes the newest row into the volatilities, and every so often makes a forecast from it that will be scored.
 func (l *Lane) extend(s *Spec, f *Forecaster) {
-	if before, ok := f.Recent.back(l.Rows); ok {
-		now, _ := l.actual(s, f)
+	before, ok := f.Recent.back(l.Rows)
+	if now, known := l.actual(s, f); ok && known {
 		change := math.Abs(now - before)
 		l.Changes++
 		first := 1 / float64(l.Changes)

@@ -66,9 +66,13 @@ const (
 	maxHorizon = 360
 	// staleRows is the age in rows at which a forecast is too old to be told.
 	staleRows = 3
-	// relearned is the span from which errors are learned anew for a new horizon; levels and seasons are from all that
-	// is kept.
-	relearned = 2 * 24 * time.Hour
+	// relearned and relearnedRows bound the past from which errors are learned anew for a new horizon; seasons are from
+	// all that is kept. A change waits until relearnPause after the one before, once there is much to learn from.
+	relearned     = 2 * 24 * time.Hour
+	relearnedRows = 2880
+	relearnPause  = time.Hour
+	// farAhead is a step of the clock that is only believed when the next time confirms it.
+	farAhead = 3 * 24 * time.Hour
 )
 
 // State is what the forecaster of one target's demand has learned: plain data, the zero value knows nothing. It is
@@ -76,24 +80,32 @@ const (
 type State struct {
 	// Resampler makes the even rows that Forecaster observes.
 	Resampler timeseries.Resampler
-	// Rows is the number of rows of the horizon, zero before the first one, Quantile the Config's.
+	// Rows is the number of rows of the horizon, zero before the first one; Quantile and Zone are the Config's quantile and
+	// the name of its time zone.
 	Rows       int
 	Quantile   float64
+	Zone       string
 	Forecaster Forecaster
-	// Doubtful is set while the newest demand was too large to believe before another one confirms it.
-	Doubtful bool
+	// Doubted is the last demand that was too large to believe, Ahead a time that was too far ahead.
+	Doubted float64
+	Ahead   time.Time
+	// Relearned is when the horizon was changed last.
+	Relearned time.Time
 	// Newest is the forecast from the newest row.
 	Newest Forecast
 }
 
 // Advance takes demand, the mean rate since the previous call, and returns what is expected one horizon ahead. The
-// horizon is rounded up to whole rows, of which it has about four, each of at least a Step and at most a minute; it
-// keeps the one in use while it drifts by less than a quarter, since errors are learned for one horizon. A demand that
-// no load can be (negative, not finite, beyond believing) is left out as Skip does.
+// horizon is rounded up to whole rows, of which it has about four, each of at least a Step and, where a Step is no longer,
+// at most a minute; it keeps the one in use while it drifts by less than a quarter, since errors are learned for one
+// horizon. A demand that no load can be (negative, not finite, beyond believing) is left out as Skip does.
 func (s *State) Advance(now time.Time, demand float64, horizon time.Duration, c Config) Forecast {
-	s.follow(now)
-	s.setHorizon(horizon, c)
-	if s.Forecaster.believes(demand, &s.Doubtful) {
+	now = now.Round(0) // a wall clock may be set, the monotonic one would hide it
+	if !s.follow(now) {
+		return Forecast{At: now}
+	}
+	s.setHorizon(now, horizon, c)
+	if s.Forecaster.believes(demand, &s.Doubted) {
 		s.take(now, demand, c)
 	} else {
 		s.Skip(now)
@@ -107,14 +119,23 @@ func (s *State) Advance(now time.Time, demand float64, horizon time.Duration, c 
 	return s.Newest
 }
 
-// follow goes back with a clock that was set back: what was observed stays, later times are forgotten.
-func (s *State) follow(now time.Time) {
-	if s.Resampler.At.Sub(now) <= s.Resampler.Step || s.Resampler.At.IsZero() {
-		return
+// follow goes with a clock that was set: back, where later times are forgotten, or far ahead, which is believed the
+// second time. It reports whether now can be gone on from.
+func (s *State) follow(now time.Time) bool {
+	switch at, step := s.Resampler.At, s.Resampler.Step; {
+	case at.IsZero():
+	case now.Sub(at) > farAhead:
+		confirmed := !s.Ahead.IsZero() && now.Sub(s.Ahead).Abs() < farAhead
+		if s.Ahead = now; !confirmed {
+			return false
+		}
+	case at.Sub(now) > step:
+		s.Resampler = timeseries.Resampler{Step: step, At: now}
+		s.Forecaster.forget(now.Truncate(step), step)
+		s.Newest = Forecast{}
 	}
-	s.Resampler = timeseries.Resampler{Step: s.Resampler.Step, At: now}
-	s.Forecaster.End = now.Truncate(s.Resampler.Step)
-	s.Newest = Forecast{}
+	s.Ahead = time.Time{}
+	return true
 }
 
 // take resamples demand and goes through the rows that have come to their end, the last of them not after now.
@@ -133,8 +154,8 @@ func (s *State) take(now time.Time, demand float64, c Config) {
 
 // Skip tells that nothing is known of demand up to now: the time is left out.
 func (s *State) Skip(now time.Time) {
-	s.follow(now)
-	if now.After(s.Resampler.At) && !s.Resampler.At.IsZero() {
+	now = now.Round(0)
+	if s.follow(now) && now.After(s.Resampler.At) && !s.Resampler.At.IsZero() {
 		s.Resampler.At = now
 		s.Resampler.Sum, s.Resampler.Known = 0, 0
 	}
@@ -167,60 +188,75 @@ func (s *State) predict(spec *Spec, c Config) Forecast {
 }
 
 // setHorizon divides the horizon into rows, unless it is about the one in use.
-func (s *State) setHorizon(horizon time.Duration, c Config) {
+func (s *State) setHorizon(now time.Time, horizon time.Duration, c Config) {
+	zone := c.Calendar.Location.String() // of nil: UTC
+	same := s.Quantile == c.Quantile && s.Zone == zone
 	used := time.Duration(s.Rows) * s.Resampler.Step
-	if drift := math.Abs(float64(horizon - used)); s.Rows > 0 && drift <= horizonSlack*float64(used) && s.Quantile == c.Quantile {
+	if drift := math.Abs(float64(horizon - used)); s.Rows > 0 && drift <= horizonSlack*float64(used) && same {
 		return
 	}
-	steps := max(1, min(horizon/rowsPerHorizon, longestRow)/c.Step)
-	step := steps * c.Step
+	step := rowStep(horizon, c.Step)
 	rows := min(max(1, int(math.Ceil(float64(horizon)/float64(step)))), maxHorizon)
-	if rows == s.Rows && step == s.Resampler.Step && s.Quantile == c.Quantile {
+	if rows == s.Rows && step == s.Resampler.Step && same {
 		return
 	}
+	if same && s.Forecaster.Known > relearnedRows && now.Sub(s.Relearned) < relearnPause {
+		return
+	}
+	s.Quantile, s.Zone, s.Relearned = c.Quantile, zone, now
 	s.relearn(step, rows, c)
+}
+
+// rowStep is the length of a row: as many ticks as are at most a quarter of the horizon and a minute, and go into an
+// hour where any number of them does, so that what comes at a minute of the hour comes in one row.
+func rowStep(horizon, tick time.Duration) time.Duration {
+	most := max(1, min(horizon/rowsPerHorizon, longestRow)/tick)
+	for n := most; n > 0; n-- {
+		if time.Hour%(n*tick) == 0 {
+			return n * tick
+		}
+	}
+	return most * tick
 }
 
 // relearn begins a forecaster of another horizon with what is known of the past.
 func (s *State) relearn(step time.Duration, rows int, c Config) {
-	old := s.Forecaster
-	oldStep := s.Resampler.Step
-	s.Rows, s.Quantile, s.Forecaster, s.Newest = rows, c.Quantile, Forecaster{}, Forecast{}
+	old, oldStep := s.Forecaster, s.Resampler.Step
+	s.Rows, s.Forecaster, s.Newest = rows, Forecaster{}, Forecast{}
 	s.Resampler = timeseries.Resampler{Step: step, At: s.Resampler.At}
-	if old.Seen == 0 {
+	if old.Known == 0 {
 		return
 	}
 	spec := s.spec(c)
-	from := timeseries.Resampler{Step: step}
-	end := old.End.Add(-time.Duration(len(old.Past.Values)) * oldStep)
-	var lanes []Lane
-	for i := range old.Past.Values {
-		end = end.Add(oldStep)
-		v := float64(old.Past.at(i))
+	late := old.End.Add(-min(relearned, relearnedRows*step))
+	old.retell(oldStep, step, func(end time.Time, v float64) {
+		if end.Before(late) {
+			s.Forecaster.remember(&spec, end, v)
+		} else {
+			s.Forecaster.Observe(&spec, end, v)
+		}
+	})
+	if s.Forecaster.Seen > 0 {
+		s.Newest = s.predict(&spec, c)
+	}
+}
+
+// retell tells the rows of the past that are known as rows of another step.
+func (f *Forecaster) retell(from, to time.Duration, tell func(end time.Time, v float64)) {
+	means := timeseries.Resampler{Step: to}
+	n := len(f.Past.Values)
+	for i := range n {
+		v, end := float64(f.Past.at(i)), f.End.Add(-time.Duration(n-1-i)*from)
 		if v < 0 {
 			continue // the gap shows in the time of the next
 		}
-		if lanes != nil && old.End.Sub(end) < relearned {
-			s.Forecaster.Lanes, lanes = lanes, nil
+		if begin := end.Add(-from); !means.At.Equal(begin) {
+			means = timeseries.Resampler{Step: to, At: begin}
 		}
-		if !from.At.IsZero() && end.Sub(from.At) > oldStep {
-			from = timeseries.Resampler{Step: step, At: end.Add(-oldStep)}
-		} else if from.At.IsZero() {
-			from.At = end.Add(-oldStep)
+		rows := means.Add(end, v, int(from/to)+2)
+		first := end.Truncate(to).Add(-time.Duration(len(rows)) * to)
+		for k, y := range rows {
+			tell(first.Add(time.Duration(k+1)*to), y)
 		}
-		means := from.Add(end, v, int(oldStep/step)+2)
-		first := end.Truncate(step).Add(-time.Duration(len(means)) * step)
-		for k, y := range means {
-			s.Forecaster.Observe(&spec, first.Add(time.Duration(k+1)*step), y)
-			if lanes == nil && s.Forecaster.Seen == 1 && old.End.Sub(end) >= relearned {
-				lanes, s.Forecaster.Lanes = s.Forecaster.Lanes, []Lane{}
-			}
-		}
-	}
-	if lanes != nil {
-		s.Forecaster.Lanes = lanes
-	}
-	if s.Forecaster.Seen > 0 {
-		s.Newest = s.predict(&spec, c)
 	}
 }

@@ -1,11 +1,14 @@
 package forecast
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/dsp/fourier"
+	"gonum.org/v1/gonum/stat"
 )
 
 // maxPast is how many rows are kept to find seasons in: five weeks of minutes.
@@ -28,6 +31,12 @@ func (p *Past) push(v float64) {
 	}
 	p.Values[p.Next] = float32(v)
 	p.Next = (p.Next + 1) % maxPast
+}
+
+// drop forgets the newest n rows.
+func (p *Past) drop(n int) {
+	p.Values = append(p.Values[p.Next:], p.Values[:p.Next]...)
+	p.Values, p.Next = p.Values[:max(0, len(p.Values)-n)], 0
 }
 
 func (p *Past) skip(n int) {
@@ -65,7 +74,7 @@ const (
 // seek looks for seasons: the clocks of the hour and the day take the period at which the series resembles itself most,
 // where that is clearly better than theirs.
 func (f *Forecaster) seek(s *Spec) {
-	again := min(f.Past.Sought/4, int(soughtAgain/s.Step))
+	again := max(1, min(f.Past.Sought/4, int(soughtAgain/s.Step)))
 	if f.Seen < max(minSought, f.Past.Sought+again) {
 		return
 	}
@@ -73,14 +82,14 @@ func (f *Forecaster) seek(s *Spec) {
 	n := len(f.Past.Values)
 	least := rowsIn(between, s.Step)
 	all, newest := f.Past.correlate(n, 0), f.Past.correlate(min(n, maxBins), least)
-	long := all.season(least, rowsIn(longest, s.Step), rowsIn(f.Day.Period, s.Step), rowsIn(24*time.Hour, s.Step))
+	used, day := rowsIn(f.Day.Period, s.Step), rowsIn(24*time.Hour, s.Step)
+	long := f.Past.refine(all.season(least, rowsIn(longest, s.Step), used, day), used, day, all.bin)
 	if again := alike(long, f.Past.Long); again {
-		f.turn(s, &f.Day, time.Duration(long)*s.Step, pastDays)
-		f.turn(s, &f.Week, 7*time.Duration(long)*s.Step, 0)
+		f.turn(s, &f.Day, time.Duration(long)*s.Step)
 	}
 	short := newest.season(4, least, rowsIn(f.Hour.Period, s.Step), rowsIn(time.Hour, s.Step))
 	if again := alike(short, f.Past.Short); again {
-		f.turn(s, &f.Hour, time.Duration(short)*s.Step, 0)
+		f.turn(s, &f.Hour, time.Duration(short)*s.Step)
 	}
 	f.Past.Long, f.Past.Short = long, short
 }
@@ -91,24 +100,15 @@ func alike(a, b int) bool { return a > 0 && math.Abs(float64(a-b)) <= 0.03*float
 func rowsIn(span, step time.Duration) int { return int((span + step/2) / step) }
 
 // turn gives a clock another period and lets it learn from the past.
-func (f *Forecaster) turn(s *Spec, c *Clock, period time.Duration, rounds int) {
-	*c = newClock(period, s.Step, rounds)
+func (f *Forecaster) turn(s *Spec, c *Clock, period time.Duration) {
+	*c = newClock(period, s.Step, len(c.Newest), c.Share)
 	if c.Period == 0 {
 		return
-	}
-	newest := newestDay
-	if c == &f.Hour {
-		newest = newestHour
 	}
 	n := len(f.Past.Values)
 	for i := range n {
 		if v := f.Past.at(i); v >= 0 {
-			now := s.Calendar.at(f.End.Add(-time.Duration(n-i) * s.Step))
-			local := now.local
-			if c == &f.Week {
-				local = now.weekly
-			}
-			c.learn(c.phase(local, s.Step), float64(v), newest)
+			c.take(s.place(f.End.Add(-time.Duration(n-1-i)*s.Step)), float64(v), true, s.Step)
 		}
 	}
 }
@@ -174,44 +174,82 @@ func (c *correlation) at(rows int) float64 {
 }
 
 // season returns the period in rows, from least to most, at which the series resembles itself, zero where the one in
-// use is as good. Of several that are as good the shortest is taken; one that is about the usual length is the usual one.
+// use is as good. Of several that are as good the shortest is taken; one that is about the usual length, or a whole part
+// of it, is so exactly, since bins are coarse.
 func (c *correlation) season(least, most, used, usual int) int {
-	best, valley := 0, 1.0
-	var peaks []int
-	most = min(most, c.rows/minRounds)
-	for lag := 1; lag <= most/c.bin && lag+1 < len(c.values); lag++ {
-		v := c.values[lag]
-		valley = math.Min(valley, v)
-		isPeak := v >= c.values[lag-1] && v >= c.values[lag+1] && v >= minCorrelation && v-valley >= minCorrelation
-		if lag*c.bin < least || !isPeak || !c.tops(lag) {
-			continue
-		}
-		peaks = append(peaks, lag)
-		if best == 0 || v > c.values[best] {
-			best = lag
-		}
+	peaks := c.peaks(least, min(most, c.rows/minRounds))
+	if len(peaks) == 0 {
+		return 0
 	}
-	for _, lag := range peaks {
-		if c.values[lag] >= c.values[best]-nearly {
-			best = lag
-			break
-		}
-	}
+	best := slices.MaxFunc(peaks, func(a, b int) int { return cmp.Compare(c.values[a], c.values[b]) })
+	best = peaks[slices.IndexFunc(peaks, func(lag int) bool { return c.values[lag] >= c.values[best]-nearly })]
 	found := best * c.bin
-	if d := math.Abs(float64(found - usual)); found > 0 && d <= 0.03*float64(usual) {
+	switch d := math.Abs(float64(found - usual)); {
+	case d <= 0.03*float64(usual):
 		found = usual
-	}
-	if divides(found, usual) { // bins are coarse
+	case divides(found, usual):
 		found = int(math.Round(float64(usual) / math.Round(float64(usual)/float64(found))))
 	}
-	needed := c.at(used) + clearly
-	if divides(found, used) {
-		needed = c.at(used) - nearly
-	}
-	if found == 0 || found == used || c.values[best] < needed {
+	if found == used || c.values[best] < needed(found, used, c.at(used)) {
 		return 0
 	}
 	return found
+}
+
+// needed is the correlation that a period needs to take the place of the one in use, which has that of now.
+func needed(found, used int, now float64) float64 {
+	if divides(found, used) {
+		return now - nearly
+	}
+	return now + clearly
+}
+
+// peaks are the lags in bins, from least to most rows, that stand out: above all within an eighth of them and above the
+// valley before.
+func (c *correlation) peaks(least, most int) []int {
+	var out []int
+	valley := 1.0
+	for lag := 1; lag <= most/c.bin && lag+1 < len(c.values); lag++ {
+		v := c.values[lag]
+		valley = math.Min(valley, v)
+		if lag*c.bin >= least && v >= minCorrelation && v-valley >= minCorrelation && c.tops(lag) {
+			out = append(out, lag)
+		}
+	}
+	return out
+}
+
+// refine says exactly which period it is, where bins of several rows said about which, zero where the one in use is as
+// good after all: a clock that is a row off is wrong after as many rounds as it has rows.
+func (p *Past) refine(found, used, usual, bin int) int {
+	if found == 0 || bin == 1 {
+		return found
+	}
+	best, most := found, p.resemblance(found)
+	for lag := found - bin; found != usual && !divides(found, usual) && lag <= found+bin; lag++ {
+		if r := p.resemblance(lag); r > most {
+			best, most = lag, r
+		}
+	}
+	if best == used || most < needed(best, used, p.resemblance(used)) {
+		return 0
+	}
+	return best
+}
+
+// resemblance is the correlation of the roots of the newest rows with those of lag rows before.
+func (p *Past) resemblance(lag int) float64 {
+	const enough = 8192 // rows; more would take long and tell no more
+	var x, y []float64
+	for i := max(lag, len(p.Values)-max(enough, 4*lag)); i < len(p.Values); i++ {
+		if a, b := p.at(i), p.at(i-lag); a >= 0 && b >= 0 {
+			x, y = append(x, math.Sqrt(float64(a))), append(y, math.Sqrt(float64(b)))
+		}
+	}
+	if r := stat.Correlation(x, y, nil); !math.IsNaN(r) {
+		return r
+	}
+	return 0
 }
 
 // tops reports whether nothing within an eighth of a lag resembles the series more.

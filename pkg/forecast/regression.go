@@ -73,7 +73,7 @@ func (r *Regression) learn(q float64, x *[numFeatures]float64, actual, predicted
 	if actual < predicted {
 		weight *= (1 - q) / q
 	}
-	r.Growth /= 1 - 1/math.Min(regressionMemory/rows, 20+0.6*float64(r.Count))
+	r.Growth /= 1 - 1/math.Min(math.Max(regressionMemory/rows, 20), 20+0.6*float64(r.Count))
 	r.Count++
 	r.Weight += math.Max(1/float64(r.Count), 0.002) * (weight - r.Weight)
 	share := math.Max(1/float64(r.Count), 0.001)

@@ -11,9 +11,10 @@ import (
 var skillClocks = [...]time.Duration{6 * time.Hour, 3 * 24 * time.Hour}
 
 const (
-	// minDue is the fewest forecasts that a verdict on skill rests on, of which minIndependent do not overlap.
-	minDue         = 20
-	minIndependent = 30
+	// minDue is the fewest forecasts that a verdict on skill rests on, minHorizons the fewest horizons that they are spread
+	// over: forecasts within one horizon tell the same.
+	minDue      = 20
+	minHorizons = 30
 )
 
 // Record is how the mixture has done at one horizon, discounted by each of skillClocks.
@@ -23,8 +24,9 @@ type Record struct {
 	// Covered are the rows whose value was not above each quantile, Error and Actual sums for the bias; over days.
 	Covered       []float64
 	Error, Actual float64
-	// Due is the number of forecasts that have come due, Withdrawn whether the mixture is.
-	Due       int
+	// Due is the number of forecasts that have come due, Span the number of rows that they stand for, Withdrawn whether the
+	// mixture is.
+	Due, Span int
 	Withdrawn bool
 }
 
@@ -40,6 +42,7 @@ func tail(s *Spec, q float64) bool {
 // add takes what came true of a forecast.
 func (r *Record) add(s *Spec, p *Pending, actual float64) {
 	r.Due++
+	r.Span += p.Rows
 	var mixture, last, seasonal float64
 	for i, q := range s.Quantiles {
 		if tail(s, q) {
@@ -79,7 +82,7 @@ func skill(loss, other float64) float64 {
 func (l *Lane) verdict() Skill {
 	r := &l.Skill
 	out := Skill{Due: r.Due}
-	out.Known = r.Due >= max(minDue, minIndependent*l.Rows/l.Stride)
+	out.Known = r.Due >= minDue && r.Span >= minHorizons*l.Rows
 	if !out.Known {
 		return out
 	}
@@ -112,7 +115,7 @@ func (l *Lane) state(s *Spec, f *Forecaster) Prediction {
 	l.ask(s, f, &p)
 	out := Prediction{Values: p.Mixed, Source: Mixture, Weights: l.shares(s), Skill: l.verdict()}
 	if f.Seen <= len(f.Day.Mean) {
-		out.Skill.Seasonal = 0 // not one day is known
+		out.Skill.Seasonal = 0 // not one round is known
 	}
 	for i := range s.Quantiles {
 		out.Skill.Coverage = append(out.Skill.Coverage, l.Skill.Covered[i]/math.Max(l.Skill.Rows[1], 1))

@@ -103,13 +103,13 @@ type Skill struct {
 	// Hours and Days are 1 − loss/(loss of the last value) over about the last six hours and the last three days: above
 	// zero the mixture is the better one. NaN is never stated: where Known is false they are zero.
 	Hours, Days float64
-	// Seasonal is the same against the value of one season before, over days; zero while no season is known.
+	// Seasonal is the same against the value of one round of the day's clock before, over days; zero while none is known.
 	Seasonal float64
 	// Known is false while too few forecasts have come due.
 	Known bool
 	// Coverage is, for each of the Spec's quantiles, the share of due forecasts that were not exceeded, over days.
 	Coverage []float64
-	// Bias is the mean of (median forecast − actual) over the mean of actual, over days.
+	// Bias is the mean of (forecast − actual) over the mean of actual, over days; of the quantile nearest the median.
 	Bias float64
 	// Due is the number of forecasts that have come due.
 	Due int
