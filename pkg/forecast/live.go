@@ -210,13 +210,13 @@ func (s *State) setHorizon(now time.Time, horizon time.Duration, c Config) {
 // rowStep is the length of a row: as many ticks as are at most a quarter of the horizon and a minute, and go into an
 // hour where any number of them does, so that what comes at a minute of the hour comes in one row.
 func rowStep(horizon, tick time.Duration) time.Duration {
-	most := max(1, min(horizon/rowsPerHorizon, longestRow)/tick)
+	most := max(1, int(min(horizon/rowsPerHorizon, longestRow)/tick))
 	for n := most; n > 0; n-- {
-		if time.Hour%(n*tick) == 0 {
-			return n * tick
+		if step := time.Duration(n) * tick; time.Hour%step == 0 {
+			return step
 		}
 	}
-	return most * tick
+	return time.Duration(most) * tick
 }
 
 // relearn begins a forecaster of another horizon with what is known of the past.
