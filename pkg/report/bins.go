@@ -15,8 +15,9 @@ type bin struct {
 	// Replica-seconds by phase over the covered seconds of the slice; desired is what was asked for.
 	starting, ready, draining, unschedulable, desired, covered float64
 	// queued is held by the gateway, a mean of what it was at decisions; point and upper are the demand that was
-	// forecast for this slice, in requests per second.
-	queued, point, upper mean
+	// forecast for this slice, in requests per second. skillHours and skillDays are what its decisions said of the forecasts
+	// so far, withdrawn the share of the decisions with a forecast in which the last value stood in.
+	queued, point, upper, skillHours, skillDays, withdrawn mean
 }
 
 // mean is the running mean of some values.
@@ -46,6 +47,9 @@ func (b *bin) merge(next *bin, width float64) {
 	b.queued.merge(&next.queued)
 	b.point.merge(&next.point)
 	b.upper.merge(&next.upper)
+	b.skillHours.merge(&next.skillHours)
+	b.skillDays.merge(&next.skillDays)
+	b.withdrawn.merge(&next.withdrawn)
 }
 
 // firstToken is the q-quantile (0 to 1) of the times to the first token, in seconds; NaN where no request came. Requests

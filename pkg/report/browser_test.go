@@ -206,7 +206,7 @@ func (v *visit) looks(scheme string, width int) {
 	v.equal("document.documentElement.scrollWidth <= window.innerWidth", "true")
 	v.equal("window.innerWidth", strconv.Itoa(width))
 	v.equal(`[...document.querySelectorAll('figure canvas:not(.swatch), .chart canvas')].filter(c =>
-		new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(x => x !== 0)).length`, "9")
+		new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(x => x !== 0)).length`, "10")
 	v.equal("document.querySelector('#verdict').textContent.startsWith('At a lead time of 30 s: Preheat meets the SLO at the least cost')", "true")
 	v.equal("[...document.querySelectorAll('#policies tbody tr')].every(r => /^[0-9]+\\.[0-9]{2}$/.test(r.cells[3].textContent))", "true")
 	v.equal("document.querySelector('#chart-cost .legend b').textContent", v.text("document.querySelector('#policies tr[data-policy=preheat]').cells[3].textContent"))
@@ -230,6 +230,7 @@ func (v *visit) picksPolicies() {
 	v.choose("#policy", "keda")
 	v.equal("document.querySelector('#policies tr.chosen').dataset.policy", "keda")
 	v.equal("document.querySelector('#chart-demand .legend').textContent.includes('keda makes no forecast')", "true")
+	v.equal("document.querySelector('#chart-skill').hidden", "true")
 	v.click("#policies tr[data-policy=kpa] button")
 	v.equal("document.querySelector('#policy').selectedOptions[0].text", "kpa")
 	x, y, _, _ := v.place("#chart-misses .canvas")

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
@@ -16,6 +18,8 @@ type decisionLog struct {
 	// Steps and Unseen are one list for each decision.
 	Steps  [][]pageStep     `json:"steps"`
 	Unseen [][]pageSentence `json:"unseen"`
+	// Weights names the largest shares of each decision's forecast; empty where no decision has any.
+	Weights []pageSentence `json:"weights"`
 }
 
 // pageSentence is the place of a sentence and its numbers, as texts.sentence gives them.
@@ -45,9 +49,14 @@ const mostUnseen = 4
 
 // decisions puts a log into the page's data.
 func (p *page) decisions(l *log) decisionLog {
-	out := decisionLog{Total: l.total, Columns: map[string]int{}, Steps: [][]pageStep{}, Unseen: [][]pageSentence{}}
+	out := decisionLog{Total: l.total, Columns: map[string]int{}, Steps: [][]pageStep{}, Unseen: [][]pageSentence{}, Weights: p.weights(l)}
 	for _, c := range decisionColumns {
 		out.Columns[c.name] = p.Columns.add(pick(l.entries, c.value), c.format)
+	}
+	for _, c := range judgedColumns {
+		if column := pick(l.entries, c.value); slices.ContainsFunc(column, finite) {
+			out.Columns[c.name] = p.Columns.add(column, c.format)
+		}
 	}
 	out.Columns["reason"] = p.words(l, func(d *scaling.Decision) string { return string(d.Reason) })
 	out.Columns["model"] = p.words(l, func(d *scaling.Decision) string { return d.Forecast.Model })
@@ -55,6 +64,28 @@ func (p *page) decisions(l *log) decisionLog {
 		d := &l.entries[i].decision
 		out.Steps = append(out.Steps, p.steps(d.Steps))
 		out.Unseen = append(out.Unseen, p.unseen(d.Unseen))
+	}
+	return out
+}
+
+// mostWeights is how many experts of a mixture are named.
+const mostWeights = 3
+
+// weights names the experts that count most in each decision.
+func (p *page) weights(l *log) []pageSentence {
+	told := false
+	out := make([]pageSentence, 0, len(l.entries))
+	for i := range l.entries {
+		var words []string
+		weights := l.entries[i].decision.Forecast.Weights
+		for _, w := range weights[:min(len(weights), mostWeights)] {
+			words = append(words, fmt.Sprintf("%s %.0f %%", w.Expert, 100*w.Share))
+		}
+		told = told || len(words) > 0
+		out = append(out, p.sentence(strings.Join(words, ", ")))
+	}
+	if !told {
+		return []pageSentence{}
 	}
 	return out
 }
@@ -121,6 +152,20 @@ var decisionColumns = []decisionColumn{
 	{"capacity", significant, func(e *entry) float64 {
 		return known(e.decision.Capacity.Known(), e.decision.Capacity.PerReplica)
 	}},
+}
+
+// judgedColumns say how the forecasts had done by then; they are absent where no decision tells.
+var judgedColumns = []decisionColumn{
+	{"due", whole, func(e *entry) float64 { return positive(float64(e.decision.Forecast.Skill.Due)) }},
+	{"skill_hours", thousandths, func(e *entry) float64 { return judgement(e, e.decision.Forecast.Skill.Hours) }},
+	{"skill_days", thousandths, func(e *entry) float64 { return judgement(e, e.decision.Forecast.Skill.Days) }},
+	{"coverage", thousandths, func(e *entry) float64 { return judgement(e, e.decision.Forecast.Coverage()) }},
+	{"bias", thousandths, func(e *entry) float64 { return judgement(e, e.decision.Forecast.Skill.Bias) }},
+}
+
+// judgement is a figure of a forecast's skill, NaN while too few have come due.
+func judgement(e *entry, x float64) float64 {
+	return known(e.decision.Forecast.Known() && e.decision.Forecast.Skill.Known, x)
 }
 
 // known is a figure, or NaN where it is not known.

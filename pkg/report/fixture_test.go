@@ -119,8 +119,23 @@ func (s *stage) foresee(d *scaling.Decision, ahead float64) {
 	if s.look == 0 {
 		return
 	}
-	d.Forecast = forecast.Forecast{At: d.Time, Horizon: s.look, Point: ahead, Upper: ahead*1.15 + 2, Quantile: 0.9, Model: "autoregressive"}
+	d.Forecast = forecast.Forecast{At: d.Time, Horizon: s.look, Point: ahead, Upper: ahead*1.15 + 2, Quantile: 0.9, Model: forecast.Mixture}
+	s.judge(&d.Forecast, d.Time.Sub(start))
 	d.Steps = append(d.Steps, scaling.Step{Stage: "forecast", Replicas: d.Replicas, Text: fmt.Sprintf("%.2f requests/s expected in %v, 90%% quantile %.2f", ahead, s.look, ahead*1.15+2)})
+}
+
+// judge tells that the forecast fails in the second quarter of the run, and helps before and after.
+func (s *stage) judge(f *forecast.Forecast, t time.Duration) {
+	f.Skill = forecast.Skill{Due: int(t / (15 * time.Second)), Coverage: []float64{0.5, 0.91}, Bias: -0.02}
+	f.Quantiles = []float64{0.5, 0.9}
+	f.Weights = []forecast.Weight{{Expert: "level", Share: 0.5}, {Expert: "day", Share: 0.3}, {Expert: "last-value", Share: 0.15}, {Expert: "week", Share: 0.05}}
+	if f.Skill.Due < 20 {
+		return
+	}
+	f.Skill.Known, f.Skill.Hours, f.Skill.Days = true, 0.125, 0.25
+	if quarter := s.length / 4; t > quarter && t < 2*quarter {
+		f.Skill.Hours, f.Withdrawn = -0.5, "it was worse than the last value"
+	}
 }
 
 // settle carries the decision out, scaling down one at a time.

@@ -168,6 +168,11 @@ func (p *page) run(r *Run, b bounds, policy, lead int) pageRun {
 	for _, c := range binColumns {
 		out.Columns[c.name] = p.Columns.add(pick(bins.list, c.value), c.format)
 	}
+	if slices.ContainsFunc(bins.list, func(b bin) bool { return b.skillHours.n > 0 }) {
+		for _, c := range skillColumns {
+			out.Columns[c.name] = p.Columns.add(pick(bins.list, c.value), c.format)
+		}
+	}
 	out.Columns["waiting"] = p.Columns.add(bins.waiting(r.end), significant)
 	for level := bins; ; level.fold() {
 		out.TTFT50 = append(out.TTFT50, p.Columns.add(pick(level.list, func(b *bin) float64 { return b.firstToken(0.5, longest) }), significant))
@@ -203,6 +208,13 @@ var binColumns = []binColumn{
 	{"queued", significant, func(b *bin) float64 { return b.queued.value() }},
 	{"point", significant, func(b *bin) float64 { return b.point.value() }},
 	{"upper", significant, func(b *bin) float64 { return b.upper.value() }},
+}
+
+// skillColumns are absent where no bin has a skill.
+var skillColumns = []binColumn{
+	{"skill_hours", thousandths, func(b *bin) float64 { return b.skillHours.value() }},
+	{"skill_days", thousandths, func(b *bin) float64 { return b.skillDays.value() }},
+	{"withdrawn", thousandths, func(b *bin) float64 { return b.withdrawn.value() }},
 }
 
 // meaning is a reason in a sentence; empty for those that only an adapter knows.

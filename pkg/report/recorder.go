@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
@@ -129,12 +130,30 @@ func (r *Recorder) Decided(target string, d scaling.Decision, g baseline.Gateway
 	if !g.Time.IsZero() {
 		r.bins.at(t).queued.add(g.Queued)
 	}
+	r.judged(t, &d.Forecast)
 	if f := d.Forecast; f.Known() && finite(f.Point) && finite(f.Upper) && f.Horizon < farthest {
 		b := r.bins.at(t + f.Horizon)
 		b.point.add(f.Point)
 		b.upper.add(f.Upper)
 	}
 	r.end = max(r.end, t)
+}
+
+// judged takes in how the forecasts have done so far.
+func (r *Recorder) judged(t time.Duration, f *forecast.Forecast) {
+	if !f.Known() {
+		return
+	}
+	b := r.bins.at(t)
+	stoodIn := 0.0
+	if f.Withdrawn != "" {
+		stoodIn = 1
+	}
+	b.withdrawn.add(stoodIn)
+	if f.Skill.Known && finite(f.Skill.Hours) && finite(f.Skill.Days) {
+		b.skillHours.add(f.Skill.Hours)
+		b.skillDays.add(f.Skill.Days)
+	}
 }
 
 // farthest bounds how far beyond the end of the run a forecast can widen the bins.

@@ -43,4 +43,4 @@ const cost = {
   },
 };
 
-const CHARTS = [demand, replicas, queue, ttft, misses, cost];
+const CHARTS = [demand, skill, replicas, queue, ttft, misses, cost];

@@ -71,12 +71,27 @@ function figuresOf(run, i, c) {
     rows.push(['forecast', `${num(c('point'))}${per}, ${num(100 * c('quantile'))} % quantile ${num(c('upper'))}`],
       ['for', `${clock(when, true)}, in ${span(c('horizon'))}${D.texts[c('model')] ? ', by ' + D.texts[c('model')] : ''}`], ['what came then', cameAt(run, when) + per]);
   }
+  rows.push(...judgedOf(run, i));
   if (known(c('lead50'))) rows.push(['lead time', `p50 ${span(c('lead50'))}, p90 ${span(c('lead90'))}`]);
   if (known(c('capacity'))) rows.push(['one replica', `${num(c('capacity'))}${per}`]);
   rows.push(['replicas', `${c('ready')} ready, ${c('starting')} starting${c('unschedulable') ? `, ${c('unschedulable')} unschedulable` : ''}`],
     ['requests seen', `${num(c('waiting'))} waiting, ${num(c('running'))} running`]);
   return el('dl', {class: 'figures'}, rows.map(([k, v]) => el('div', {}, el('dt', {}, k), el('dd', {}, v))));
 }
+
+// judgedOf says how the forecasts had done until a decision, and what this one is mixed from.
+function judgedOf(run, i) {
+  const c = name => run.log.columns[name] == null ? null : decisionColumn(run, name)[i], rows = [], due = c('due');
+  if (known(c('skill_days'))) {
+    rows.push(['beside last value', `${besideLast(c('skill_hours'))} loss over hours, ${besideLast(c('skill_days'))} over days`],
+      ['not exceeded', `${num(100 * c('coverage'))} % of ${num(due)} forecasts; bias ${num(100 * c('bias'))} %`]);
+  } else if (known(due)) rows.push(['its skill', `not known: ${num(due)} came due`]);
+  const weights = run.log.weights.length ? sentence(...run.log.weights[i]) : '';
+  if (weights) rows.push(['mixed from', weights]);
+  return rows;
+}
+const besideLast = x => `${num(Math.abs(100 * x))} % ${x < 0 ? 'more' : 'less'}`;
+
 // cameAt is the rate of arrivals around an instant, over half a minute.
 function cameAt(run, t) {
   const s = run.series, level = s.level(30), i = Math.floor(t / s.width(level));

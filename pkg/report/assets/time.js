@@ -42,6 +42,8 @@ function drawCharts() {
 
 function drawFrame(f) {
   const {chart} = f, height = chart.height;
+  f.root.hidden = Boolean(chart.shown && !chart.shown());
+  if (f.root.hidden) return;
   f.title.replaceChildren(chart.title, chart.unit ? el('small', {}, ' ' + chart.unit) : '');
   const {g, width} = surface(f.host, height, `${chart.title}, ${nameOf(S.policy)}, ${clock(S.view[0])} to ${clock(S.view[1])}`);
   const box = {left: LEFT, right: width - RIGHT, top: TOP, bottom: height - BOTTOM};
@@ -82,7 +84,7 @@ function place() {
     show(f.pin, S.pin);
     show(f.stamp, hover && hover.frame === f ? hover.t : null);
     if (!f.stamp.hidden) f.stamp.textContent = clock(hover.t, true);
-    legend(f, t);
+    if (!f.root.hidden) legend(f, t);
   }
 }
 
