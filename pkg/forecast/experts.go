@@ -56,8 +56,8 @@ var priors = [numRules]float64{32, 1, 3, 1, 1, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 
 // view is all that the experts see of a series at one row, for one horizon.
 type view struct {
-	// unit is the mean of days, volatility the usual size of a change over the horizon.
-	unit, volatility float64
+	// unit is the mean of days, volatility the usual size of a change over the horizon, slope that of the last rows, a row.
+	unit, volatility, slope float64
 	// points and scales are the rules' point forecasts and the units of their errors.
 	points, scales [numRules]float64
 	// features are the inputs of the regressions, in units.
@@ -73,10 +73,10 @@ func (f *Forecaster) look(s *Spec, l *Lane) view {
 	near, far := l.volatility(v.unit, f.Seen)
 	v.volatility = 0.5*near + 0.5*far + 0.02*v.unit
 	seasons := f.seasons(s, l.ahead(s, f))
-	trend := 0.1 * (g.Averages[1] - g.Averages[4]) * math.Min(float64(l.Rows), 6) // 0.6 of the slope between 2 and 16 rows
+	v.slope = (g.Averages[1] - g.Averages[4]) / slopeRows
 	a := &g.Averages
 	v.points = [numRules]float64{
-		g.Last, g.Last, a[2], a[3], a[5], a[6], g.Last + trend,
+		g.Last, g.Last, a[2], a[3], a[5], a[6], g.Last + l.Trend.rows()*v.slope,
 		seasons.shape, seasons.addDay, seasons.addWeek, seasons.day, seasons.week, seasons.addHour, seasons.yesterdayRaw,
 	}
 	for i := range v.points {
@@ -95,6 +95,41 @@ func (f *Forecaster) look(s *Spec, l *Lane) view {
 		v.features[i] /= v.unit
 	}
 	return v
+}
+
+// slopeRows is about how many rows the means over 2 and 16 rows are apart.
+const slopeRows = 6
+
+// Trend is how many rows' worth of the present slope are still to come over a horizon: the damping of a trend, fitted by
+// discounted least squares.
+type Trend struct {
+	// Moved is Σ slope·change, Sloped Σ slope², of the values relative to their unit.
+	Moved, Sloped float64
+	// Start is what it starts from, Most the number of rows of the horizon.
+	Start, Most float64
+}
+
+// newTrend starts with six tenths of a slope over six rows (Gardner and McKenzie, Forecasting trends in time series, 1985,
+// damp so).
+func newTrend(rows int) Trend {
+	return Trend{Start: 0.6 * math.Min(float64(rows), 6), Most: float64(rows)}
+}
+
+const (
+	// trendMemory is the number of forecasts over which it is fitted, trendStart what its start weighs: a slope of a tenth
+	// of the unit in as many rows as slopeRows, twenty times.
+	trendMemory = 2000
+	trendStart  = 20 * 0.01 / (slopeRows * slopeRows)
+)
+
+func (t *Trend) learn(slope, change float64) {
+	t.Moved += slope*change - t.Moved/trendMemory
+	t.Sloped += slope*slope - t.Sloped/trendMemory
+}
+
+// rows returns it, from none to all of the horizon.
+func (t *Trend) rows() float64 {
+	return math.Min(math.Max((t.Moved+trendStart*t.Start)/(t.Sloped+trendStart), 0), t.Most)
 }
 
 // Numbers of features that the regressions start from.

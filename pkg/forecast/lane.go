@@ -29,6 +29,8 @@ type Lane struct {
 	// Near and Far are the mean size of a change over the horizon, over the last hour and the last day; Changes counts.
 	Near, Far float64
 	Changes   int
+	// Trend says how much of the present slope goes on.
+	Trend Trend
 	// Pending are the forecasts that have not come due, a ring of Waiting with the oldest at First.
 	Pending        []Pending
 	First, Waiting int
@@ -51,10 +53,11 @@ type Lane struct {
 type Pending struct {
 	// Due is the number of the row that it is for, Rows the number of rows that it stands for.
 	Due, Rows int
-	// Unit, Points, Scales, Features and State are what the experts saw.
+	// Unit, Points, Scales, Features, Slope and State are what the experts saw.
 	Unit           float64
 	Points, Scales [numRules]float64
 	Features       [numFeatures]float64
+	Slope          float64
 	State          int
 	// Raw are the regressions' quantiles, Quantiles those of all experts, quantile by quantile, Mixed the mixture's; in
 	// the series' unit.
@@ -68,7 +71,7 @@ func newLane(s *Spec, rows int) Lane {
 	l := Lane{
 		Rows: rows, Stride: stride, Residuals: make([]Residuals, numRules), States: make([]Residuals, numStates),
 		Pending: make([]Pending, min(rows, densely)+1), Calibrations: make([][numRidges]Residuals, quantiles),
-		Losses: newLosses(quantiles), Weights: make([]float64, quantiles*numExperts), Skill: newRecord(quantiles), Spread: make([]float64, quantiles),
+		Losses: newLosses(quantiles), Weights: make([]float64, quantiles*numExperts), Trend: newTrend(rows), Skill: newRecord(quantiles), Spread: make([]float64, quantiles),
 	}
 	for i := range l.Residuals {
 		l.Residuals[i] = newResiduals(cover)
@@ -155,6 +158,7 @@ func (l *Lane) learn(s *Spec, p *Pending, actual, unit float64) {
 		l.Residuals[i].add((actual - p.Points[i]) / (p.Scales[i] * grown))
 	}
 	l.States[p.State].add(actual / unit)
+	l.Trend.learn(p.Slope/unit, (actual-p.Points[ruleLastValue])/unit)
 	if grown > 1 {
 		for i := range p.Features {
 			p.Features[i] /= grown
@@ -202,7 +206,7 @@ func chosen(row, stride int) bool {
 // ask lets all experts and the mixture forecast from the newest row.
 func (l *Lane) ask(s *Spec, f *Forecaster, p *Pending) {
 	v := f.look(s, l)
-	p.Unit, p.Scales, p.Features, p.State = v.unit, v.scales, v.features, min(v.state, numStates-1)
+	p.Unit, p.Scales, p.Features, p.Slope, p.State = v.unit, v.scales, v.features, v.slope, min(v.state, numStates-1)
 	for i := range l.Regressions {
 		for k := range numRidges {
 			p.Raw[i*numRidges+k] = f.bounded(v.unit * l.Regressions[i].predict(&v.features, k))
