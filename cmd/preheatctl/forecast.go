@@ -23,6 +23,7 @@ type forecastOptions struct {
 	named     []string // by --series
 	files     []string // those, and those without a flag
 	step      time.Duration
+	of        string
 	origins   string
 	every     span
 	horizons  list[time.Duration]
@@ -41,7 +42,7 @@ const ownOrigins = 1000
 func newForecast(s streams) *cobra.Command {
 	o := &forecastOptions{
 		horizons:  durationList(time.Minute, 5*time.Minute, 10*time.Minute, 30*time.Minute),
-		quantiles: numberList(0.5, 0.9, 0.95, 0.99), statistic: string(forecast.Value), zone: "UTC", workers: runtime.GOMAXPROCS(0),
+		quantiles: numberList(0.5, 0.9, 0.95, 0.99), statistic: string(forecast.Value), zone: "UTC", of: string(series.Requests), workers: runtime.GOMAXPROCS(0),
 		out: outputOptions{format: "table", formats: []string{"table", "json", "yaml", "csv"}},
 	}
 	cmd := &cobra.Command{
@@ -63,6 +64,7 @@ func newForecast(s streams) *cobra.Command {
 	}
 	attach(cmd, []group{{"The series", o.seriesFlags()}, {"What is forecast", o.askFlags()}, {"Output", o.outFlags()}})
 	completeWith(cmd, "output", o.out.formats)
+	completeWith(cmd, "of", quantities())
 	completeWith(cmd, "statistic", []string{string(forecast.Value), string(forecast.Maximum)})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.files, o.given = slices.Concat(o.named, args), cmd.Flags().Changed
@@ -72,6 +74,15 @@ func newForecast(s streams) *cobra.Command {
 		return o.run(cmd.Context(), s, forecastLine(cmd, args))
 	}
 	return cmd
+}
+
+// quantities are what may be forecast of a trace.
+func quantities() []string {
+	var words []string
+	for _, q := range series.Quantities() {
+		words = append(words, string(q))
+	}
+	return words
 }
 
 // forecastLine is the command that makes the same results again, files without their flag among it.
@@ -85,9 +96,10 @@ func forecastLine(cmd *cobra.Command, args []string) string {
 
 func (o *forecastOptions) seriesFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("series", pflag.ContinueOnError)
-	fs.StringSliceVar(&o.named, "series", nil, "`Files` to forecast, gzipped or not: CSV of timestamp_unix,value, or any trace that replay reads, as requests per second. "+
+	fs.StringSliceVar(&o.named, "series", nil, "`Files` to forecast, gzipped or not: CSV of timestamp_unix,value, or any trace that replay reads, as requests per second (see --of). "+
 		"May be repeated; further files may follow without the flag")
 	fs.DurationVar(&o.step, "step", 0, "Length of a row, a multiple of the file's. Absent: that of the file; a minute of requests and of finer rates")
+	fs.StringVar(&o.of, "of", o.of, "What of a trace is forecast, per second, a `word`: requests, prompt-tokens or generation-tokens, counted when their request arrives")
 	fs.StringVar(&o.zone, "time-zone", o.zone, "Time `zone` by which days and weeks go, as Europe/Berlin")
 	fs.StringSliceVar(&o.holidays, "holidays", nil, "`Dates` on which demand is as on a day off, as 2026-12-25, or files with one a line")
 	return fs
@@ -132,6 +144,7 @@ func (o *forecastOptions) validate() error {
 		f.check(q > 0 && q < 1, "--quantiles %v: must be above 0 and below 1", q)
 	}
 	f.check(o.statistic == string(forecast.Value) || o.statistic == string(forecast.Maximum), "--statistic %q: must be value or max", o.statistic)
+	f.check(slices.Contains(quantities(), o.of), "--of %q: must be %s", o.of, strings.Join(quantities(), ", "))
 	if _, err := time.LoadLocation(o.zone); err != nil || o.zone == "Local" {
 		f.check(false, "--time-zone %q: is no time zone; write for example Europe/Berlin or UTC", o.zone)
 	}
@@ -215,7 +228,7 @@ func (o *forecastOptions) open(s streams, c forecast.Calendar) ([]*forecastTarge
 	var errs []error
 	out := make([]*forecastTarget, len(o.files))
 	for i, file := range o.files {
-		got, err := series.Open(file, o.step)
+		got, err := series.Open(file, series.Options{Step: o.step, Of: series.Quantity(o.of)})
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/report"
+	"github.com/preheat-autoscaler/preheat/pkg/trace/series"
 )
 
 // writePage writes the page with the fan charts.
@@ -42,6 +43,9 @@ func (r *forecastResult) setup() []report.Fact {
 	forecast := "demand at the horizon"
 	if o.statistic != "value" {
 		forecast = "the largest demand until the horizon"
+	}
+	if o.of != string(series.Requests) {
+		forecast += " in " + o.of + " per second"
 	}
 	facts := []report.Fact{
 		{Name: "forecast", Value: forecast},

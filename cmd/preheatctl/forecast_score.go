@@ -147,7 +147,12 @@ const alike = 0.02
 // verdictOn says in words what the figures say.
 func verdictOn(s *seriesScore) string {
 	own, known := s.Loss[preheatForecast]
-	if !known {
+	switch {
+	case len(s.Horizons) == 0 && len(s.LeftOutS) > 0:
+		return "nothing was forecast: no horizon is a whole multiple of its step."
+	case s.Rows > 0 && s.Mean == 0:
+		return "there was no demand: nothing can be said of forecasts."
+	case !known:
 		return "nothing could be scored: of no forecast is it known what came."
 	}
 	text := "the forecast does as well as the last value with the same calibration"
@@ -161,7 +166,22 @@ func verdictOn(s *seriesScore) string {
 	if w := s.withdrawn(); w >= 0.005 {
 		text += fmt.Sprintf("; in %.0f %% of the forecasts it stood back for the last value", 100*w)
 	}
+	if n := s.most(); n < fewForecasts {
+		text += fmt.Sprintf("; with %d forecasts that says little", n)
+	}
 	return text + "."
+}
+
+// fewForecasts is the number below which scores are mostly chance: at 0.9, some ten of them are exceeded.
+const fewForecasts = 100
+
+// most is the largest number of forecasts that were scored at one horizon.
+func (s *seriesScore) most() int {
+	n := 0
+	for _, h := range s.Horizons {
+		n = max(n, h.Forecasts)
+	}
+	return n
 }
 
 // spread names the horizons at which the forecast does best and worst, where they differ.

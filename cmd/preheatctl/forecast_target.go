@@ -47,7 +47,7 @@ func (t *forecastTarget) noteHorizons(out io.Writer) {
 	}
 	text := fmt.Sprintf("left out %s, no whole multiple of the step %s", listed(t.left), shortly(t.Step))
 	if len(t.spec.Horizons) == 0 {
-		text += ": nothing is forecast; give --horizons that are"
+		text += fmt.Sprintf(": nothing is forecast; give --horizons that are, as %v,%v", t.Step, 4*t.Step)
 	}
 	noteOf(out, t.Name, text)
 }

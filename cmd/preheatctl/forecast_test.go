@@ -254,6 +254,40 @@ func TestOddOrigins(t *testing.T) {
 	}
 }
 
+// What a trace's requests ask for is forecast like their number.
+func TestTokensOfATraceAreForecast(t *testing.T) {
+	var rows strings.Builder
+	rows.WriteString("arrival_s,input_tokens,output_tokens\n")
+	for i := range 200 {
+		fmt.Fprintf(&rows, "%d,1200,60\n%d,600,60\n", 60*i, 60*i+30)
+	}
+	trace := file(t, filepath.Join(t.TempDir(), "requests.csv"), rows.String())
+	for of, want := range map[string]string{"requests": "0.0333 requests/s on average", "prompt-tokens": "30 tokens/s on average", "generation-tokens": "2 tokens/s on average"} {
+		code, out, errs := call(t.Context(), "forecast", trace, "--of", of, "--horizons", "60s")
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("--of %s: exit %d, %s%s, want %q", of, code, errs, out, want)
+		}
+	}
+}
+
+func TestVerdictsThatSayLittle(t *testing.T) {
+	dir := t.TempDir()
+	for name, tc := range map[string]struct {
+		step   int
+		values []float64
+		want   string
+	}{
+		"few forecasts": {60, waves(60, 1), "with 29 forecasts that says little"},
+		"no demand":     {60, make([]float64, 300), "there was no demand: nothing can be said of forecasts"},
+		"no horizon":    {432, waves(300, 1), "nothing was forecast: no horizon is a whole multiple of its step"},
+	} {
+		code, out, errs := call(t.Context(), "forecast", table(t, filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".csv"), tc.step, tc.values), "--horizons", "60s")
+		if code != exitOK || !strings.Contains(out, tc.want) {
+			t.Errorf("%s: exit %d, %s%s, want %q", name, code, errs, out, tc.want)
+		}
+	}
+}
+
 func TestFaultsOfAForecast(t *testing.T) {
 	dir := t.TempDir()
 	a := table(t, filepath.Join(dir, "a.csv"), 60, waves(50, 1))
@@ -276,6 +310,9 @@ func TestFaultsOfAForecast(t *testing.T) {
 		"a horizon without a unit":      {[]string{a, "--horizons", "60"}, exitUsage, []string{"--horizons", `"60"`, "90s"}},
 		"a quantile of one":             {[]string{a, "--quantiles", "0.5,1"}, exitUsage, []string{"--quantiles 1"}},
 		"a statistic of nobody":         {[]string{a, "--statistic", "mode"}, exitUsage, []string{`--statistic "mode"`, "value or max"}},
+		"a quantity of nobody":          {[]string{a, "--of", "tokens"}, exitUsage, []string{`--of "tokens"`, "requests, prompt-tokens, generation-tokens"}},
+		"tokens of a CSV of values":     {[]string{a, "--of", "prompt-tokens"}, exitFault, []string{"a.csv", "leave --of out"}},
+		"a file of nothing":             {[]string{file(t, filepath.Join(dir, "empty.csv"), "")}, exitFault, []string{"empty.csv: is empty"}},
 		"a zone of nobody":              {[]string{a, "--time-zone", "Mars/Olympus"}, exitUsage, []string{"--time-zone", "Europe/Berlin"}},
 		"a holiday that is none":        {[]string{a, "--holidays", "someday"}, exitFault, []string{"--holidays someday", "2026-12-25"}},
 		"two ways to say when":          {[]string{a, "--every", "1m", "--origins", "o.csv"}, exitUsage, []string{"--origins and --every"}},

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"text/tabwriter"
 	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/trace/series"
 )
 
 // The files of a forecast, the page first.
@@ -55,6 +57,7 @@ func (r *forecastResult) print(s streams) error {
 type forecastSummary struct {
 	Version   string        `json:"preheatctl"`
 	Command   string        `json:"command"`
+	Of        string        `json:"of,omitempty"`
 	Statistic string        `json:"statistic"`
 	TimeZone  string        `json:"time_zone"`
 	Series    []seriesScore `json:"series"`
@@ -62,6 +65,9 @@ type forecastSummary struct {
 
 func (r *forecastResult) summary() forecastSummary {
 	out := forecastSummary{Version: version, Command: r.command, Statistic: r.options.statistic, TimeZone: r.options.zone}
+	if r.options.of != string(series.Requests) {
+		out.Of = r.options.of
+	}
 	for _, t := range r.targets {
 		out.Series = append(out.Series, t.judged)
 	}
@@ -173,7 +179,11 @@ func writeHorizon(w io.Writer, name string, h horizonScore, quantiles int) {
 			fmt.Fprint(w, "-\t")
 		}
 	}
-	fmt.Fprintf(w, "%.0f%%\t\n", 100*float64(h.Withdrawn)/float64(max(1, h.Forecasts)))
+	if h.Forecasts == 0 {
+		fmt.Fprintln(w, "-\t")
+		return
+	}
+	fmt.Fprintf(w, "%.0f%%\t\n", 100*float64(h.Withdrawn)/float64(h.Forecasts))
 }
 
 // legend explains the columns.

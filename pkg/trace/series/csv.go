@@ -66,7 +66,7 @@ type table struct {
 func (t *table) rows() ([]row, error) {
 	first, err := t.next()
 	if errors.Is(err, io.EOF) {
-		return nil, &trace.Error{File: t.file, Err: fmt.Errorf("%w: empty", trace.ErrFormat)}
+		return nil, &trace.Error{File: t.file, Err: errEmpty}
 	}
 	if err != nil {
 		return nil, err

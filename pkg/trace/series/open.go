@@ -21,14 +21,22 @@ const usualStep = time.Minute
 // headBytes is how much of a file tells what it is.
 const headBytes = 64 << 10
 
+// Options say how a file is made into a series.
+type Options struct {
+	// Step is the length of a row; zero is the file's own for a CSV and for rates, and a minute of requests and of rates
+	// finer than that.
+	Step time.Duration
+	// Of is what rows of a trace count; empty is Requests. A CSV of values has that alone.
+	Of Quantity
+}
+
 // Open reads a file, gzipped or not: a CSV as Read does; or a trace, or the spec of a generated workload, as package trace
-// does, of which a row is the mean rate in requests per second. A step of zero is the file's own for a CSV and for rates;
-// requests, and rates finer than a minute, then are rows of a minute. Another step must be a whole multiple of the file's,
-// and a row is the mean of those in it. Errors name the file, and the line where there is one.
-func Open(path string, step time.Duration) (*Series, error) {
+// does, of which a row is the mean rate of what the options say. A step that is not the file's must be a whole multiple of
+// it, and a row is the mean of those in it. Errors name the file, and the line where there is one.
+func Open(path string, o Options) (*Series, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		if s, err := openTrace(path, step); err == nil || !errors.Is(err, os.ErrNotExist) {
+		if s, err := openTrace(path, o); err == nil || !errors.Is(err, os.ErrNotExist) {
 			return s, err
 		}
 		return nil, fmt.Errorf("open series: %w", err)
@@ -39,18 +47,27 @@ func Open(path string, step time.Duration) (*Series, error) {
 		return nil, &trace.Error{File: path, Err: err}
 	}
 	head, _ := text.Peek(headBytes) // shorter than that, or broken: its reader says so
+	if _, end := text.Peek(1); errors.Is(end, io.EOF) && len(head) == 0 {
+		return nil, &trace.Error{File: path, Err: errEmpty}
+	}
 	if err := separated(head); err != nil {
 		return nil, &trace.Error{File: path, Line: 1, Err: err}
 	}
 	if !isTable(head) {
-		return openTrace(path, step)
+		return openTrace(path, o)
+	}
+	if o.Of.tokens() {
+		return nil, &trace.Error{File: path, Err: errOneQuantity}
 	}
 	s, err := Read(text, path)
 	if err != nil {
 		return nil, err
 	}
-	return s.stepped(path, step)
+	return s.stepped(path, o.Step)
 }
+
+// errEmpty is the error of a file of no bytes.
+var errEmpty = errors.New("is empty: want a CSV of timestamp_unix,value, or a trace")
 
 // unzipped undoes gzip where it finds its magic number, and skips a byte order mark.
 func unzipped(in io.Reader) (*bufio.Reader, error) {
@@ -129,10 +146,10 @@ func isRow(fields []string) bool {
 }
 
 // openTrace reads what package trace reads.
-func openTrace(path string, step time.Duration) (*Series, error) {
+func openTrace(path string, o Options) (*Series, error) {
 	rates, err := trace.ReadRatesFile(path)
 	if errors.Is(err, trace.ErrFormat) || isFolder(path) || errors.Is(err, os.ErrNotExist) {
-		s, err := countRequests(path, step)
+		s, err := countRequests(path, o)
 		if errors.Is(err, trace.ErrFormat) {
 			err = fmt.Errorf("%w; a series is a CSV of timestamp_unix,value", err)
 		}
@@ -141,10 +158,15 @@ func openTrace(path string, step time.Duration) (*Series, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Series{Name: NameOf(path), Start: rates.Start, Step: rates.Period, Values: rates.PerSecond, Unit: perSecond}
+	values, err := o.Of.rates(&rates)
+	if err != nil {
+		return nil, &trace.Error{File: path, Err: err}
+	}
+	s := &Series{Name: NameOf(path), Start: rates.Start, Step: rates.Period, Values: values, Unit: o.Of.unit()}
 	if s.Start.IsZero() {
 		s.Start = time.Unix(0, 0).UTC()
 	}
+	step := o.Step
 	if step == 0 && s.Step < usualStep && usualStep%s.Step == 0 {
 		step = usualStep
 	}

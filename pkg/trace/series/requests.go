@@ -13,12 +13,10 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
-// perSecond is the unit of rows made of requests.
-const perSecond = "requests/s"
-
 // countRequests makes rows of a trace of requests. Of a file with dates the rows begin at multiples of the step, and the
 // first one is the first that lies behind the first request; a last row that the trace does not cover is left out.
-func countRequests(spec string, step time.Duration) (*Series, error) {
+func countRequests(spec string, o Options) (*Series, error) {
+	step := o.Step
 	if step == 0 {
 		step = usualStep
 	}
@@ -27,18 +25,24 @@ func countRequests(spec string, step time.Duration) (*Series, error) {
 		return nil, err
 	}
 	defer t.Close()
-	c := counter{step: step, dated: !t.Facts().Start.IsZero()}
+	c := counter{of: o.Of, step: step, dated: !t.Facts().Start.IsZero()}
 	if err := c.count(t); err != nil {
 		return nil, err
 	}
 	facts := t.Facts()
+	if o.Of.tokens() && facts.DrawnSizes && isFile(spec) {
+		return nil, &trace.Error{File: spec, Err: o.Of.missing()}
+	}
 	end, _ := t.End()
 	first, counts := c.whole(max(end, facts.Reached))
 	if len(counts) == 0 {
 		return nil, &trace.Error{File: spec, Err: fmt.Errorf("its %d requests in %v fill no row of %v: give a shorter --step",
 			facts.Requests, facts.Reached.Round(time.Millisecond), step)}
 	}
-	s := &Series{Name: nameOfSpec(spec), Start: facts.Start.Add(time.Duration(first) * step), Step: step, Unit: perSecond, Notes: ofTimes(facts.Notes)}
+	s := &Series{Name: nameOfSpec(spec), Start: facts.Start.Add(time.Duration(first) * step), Step: step, Unit: o.Of.unit(), Notes: facts.Notes}
+	if !o.Of.tokens() {
+		s.Notes = ofTimes(facts.Notes)
+	}
 	if facts.Start.IsZero() {
 		s.Start = time.Unix(0, 0).UTC().Add(time.Duration(first) * step)
 	}
@@ -53,8 +57,9 @@ func ofTimes(notes []string) []string {
 	return slices.DeleteFunc(slices.Clone(notes), func(n string) bool { return strings.Contains(n, "drawn from the mix") })
 }
 
-// counter counts requests by row.
+// counter counts requests, or their tokens, by row.
 type counter struct {
+	of    Quantity
 	step  time.Duration
 	dated bool
 	// zero is the number of the first row, first the time of the first request.
@@ -82,7 +87,7 @@ func (c *counter) count(s trace.Stream) error {
 		for len(c.counts) <= i-c.zero {
 			c.counts = append(c.counts, 0)
 		}
-		c.counts[i-c.zero]++
+		c.counts[i-c.zero] += c.of.in(q)
 	}
 }
 
@@ -101,9 +106,15 @@ func (c *counter) whole(end time.Duration) (first int, counts []float64) {
 	return c.zero, c.counts[:n]
 }
 
+// isFile says whether there is a file, or a folder, of that name: a generated workload has none.
+func isFile(spec string) bool {
+	_, err := os.Stat(spec)
+	return err == nil
+}
+
 // nameOfSpec is the name of a file, or of a workload without its settings.
 func nameOfSpec(spec string) string {
-	if _, err := os.Stat(spec); err == nil {
+	if isFile(spec) {
 		return NameOf(spec)
 	}
 	name, _, _ := strings.Cut(spec, ":")

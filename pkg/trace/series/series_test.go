@@ -70,7 +70,7 @@ func TestReadingATable(t *testing.T) {
 
 func TestFaultsNameFileAndLine(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"nothing":                 {"", "load.csv: unknown trace format: empty"},
+		"nothing":                 {"", "load.csv: is empty: want a CSV of timestamp_unix,value"},
 		"a header alone":          {"timestamp_unix,value\n", "no rows below the header"},
 		"one row":                 {"1700000400,1\n", "two rows"},
 		"no number":               {"timestamp_unix,value\n1700000400,1\n1700000460,many\n", `load.csv: line 3, column 2: "many" is no value`},
@@ -151,7 +151,7 @@ func TestOpeningFiles(t *testing.T) {
 		"a byte order mark before rows": {"a.csv", "\xef\xbb\xbftimestamp_unix,value\n1700000400,1\n1700000460,3\n", 0, zero, time.Minute, []float64{1, 3}, "value"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := series.Open(save(t, tc.file, tc.text), tc.step)
+			s, err := series.Open(save(t, tc.file, tc.text), series.Options{Step: tc.step})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,20 +187,20 @@ func TestWhatCannotBeOpened(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := save(t, tc.file, tc.text)
-			_, err := series.Open(path, tc.step)
+			_, err := series.Open(path, series.Options{Step: tc.step})
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("error %v, want %q and the file", err, tc.want)
 			}
 		})
 	}
-	if _, err := series.Open("nowhere.csv", 0); err == nil || !strings.Contains(err.Error(), "nowhere.csv") {
+	if _, err := series.Open("nowhere.csv", series.Options{}); err == nil || !strings.Contains(err.Error(), "nowhere.csv") {
 		t.Errorf("error %v of a file that is not there", err)
 	}
 }
 
 // A generated workload is a series too, though no file stands behind it.
 func TestAWorkload(t *testing.T) {
-	s, err := series.Open("steady:rate=50,length=30m", 0)
+	s, err := series.Open("steady:rate=50,length=30m", series.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
