@@ -33,7 +33,7 @@ type Forecaster struct {
 	Known, Seen, Silent int
 	// Outage is set while nothing comes where the level was far above nothing when it stopped.
 	Outage bool
-	// Doubted is the last value that was too large to believe, zero where another one has confirmed it since.
+	// Doubted is the last value that was too large to believe at once.
 	Doubted float64
 	// Levels are running statistics of the series.
 	Levels Levels
@@ -110,7 +110,7 @@ func (f *Forecaster) forget(end time.Time, step time.Duration) {
 
 // believes reports whether a value can be demand. One that is far beyond the most seen of late is believed when it is
 // not the first of its size: a counter that was read wrong once is not to be provided for all week. Doubted is the last
-// one that was not believed.
+// one that was not believed at once.
 func (f *Forecaster) believes(value float64, doubted *float64) bool {
 	const far, experience, alike = 50, 30, 5
 	switch {
@@ -119,7 +119,6 @@ func (f *Forecaster) believes(value float64, doubted *float64) bool {
 	case f.Seen <= experience || value <= far*f.Levels.Peak:
 		return true
 	case value <= alike**doubted && value >= *doubted/alike:
-		*doubted = 0
 		return true
 	}
 	*doubted = value

@@ -86,7 +86,7 @@ type State struct {
 	Quantile   float64
 	Zone       string
 	Forecaster Forecaster
-	// Doubted is the last demand that was too large to believe, Ahead a time that was too far ahead.
+	// Doubted is the last demand that was too large to believe at once, Ahead a time that was too far ahead.
 	Doubted float64
 	Ahead   time.Time
 	// Relearned is when the horizon was changed last.
@@ -106,6 +106,7 @@ func (s *State) Advance(now time.Time, demand float64, horizon time.Duration, c 
 	}
 	s.setHorizon(now, horizon, c)
 	if s.Forecaster.believes(demand, &s.Doubted) {
+		s.Forecaster.Doubted = s.Doubted // what is confirmed is not doubted again as a row
 		s.take(now, demand, c)
 	} else {
 		s.Skip(now)
