@@ -88,7 +88,8 @@ func TestDecisionLines(t *testing.T) {
 		Time: t0.Add(15 * time.Second), Current: 2, Replicas: 3, Ready: 2, Starting: 1, Reason: scaling.ForecastDemand,
 		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "10 requests/s"}, {Stage: "forecast", Replicas: 3, Text: "µ \"up\""}},
 		Unseen: []string{"pod-1"}, Limited: true, Needed: 4, Demand: 10.5, DemandKnown: true, Waiting: 1, Running: 20,
-		Forecast: forecast.Forecast{Horizon: 2 * time.Minute, Point: 11, Upper: 13.25, Quantile: 0.9, Model: "last-value", Withdrawn: "it was worse", Quantiles: []float64{0.5, 0.9},
+		Forecast: forecast.Forecast{
+			Horizon: 2 * time.Minute, Point: 11, Upper: 13.25, Quantile: 0.9, Model: "last-value", Withdrawn: "it was worse", Quantiles: []float64{0.5, 0.9},
 			Skill:   forecast.Skill{Known: true, Hours: -0.125, Days: 0.25, Seasonal: 0.5, Coverage: []float64{0.5, 0.875}, Bias: -0.02, Due: 40},
 			Weights: []forecast.Weight{{Expert: "level", Share: 0.51239}, {Expert: "last-value", Share: 0.3}, {Expert: "day", Share: 0.1}, {Expert: "week", Share: 0.08}},
 		},
