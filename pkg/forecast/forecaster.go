@@ -180,7 +180,7 @@ func (f *Forecaster) Predict(s *Spec) []Prediction {
 	out := make([]Prediction, len(f.Lanes))
 	for i := range f.Lanes {
 		if f.Seen == 0 {
-			out[i] = Prediction{Values: make([]float64, len(s.Quantiles)), Source: LastValue, Withdrawn: "there has been no demand yet"}
+			out[i] = Prediction{Values: make([]float64, len(s.Quantiles)), LastValue: make([]float64, len(s.Quantiles)), Source: LastValue, Withdrawn: "there has been no demand yet"}
 		} else {
 			out[i] = f.Lanes[i].state(s, f)
 		}

@@ -178,6 +178,9 @@ func (s *State) spec(c Config) Spec {
 func (s *State) predict(spec *Spec, c Config) Forecast {
 	p := s.Forecaster.Predict(spec)[0]
 	upper := p.Values[len(p.Values)-1]
+	if !p.Skill.Known && c.Only == "" {
+		upper = math.Max(upper, p.LastValue[len(p.LastValue)-1]) // replicas are not saved on a forecast nobody knows yet
+	}
 	f := Forecast{
 		At: p.At, Horizon: p.Horizon, Point: p.Values[0], Upper: upper, Quantile: c.Quantile,
 		Model: p.Source, Withdrawn: p.Withdrawn, Weights: p.Weights, Skill: p.Skill, Quantiles: spec.Quantiles,

@@ -139,11 +139,11 @@ func startWeights(s *Spec, seen int) [numExperts]float64 {
 // mix sets the mixture's quantiles: the weighted means of the experts', ascending.
 func (l *Lane) mix(s *Spec, p *Pending) {
 	for i := range s.Quantiles {
-		var v float64
+		first := p.Quantiles[i*numExperts]
+		p.Mixed[i] = first // and what the others add, so that what all agree on comes out exactly
 		for e := i * numExperts; e < (i+1)*numExperts; e++ {
-			v += l.Weights[e] * p.Quantiles[e]
+			p.Mixed[i] += l.Weights[e] * (p.Quantiles[e] - first)
 		}
-		p.Mixed[i] = v
 	}
 	median := p.Mixed[middle(s.Quantiles)]
 	for i := range s.Quantiles {

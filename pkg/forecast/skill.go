@@ -120,13 +120,14 @@ func (l *Lane) state(s *Spec, f *Forecaster) Prediction {
 	for i := range s.Quantiles {
 		out.Skill.Coverage = append(out.Skill.Coverage, l.Skill.Covered[i]/math.Max(l.Skill.Rows[1], 1))
 	}
+	for i := range s.Quantiles {
+		out.LastValue = append(out.LastValue, p.Quantiles[i*numExperts+ruleLastValue])
+	}
+	ascend(out.LastValue)
 	if l.Skill.Withdrawn && !slices.Contains(s.Without, stageWithdrawal) {
 		out.Source = LastValue
 		out.Withdrawn = fmt.Sprintf("does not beat the last value: skill %+.3f over hours, %+.3f over days", out.Skill.Hours, out.Skill.Days)
-		for i := range s.Quantiles {
-			out.Values[i] = p.Quantiles[i*numExperts+ruleLastValue]
-		}
-		ascend(out.Values)
+		out.Values = slices.Clone(out.LastValue)
 	}
 	return out
 }

@@ -81,6 +81,8 @@ type Prediction struct {
 	Horizon time.Duration
 	// Values are the quantiles, one for each of the Spec's, ascending; in the series' unit.
 	Values []float64
+	// LastValue are the quantiles that the last value has by its own errors.
+	LastValue []float64
 	// Source is Mixture where the experts together are in use and LastValue where they are withdrawn.
 	Source string
 	// Withdrawn says why the mixture is not in use, empty where it is.
