@@ -49,7 +49,7 @@ func byDefault() scaling.Config {
 	down := constraint.Rules{Select: constraint.SelectMax, Policies: []constraint.Policy{{Value: 100, Percent: true, Period: 15 * time.Second}}}
 	return scaling.Config{
 		Staleness: 30 * time.Second,
-		Window:    5 * time.Minute,
+		Window:    5 * time.Minute, ForecastTokens: true,
 		Forecast:  forecast.Config{Step: 15 * time.Second, Quantile: 0.9, Calendar: forecast.Calendar{Location: zone("Etc/UTC")}},
 		LeadTime:  leadtime.Config{Prior: 5 * time.Minute},
 		Capacity:  capacity.Config{Attainment: 0.99},
