@@ -50,9 +50,9 @@ func byDefault() scaling.Config {
 	return scaling.Config{
 		Staleness: 30 * time.Second,
 		Window:    5 * time.Minute, ForecastTokens: true,
-		Forecast:  forecast.Config{Step: 15 * time.Second, Quantile: 0.9, Calendar: forecast.Calendar{Location: zone("Etc/UTC")}},
-		LeadTime:  leadtime.Config{Prior: 5 * time.Minute},
-		Capacity:  capacity.Config{Attainment: 0.99},
+		Forecast: forecast.Config{Step: 15 * time.Second, Quantile: 0.9, Calendar: forecast.Calendar{Location: zone("Etc/UTC")}},
+		LeadTime: leadtime.Config{Prior: 5 * time.Minute},
+		Capacity: capacity.Config{Attainment: 0.99},
 		Constraints: []scaling.Constraint{
 			constraint.Tolerance{Down: 0.1},
 			constraint.Stabilization{Down: 5 * time.Minute},
