@@ -356,7 +356,7 @@ func TestHorizonsThatDoNotFit(t *testing.T) {
 	if code != exitOK || len(rowsOf(t, out)) != 0 || !strings.Contains(errs, "nothing is forecast") {
 		t.Errorf("exit %d, %q: %s", code, out, errs)
 	}
-	if code, out, errs := call(t.Context(), "forecast", a, "--horizons", "60s"); code != exitOK || !strings.Contains(out, "nothing could be scored") {
+	if code, out, errs := call(t.Context(), "forecast", a, "--horizons", "60s"); code != exitOK || !strings.Contains(out, "nothing was forecast") {
 		t.Errorf("exit %d, %q: %s", code, out, errs)
 	}
 }
@@ -413,7 +413,7 @@ func TestTheVerdictSaysWhatTheFiguresSay(t *testing.T) {
 		"worse":                        {horizons(1.3, 1.2, 0), []string{"loses 30 % more", "does not help here", "no simple rule beats the last value"}},
 		"better, and a rule is, too":   {horizons(0.8, 0.9, 0), []string{"the best simple rule is recent-mean, 0.90x"}},
 		"a rule is better":             {horizons(0.8, 0.7, 0), []string{"recent-mean alone does better still, 0.70x"}},
-		"nothing came to be known yet": {[]horizonScore{{HorizonS: 60, Unknown: 3}}, []string{"nothing could be scored"}},
+		"nothing came to be known yet": {[]horizonScore{{HorizonS: 60, Unknown: 3}}, []string{"nothing was forecast"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := seriesScore{Horizons: tc.horizons, Loss: overall(tc.horizons)}
