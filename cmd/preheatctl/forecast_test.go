@@ -413,7 +413,7 @@ func TestTheVerdictSaysWhatTheFiguresSay(t *testing.T) {
 		"worse":                        {horizons(1.3, 1.2, 0), []string{"loses 30 % more", "does not help here", "no simple rule beats the last value"}},
 		"better, and a rule is, too":   {horizons(0.8, 0.9, 0), []string{"the best simple rule is recent-mean, 0.90x"}},
 		"a rule is better":             {horizons(0.8, 0.7, 0), []string{"recent-mean alone does better still, 0.70x"}},
-		"nothing came to be known yet": {[]horizonScore{{HorizonS: 60, Unknown: 3}}, []string{"nothing was forecast"}},
+		"nothing came to be known yet": {[]horizonScore{{HorizonS: 60, Unknown: 3}}, []string{"nothing could be scored"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := seriesScore{Horizons: tc.horizons, Loss: overall(tc.horizons)}
