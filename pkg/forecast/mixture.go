@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// clocks are the times over which losses are remembered by half, and how sharply they tell: the weights of three
+// lossClocks are the times over which losses are remembered by half, and how sharply they tell: the weights of three
 // mixtures, whose mean is taken, so that both a slow and a quick change of the best expert are followed.
 var lossClocks = [...]struct {
 	halfLife time.Duration
@@ -22,8 +22,8 @@ const (
 
 // Losses are the experts' discounted pinball losses.
 type Losses struct {
-	// Sums are by clock, quantile and expert; Counts the discounted numbers of rows by clock; Since the number of
-	// forecasts that have come due since the weights were made.
+	// Sums are by clock, quantile and expert; Counts the discounted numbers of rows by clock; Due the number of
+	// forecasts that have come due.
 	Sums   [len(lossClocks)][]float64
 	Counts [len(lossClocks)]float64
 	Due    int

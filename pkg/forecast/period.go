@@ -84,11 +84,11 @@ func (f *Forecaster) seek(s *Spec) {
 	all, newest := f.Past.correlate(n, 0), f.Past.correlate(min(n, maxBins), least)
 	used, day := rowsIn(f.Day.Period, s.Step), rowsIn(24*time.Hour, s.Step)
 	long := f.Past.refine(all.season(least, rowsIn(longest, s.Step), used, day), used, day, all.bin)
-	if again := alike(long, f.Past.Long); again {
+	if alike(long, f.Past.Long) {
 		f.turn(s, &f.Day, time.Duration(long)*s.Step)
 	}
 	short := newest.season(4, least, rowsIn(f.Hour.Period, s.Step), rowsIn(time.Hour, s.Step))
-	if again := alike(short, f.Past.Short); again {
+	if alike(short, f.Past.Short) {
 		f.turn(s, &f.Hour, time.Duration(short)*s.Step)
 	}
 	f.Past.Long, f.Past.Short = long, short
