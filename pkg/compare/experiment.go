@@ -53,8 +53,13 @@ type Experiment struct {
 	Initial, Min, Max int32
 	// Settings override the knobs of policies, by their names.
 	Settings map[string]Setting
-	// Search bounds the schedules that the oracle simulates under each lead time and seed; zero takes oracle's default.
-	Search int
+	// Search bounds the schedules that the oracle simulates under each lead time and seed, SearchRequests the requests in
+	// them all; zero takes oracle's defaults.
+	Search         int
+	SearchRequests int64
+	// WarmUp is served and not scored: what arrives before it, and replicas as far as they were held before it, count for
+	// nothing. Policies learn from it.
+	WarmUp time.Duration
 	// Workers is how many runs go on at once, zero for one on each processor. Memory bounds what all of them take
 	// together, in bytes, zero for no bound: fewer run at once where it is too small.
 	Workers int
@@ -103,6 +108,7 @@ func (e *Experiment) Validate() error {
 	check(e.Min >= 0, "minimum of %d replicas: must not be negative", e.Min)
 	check(e.Max == 0 || e.Max >= max(1, e.Min), "maximum of %d replicas: must be at least one and the minimum %d", e.Max, e.Min)
 	check(e.Autoscaler != nil, "no InferenceAutoscaler")
+	check(e.WarmUp >= 0, "warm-up of %v: must not be negative", e.WarmUp)
 	for _, name := range e.Policies {
 		check(slices.Contains(Names(), name), "unknown policy %q; known are %s", name, strings.Join(Names(), ", "))
 	}

@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
@@ -89,7 +90,10 @@ func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), extent: facts, runs: e.runs()}
+	if e.WarmUp >= facts.Span {
+		return Outcome{}, fmt.Errorf("%s lasts %v, its warm-up %v: nothing is left to score", e.Load.Name, facts.Span, e.WarmUp)
+	}
+	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), extent: facts, runs: e.runs(), from: e.WarmUp}
 	if err := c.carryOut(ctx); err != nil {
 		return Outcome{}, err
 	}

@@ -17,7 +17,7 @@ func (c *comparison) search(ctx context.Context, r *run) error {
 	found, err := oracle.Find(ctx, oracle.Problem{
 		Cluster: c.cluster(r), Target: c.target(), SLO: c.SLO, From: c.from,
 		Load: func() (trace.Stream, error) { return c.Load.Open(r.Seed) },
-	}, oracle.Options{Simulations: c.Search, Candidates: c.candidates(r), Progress: func(requests int64) {
+	}, oracle.Options{Simulations: c.Search, Requests: c.SearchRequests, Candidates: c.candidates(r), Progress: func(requests int64) {
 		searched += requests
 		c.Meter.done.Add(requests)
 	}})
