@@ -90,7 +90,7 @@ func Run(ctx context.Context, e Experiment, tools Tools) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if e.WarmUp >= facts.Span {
+	if e.WarmUp > 0 && e.WarmUp >= facts.Span {
 		return Outcome{}, fmt.Errorf("%s lasts %v, its warm-up %v: nothing is left to score", e.Load.Name, facts.Span, e.WarmUp)
 	}
 	c := &comparison{Experiment: &e, Tools: tools, knowledge: e.know(facts), extent: facts, runs: e.runs(), from: e.WarmUp}
