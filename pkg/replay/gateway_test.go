@@ -280,6 +280,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		"several faults of a config":  {config: replay.Config{GPUs: -1, LostScrapes: 2, Router: 9, Timeout: -1}, says: []string{"GPUs -1", "LostScrapes 2", "router 9", "Timeout -1ns"}},
 		"an impossible lead time":     {config: replay.Config{Lead: replay.Lead{Pull: replay.Phase{Sigma: 3}}}, says: []string{"Lead.Pull", "sigma 3"}},
 		"an event for nobody":         {config: replay.Config{Events: []replay.Event{{Kind: replay.LoadsSlow, Value: 1, Target: "x"}}}, says: []string{"event 1", `no target "x"`}},
+		"engines that get faster":     {config: replay.Config{Events: []replay.Event{{Kind: replay.EnginesSlow, Value: 0.5}}}, says: []string{"event 1", "0.5", "from 1 to 1000"}},
 		"an event of no kind":         {config: replay.Config{Events: []replay.Event{{Kind: 77}}}, says: []string{"event 1", "kind 77"}},
 		"events out of order":         {config: replay.Config{Events: []replay.Event{{At: 2, Kind: replay.ScrapesFail}, {At: 1, Kind: replay.ScrapesWork}}}, says: []string{"event 2", "order of time"}},
 		"a load that is slow nothing": {config: replay.Config{Events: []replay.Event{{Kind: replay.LoadsSlow}}}, says: []string{"event 1", "factor 0"}},

@@ -78,6 +78,11 @@ func TestReplicasComeAndGo(t *testing.T) {
 			chat(0, 200), 1, steps(map[int]int32{0: 1, 15: 2, 45: 3}, 15*time.Second),
 			[]row{{0, 1, 0, 1, 0, 0}, {15, 2, 1, 1, 0, 0}, {45, 3, 2, 1, 0, 0}, {75, 3, 1, 2, 0, 0}, {165, 3, 0, 3, 0, 0}, {199, 3, 0, 3, 0, 0}},
 		},
+		"what is replaced drains while another loads": {
+			replay.Config{Lead: lead, Events: []replay.Event{{At: 30500 * time.Millisecond, Kind: replay.ReplicasReplaced, Value: 1}}},
+			chat(0, 150), 2, always(2),
+			[]row{{0, 2, 0, 2, 0, 0}, {30, 2, 1, 1, 1, 0}, {30, 2, 1, 1, 0, 0}, {90, 2, 0, 2, 0, 0}, {149, 2, 0, 2, 0, 0}},
+		},
 		"what the API delays comes later": {
 			replay.Config{Lead: lead, APILag: 5 * time.Second},
 			chat(0, 100), 1, steps(map[int]int32{0: 1, 15: 2}, 15*time.Second),
@@ -129,5 +134,42 @@ func TestWhatDrainsFinishesWhatItHolds(t *testing.T) {
 	// of two with as many requests the newer one goes; time is rounded up to whole nanoseconds
 	if end := j.requests[1].Arrival + j.requests[1].E2E; vanished < end || vanished > end+1 {
 		t.Errorf("the draining replica vanished at %v, its request ended at %v", vanished, end)
+	}
+}
+
+func TestEnginesThatAreSlowFromATimeOnAreThoseThatServeFromThenOn(t *testing.T) {
+	// One token after another of a request alone takes a step each; one replica is replaced by a slow one at 100 s.
+	l := listed{{At: 0, PromptTokens: 100, OutputTokens: 1001}, {At: 200 * time.Second, PromptTokens: 100, OutputTokens: 1001}}
+	j, _ := run(t, replay.Config{Events: []replay.Event{
+		{At: 99 * time.Second, Kind: replay.EnginesSlow, Value: 1.5},
+		{At: 100 * time.Second, Kind: replay.ReplicasReplaced, Value: 1},
+	}}, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: always(1), Initial: 1})
+	if len(j.requests) != 2 || j.requests[0].Replica != 0 || j.requests[1].Replica != 1 {
+		t.Fatalf("%+v, want one request on each replica", j.requests)
+	}
+	if ratio := float64(j.requests[1].TPOT) / float64(j.requests[0].TPOT); ratio < 1.4999 || ratio > 1.5001 {
+		t.Errorf("a token takes %.4f times as long, want 1.5", ratio)
+	}
+}
+
+func TestTotalsThatBeginLaterLeaveOutWhatWentBefore(t *testing.T) {
+	crash := func(at time.Duration) replay.Event {
+		return replay.Event{At: at, Kind: replay.ReplicasCrash, Value: 1}
+	}
+	l := listed{{At: 0, PromptTokens: 100, OutputTokens: 10}, {At: 100 * time.Second, PromptTokens: 100, OutputTokens: 10}}
+	lead := replay.Lead{Load: fixed(10 * time.Second)}
+	_, totals := run(t, replay.Config{Lead: lead, Events: []replay.Event{
+		crash(20 * time.Second), {At: 50 * time.Second, Kind: replay.TotalsBegin}, crash(60 * time.Second),
+	}}, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: always(1), Initial: 1})
+	got := totals[0]
+	// From 50 s to the end at 100 s and the time of an answer, ten seconds of which it loads.
+	if got.Crashes != 1 || got.ColdStarts != 1 || got.Requests != 1 {
+		t.Errorf("%d crashes, %d cold starts, %d requests: want one each", got.Crashes, got.ColdStarts, got.Requests)
+	}
+	if want := got.End - 50*time.Second; got.Held != want {
+		t.Errorf("GPUs were held for %v, want %v", got.Held, want)
+	}
+	if want := 40 * time.Second; got.Idle != want {
+		t.Errorf("idle for %v, want %v", got.Idle, want)
 	}
 }

@@ -94,7 +94,7 @@ type Event struct {
 	Kind EventKind
 	// Target is whom it concerns; empty: all.
 	Target string
-	// Value is the new stock of GPUs, the number of replicas to crash, or the factor on load times.
+	// Value is the new stock of GPUs, the number of replicas to crash or to replace, or the factor on times.
 	Value float64
 }
 
@@ -112,6 +112,14 @@ const (
 	ScrapesWork
 	// LoadsSlow multiplies the lead time of replicas ordered from now on by Value.
 	LoadsSlow
+	// EnginesSlow multiplies the time of every step of replicas that begin to serve from now on by Value, at least one;
+	// those that serve keep their speed until they are replaced.
+	EnginesSlow
+	// ReplicasReplaced makes Value ready replicas, the oldest first, drain, and orders as many anew: what a rollout does
+	// that keeps no more replicas than are asked for.
+	ReplicasReplaced
+	// TotalsBegin sets what Total says to zero, all but its End: what comes before counts nothing.
+	TotalsBegin
 )
 
 // Outcome is how a request ended. Every request ends exactly once.

@@ -19,6 +19,38 @@ func (c *cluster) perform() {
 		c.outage = false
 	case LoadsSlow:
 		c.slowness = e.Value
+	case EnginesSlow:
+		c.pace = e.Value
+	case ReplicasReplaced:
+		c.replace(e)
+	case TotalsBegin:
+		c.recount()
+	}
+}
+
+// replace makes the oldest ready replicas of each target that is concerned drain, and orders others in their place.
+func (c *cluster) replace(e Event) {
+	for _, s := range c.services {
+		if e.Target != "" && e.Target != s.Name {
+			continue
+		}
+		for _, u := range s.victims(int(e.Value)) {
+			if u.stage == ready {
+				u.drain()
+				s.order()
+			}
+		}
+	}
+	c.place()
+}
+
+// recount begins the totals anew.
+func (c *cluster) recount() {
+	for _, s := range c.services {
+		for _, u := range s.units {
+			u.settleAccount()
+		}
+		s.total = Total{Target: s.Name}
 	}
 }
 

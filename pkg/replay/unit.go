@@ -144,7 +144,7 @@ func (u *unit) load(l lead) {
 // serve makes a replica ready.
 func (u *unit) serve() {
 	s, now := u.service, u.service.cluster.now
-	engine, err := replica.New(s.Profile)
+	engine, err := replica.New(slowed(s.Profile, s.cluster.pace))
 	if err != nil {
 		s.cluster.fail(err)
 		return
@@ -159,6 +159,16 @@ func (u *unit) serve() {
 	s.enlist(u)
 	u.arm()
 	s.dispatch()
+}
+
+// slowed is a profile whose steps take so many times as long.
+func slowed(p replica.Profile, factor float64) replica.Profile {
+	for _, ms := range []*float64{
+		&p.StepBase, &p.StepPerSequence, &p.StepPerContextToken, &p.PrefillPerToken, &p.PrefillPerTokenPair, &p.ExpertStep,
+	} {
+		*ms *= factor
+	}
+	return p
 }
 
 // arm puts the scrapes and the crash of a replica that serves on the agenda.

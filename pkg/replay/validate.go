@@ -45,9 +45,10 @@ func (c Config) checkEvents(f *faults) {
 	last := time.Duration(0)
 	for i, e := range c.Events {
 		f.check(e.At >= last, "event %d at %v: events must be in order of time", i+1, e.At)
-		f.check(e.Kind >= StockChanges && e.Kind <= LoadsSlow, "event %d: kind %d is none", i+1, e.Kind)
+		f.check(e.Kind >= StockChanges && e.Kind <= TotalsBegin, "event %d: kind %d is none", i+1, e.Kind)
 		f.check(e.Value >= 0 && e.Value < math.MaxInt32, "event %d: value %v must be zero or a positive number", i+1, e.Value)
 		f.check(e.Kind != LoadsSlow || e.Value > 0 && e.Value <= 1000, "event %d: factor %v on load times must be above 0 and at most 1000", i+1, e.Value)
+		f.check(e.Kind != EnginesSlow || e.Value >= 1 && e.Value <= 1000, "event %d: factor %v on the time of steps must be from 1 to 1000", i+1, e.Value)
 		last = max(last, e.At)
 	}
 }
