@@ -45,6 +45,8 @@ type Experiment struct {
 	// replaced by Min, Max and SLO, which hold for every policy.
 	Autoscaler *v1alpha1.InferenceAutoscaler
 	Policies   []string
+	// Variants are Preheat's planner with something changed. Policies may name them too, each as its Policy says.
+	Variants []Variant
 	Seeds      []uint64
 	Leads      []Lead
 	// Initial replicas are ready at the start of each run, the same for every policy, since none may cost less than the
@@ -110,7 +112,7 @@ func (e *Experiment) Validate() error {
 	check(e.Autoscaler != nil, "no InferenceAutoscaler")
 	check(e.WarmUp >= 0, "warm-up of %v: must not be negative", e.WarmUp)
 	for _, name := range e.Policies {
-		check(slices.Contains(Names(), name), "unknown policy %q; known are %s", name, strings.Join(Names(), ", "))
+		check(slices.Contains(Names(), name) || e.variant(name) != nil, "unknown policy %q; known are %s", name, strings.Join(Names(), ", "))
 	}
 	return errors.Join(append(faults, e.SLO.Validate(), e.Profile.Validate())...)
 }

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"slices"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
@@ -45,4 +46,17 @@ func (l *later) Decided(target string, d scaling.Decision, g baseline.Gateway) {
 	if d.Time.Sub(l.start) >= l.from {
 		l.Sink.Decided(target, d, g)
 	}
+}
+
+// counting is a cluster whose totals begin where scoring does.
+func (c *comparison) counting(cluster replay.Config) replay.Config {
+	if c.from == 0 {
+		return cluster
+	}
+	i := 0
+	for i < len(cluster.Events) && cluster.Events[i].At <= c.from {
+		i++
+	}
+	cluster.Events = slices.Insert(slices.Clone(cluster.Events), i, replay.Event{At: c.from, Kind: replay.TotalsBegin})
+	return cluster
 }

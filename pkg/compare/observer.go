@@ -22,7 +22,7 @@ func (c *comparison) observer(r *run) (*observer, error) {
 	start := c.Cluster.Start
 	o := &observer{
 		score: score.NewCollector(score.Options{
-			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start,
+			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start.Add(c.from),
 		}),
 	}
 	o.Sinks = append(o.Sinks, c.counted(o.score))
@@ -36,6 +36,11 @@ func (c *comparison) observer(r *run) (*observer, error) {
 			Among: len(c.Leads) * len(c.Policies),
 		})
 		o.Sinks = append(o.Sinks, o.picture)
+	}
+	if c.Sink != nil {
+		if s := c.Sink(r.Key); s != nil {
+			o.Sinks = append(o.Sinks, s)
+		}
 	}
 	return o, o.write(c, r)
 }

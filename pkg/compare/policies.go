@@ -25,6 +25,9 @@ func (c *comparison) policy(r *run) (baseline.Policy, error) {
 			return p.make(c.autoscaler(c.knowledge), r.setting)
 		}
 	}
+	if v := c.variant(r.Policy); v != nil {
+		return v.make(c.autoscaler(c.knowledge), r.setting)
+	}
 	return baseline.New(r.Policy, c.setup(c.knowledge, r.setting))
 }
 

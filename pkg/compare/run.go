@@ -42,12 +42,15 @@ type Proof struct {
 	CutShort bool
 }
 
-// Tools are what an experiment tells of itself while it goes on; both may be nil.
+// Tools are what an experiment tells of itself while it goes on; each may be nil.
 type Tools struct {
 	Meter *Meter
 	// Files returns where the rows of a run go, among those of the other policies under the same lead time and seed; nil for
 	// nowhere. It is called from several goroutines.
 	Files func(Key) *score.Files
+	// Sink returns whom all that happens in a run is told, the warm-up included; nil for nobody. It is called from several
+	// goroutines, and never for the schedules that the oracle tries.
+	Sink func(Key) replay.Sink
 }
 
 // comparison is an experiment that goes on.
@@ -173,13 +176,14 @@ func (c *comparison) observe(ctx context.Context, r *run, policy baseline.Policy
 	}
 	defer closeStream(target.Load)
 	target.Policy = policy
-	totals, err := replay.Run(ctx, c.cluster(r), []replay.Target{target}, observer)
+	totals, err := replay.Run(ctx, c.counting(c.cluster(r)), []replay.Target{target}, observer)
 	if err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	totals[0].End -= c.from
 	return observer.finish(r, totals[0])
 }
 
