@@ -47,7 +47,7 @@ func (o *options) experiment(s streams) (compare.Experiment, error) {
 		Load: o.load.load(), Profile: profile, Cluster: o.cluster.config(facts.Start),
 		SLO:   score.SLO{TTFT: o.target.ttft, TPOT: o.target.tpot, Attainment: float64(o.target.attainment)},
 		Price: o.target.price, Autoscaler: ia, Policies: o.run.policies, Settings: settings, Seeds: o.run.list(), Leads: o.cluster.leads(),
-		Initial: o.initial(), Min: o.target.min, Max: o.target.max,
+		Initial: o.initial(), Min: o.target.min, Max: o.target.max, WarmUp: time.Duration(o.run.warmUp),
 		Workers: o.run.workers, Memory: int64(o.run.memory),
 	}, nil
 }

@@ -41,6 +41,7 @@ func (o *options) conditions(e compare.Experiment, result compare.Outcome) []rep
 			facts = append(facts, report.Fact{Name: name, Value: fmt.Sprint(value)})
 		}
 	}
+	add(e.WarmUp > 0, "warm-up, not scored", e.WarmUp)
 	add(l.from > 0, "from", &l.from)
 	add(l.length > 0, "for", &l.length)
 	add(l.rate != 1, "requests multiplied by", l.rate)

@@ -69,6 +69,7 @@ type runOptions struct {
 	set      []string
 	seed     uint64
 	seeds    int
+	warmUp   span // replay's alone: tune has its first part
 	workers  int
 	memory   size
 }
@@ -188,6 +189,14 @@ func (o *options) runFlags() *pflag.FlagSet {
 	fs.IntVar(&r.workers, "workers", r.workers, "Runs at once, at most; results do not depend on it")
 	fs.Var(&r.memory, "memory", "Bound of the memory of all runs together; fewer run at once where it is too small")
 	fs.StringVarP(&o.out.format, "output", "o", o.out.format, "Output as a `format`: "+strings.Join(o.out.formats, ", "))
+	return fs
+}
+
+// warmUpFlags are replay's alone: tune scores what follows its first part.
+func (o *options) warmUpFlags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("warm-up", pflag.ContinueOnError)
+	fs.Var(&o.run.warmUp, "warm-up", "Serve this much of the trace first without scoring it, as 90m, 24h or 7d: policies learn from it, and attainment, cost and the oracle's are those "+
+		"of what follows. The files of --out show it all the same")
 	return fs
 }
 

@@ -28,11 +28,13 @@ func newReplay(s streams) *cobra.Command {
 			"  preheatctl replay --trace requests.csv.gz --profile llama-3.1-70b-h100x4 --lead-time 120s --out replayed\n\n" +
 			"  # How slow may loading be, before each policy breaks? Five seeds for intervals of confidence\n" +
 			"  preheatctl replay --trace requests.csv.gz --lead-time 30s,120s,300s --seeds 5\n\n" +
+			"  # A week, of which the first day is there to learn from and not scored\n" +
+			"  preheatctl replay --trace week.csv.gz --warm-up 1d\n\n" +
 			"  # The spec that you would apply, against two rivals, as JSON\n" +
 			"  preheatctl replay --trace requests.csv.gz -f autoscaler.yaml --policy preheat,hpa-queue,keda,oracle -o json",
 		Args: cobra.ArbitraryArgs, // told of with the other faults
 	}
-	attach(cmd, append(o.groups(), group{"Output", o.outFlags()}))
+	attach(cmd, append(o.groups(), group{"Warm-up", o.warmUpFlags()}, group{"Output", o.outFlags()}))
 	completeWith(cmd, "output", o.out.formats)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.given = cmd.Flags().Changed

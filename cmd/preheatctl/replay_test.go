@@ -400,3 +400,44 @@ func TestAReaderThatHasSeenEnoughLosesNoFiles(t *testing.T) {
 		})
 	}
 }
+
+func TestAWarmUpIsSaidWhereverTheResultIs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	out := must(t, small("--warm-up", "2m", "--out", dir)...)
+	if !strings.Contains(out, "warm-up: the first 2m0s are served and not scored\n") {
+		t.Errorf("the table does not tell of it:\n%s", out)
+	}
+	files, whole := contents(t, dir), readSummary(t, dir)
+	for _, want := range []string{`"warm-up, not scored": "2m0s"`, "--warm-up 2m0s"} {
+		if !strings.Contains(files["summary.json"], want) {
+			t.Errorf("the summary does not say %s", want)
+		}
+	}
+	if !strings.Contains(files["report.html"], "warm-up, not scored") {
+		t.Error("the page does not tell of it")
+	}
+	for policy, cells := range whole.Policies {
+		served := len(readCSV(t, dir, "requests.csv")[policy])
+		if scored := cells[0].Runs[0].Requests.Arrived; uint64(served) != whole.Trace.Requests || scored >= whole.Trace.Requests || scored == 0 {
+			t.Errorf("%s: %d requests of %d served, %d scored", policy, served, whole.Trace.Requests, scored)
+		}
+	}
+}
+
+func TestAWarmUpMustLeaveSomething(t *testing.T) {
+	for name, tc := range map[string]struct {
+		warmUp, says string
+		code         int
+	}{
+		"none":                {"0", "--warm-up 0: must be above 0s", exitUsage},
+		"negative":            {"-1m", "warm-up", exitUsage},
+		"longer than a trace": {"1h", "nothing is left to score", exitFault},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, errs := call(t.Context(), small("--warm-up="+tc.warmUp)...)
+			if code != tc.code || !strings.Contains(errs, tc.says) {
+				t.Errorf("exit %d, want %d and %q: %s", code, tc.code, tc.says, errs)
+			}
+		})
+	}
+}

@@ -20,6 +20,9 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 	fmt.Fprintln(out, profileText(e, o))
 	fmt.Fprintf(out, "objective: TTFT %v and TPOT %v for %s of all requests; %d to %d replicas, %d ready at the start\n",
 		e.SLO.TTFT, e.SLO.TPOT, percentText(e.SLO.Attainment), o.Min, o.Max, o.Initial)
+	if e.WarmUp > 0 {
+		fmt.Fprintf(out, "warm-up: the first %v are served and not scored\n", e.WarmUp)
+	}
 	if !o.Complete() {
 		fmt.Fprintf(out, "interrupted: %s\n", o.Missing())
 	}

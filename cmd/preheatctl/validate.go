@@ -34,6 +34,7 @@ func (o *options) validateZeros(f *faults) {
 	f.check(l.dilate != 0 || !o.given("dilate"), "--dilate 0: must be from 0.001 to 1000; leave it out to keep the times")
 	f.check(l.cv != 0 || !o.given("cv"), "--cv 0: must be from 0.05 to 20; leave it out for a poisson process")
 	f.check(l.length != 0 || !o.given("for"), "--for 0: must be above 0s; leave it out to replay to the end")
+	f.check(o.run.warmUp != 0 || !o.given("warm-up"), "--warm-up 0: must be above 0s; leave it out to score all of the trace")
 }
 
 // validateIdle refuses flags that have no effect without another.
@@ -131,6 +132,7 @@ func (r *runOptions) validate(f *faults) {
 	}
 	_, err := r.settings()
 	f.add(err)
+	f.check(r.warmUp >= 0, "--warm-up %v: must not be negative", &r.warmUp)
 	f.check(r.seeds >= 1 && r.seeds <= 1000, "--seeds %d: must be from 1 to 1000", r.seeds)
 	f.check(r.seed <= math.MaxUint64-uint64(max(1, r.seeds)-1), "--seed %d: leaves no room for %d seeds; choose a smaller one", r.seed, r.seeds)
 	f.check(r.workers >= 1 && r.workers <= 1024, "--workers %d: must be from 1 to 1024", r.workers)
