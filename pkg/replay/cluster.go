@@ -45,7 +45,6 @@ type cluster struct {
 	script   []Event // still to come
 	outage   bool    // no page can be fetched
 	slowness float64 // factor on the lead times of replicas ordered now
-	pace     float64 // factor on the steps of replicas that begin to serve now
 
 	// exact counts the reasons for which the end of a request has to be acted upon at its instant: draining replicas that
 	// hold requests.
@@ -66,7 +65,7 @@ type end struct {
 }
 
 func newCluster(cfg Config, targets []Target, sink Sink) *cluster {
-	c := &cluster{cfg: cfg, sink: sink, script: cfg.Events, slowness: 1, pace: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
+	c := &cluster{cfg: cfg, sink: sink, script: cfg.Events, slowness: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
 	for i, t := range targets {
 		s := newService(c, i, t)
 		c.services = append(c.services, s)

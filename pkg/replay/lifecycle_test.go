@@ -78,10 +78,10 @@ func TestReplicasComeAndGo(t *testing.T) {
 			chat(0, 200), 1, steps(map[int]int32{0: 1, 15: 2, 45: 3}, 15*time.Second),
 			[]row{{0, 1, 0, 1, 0, 0}, {15, 2, 1, 1, 0, 0}, {45, 3, 2, 1, 0, 0}, {75, 3, 1, 2, 0, 0}, {165, 3, 0, 3, 0, 0}, {199, 3, 0, 3, 0, 0}},
 		},
-		"what is replaced drains while another loads": {
-			replay.Config{Lead: lead, Events: []replay.Event{{At: 30500 * time.Millisecond, Kind: replay.ReplicasReplaced, Value: 1}}},
-			chat(0, 150), 2, always(2),
-			[]row{{0, 2, 0, 2, 0, 0}, {30, 2, 1, 1, 1, 0}, {30, 2, 1, 1, 0, 0}, {90, 2, 0, 2, 0, 0}, {149, 2, 0, 2, 0, 0}},
+		"engines that get slow are exchanged, and finish what they hold": {
+			replay.Config{Lead: lead, Events: []replay.Event{{At: 30500 * time.Millisecond, Kind: replay.EnginesSlow, Value: 1.1}}},
+			chat(0, 100), 2, always(2),
+			[]row{{0, 2, 0, 2, 0, 0}, {30, 2, 0, 2, 1, 0}, {30, 2, 0, 2, 0, 0}, {99, 2, 0, 2, 0, 0}},
 		},
 		"what the API delays comes later": {
 			replay.Config{Lead: lead, APILag: 5 * time.Second},
@@ -137,18 +137,24 @@ func TestWhatDrainsFinishesWhatItHolds(t *testing.T) {
 	}
 }
 
-func TestEnginesThatAreSlowFromATimeOnAreThoseThatServeFromThenOn(t *testing.T) {
-	// One token after another of a request alone takes a step each; one replica is replaced by a slow one at 100 s.
-	l := listed{{At: 0, PromptTokens: 100, OutputTokens: 1001}, {At: 200 * time.Second, PromptTokens: 100, OutputTokens: 1001}}
-	j, _ := run(t, replay.Config{Events: []replay.Event{
-		{At: 99 * time.Second, Kind: replay.EnginesSlow, Value: 1.5},
-		{At: 100 * time.Second, Kind: replay.ReplicasReplaced, Value: 1},
-	}}, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: always(1), Initial: 1})
-	if len(j.requests) != 2 || j.requests[0].Replica != 0 || j.requests[1].Replica != 1 {
-		t.Fatalf("%+v, want one request on each replica", j.requests)
+func TestEnginesThatAreSlowTakeLongerFromThenOn(t *testing.T) {
+	// A request alone has a token each step. The first has begun when engines get slow.
+	l := listed{
+		{At: 0, PromptTokens: 100, OutputTokens: 1001}, {At: 3 * time.Second, PromptTokens: 100, OutputTokens: 1001},
+		{At: 100 * time.Second, PromptTokens: 100, OutputTokens: 1001}, {At: 200 * time.Second, PromptTokens: 100, OutputTokens: 1001},
 	}
-	if ratio := float64(j.requests[1].TPOT) / float64(j.requests[0].TPOT); ratio < 1.4999 || ratio > 1.5001 {
-		t.Errorf("a token takes %.4f times as long, want 1.5", ratio)
+	lead := replay.Lead{Load: fixed(10 * time.Second)}
+	j, _ := run(t, replay.Config{Lead: lead, Events: []replay.Event{
+		{At: 2 * time.Second, Kind: replay.EnginesSlow, Value: 1.5},
+		{At: 150 * time.Second, Kind: replay.ReplicasCrash, Value: 1},
+	}}, replay.Target{Name: "chat", Profile: engine(), Load: &l, Policy: always(1), Initial: 1})
+	for i, want := range []float64{1, 1.5, 1.5, 1.5} { // the last one after a crash
+		if ratio := float64(j.requests[i].TPOT) / float64(j.requests[0].TPOT); ratio < want-1e-4 || ratio > want+1e-4 {
+			t.Errorf("request %d: a token takes %.4f times as long, want %v", i+1, ratio, want)
+		}
+		if j.requests[i].Replica != []int32{0, 1, 1, 1}[i] {
+			t.Errorf("request %d: on replica %d", i+1, j.requests[i].Replica)
+		}
 	}
 }
 

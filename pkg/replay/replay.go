@@ -94,7 +94,7 @@ type Event struct {
 	Kind EventKind
 	// Target is whom it concerns; empty: all.
 	Target string
-	// Value is the new stock of GPUs, the number of replicas to crash or to replace, or the factor on times.
+	// Value is the new stock of GPUs, the number of replicas to crash, or the factor on times.
 	Value float64
 }
 
@@ -112,12 +112,9 @@ const (
 	ScrapesWork
 	// LoadsSlow multiplies the lead time of replicas ordered from now on by Value.
 	LoadsSlow
-	// EnginesSlow multiplies the time of every step of replicas that begin to serve from now on by Value, at least one;
-	// those that serve keep their speed until they are replaced.
+	// EnginesSlow makes every step of every replica take Value times as long as the profile says, at least once as long.
+	// Those that serve are exchanged on the spot for slow ones of the same age, and finish what they hold as they began it.
 	EnginesSlow
-	// ReplicasReplaced makes Value ready replicas, the oldest first, drain, and orders as many anew: what a rollout does
-	// that keeps no more replicas than are asked for.
-	ReplicasReplaced
 	// TotalsBegin sets what Total says to zero, all but its End: what comes before counts nothing.
 	TotalsBegin
 )

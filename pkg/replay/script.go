@@ -1,5 +1,7 @@
 package replay
 
+import "slices"
+
 // perform carries out the scripted event that is due, and puts the next one on the agenda.
 func (c *cluster) perform() {
 	e := c.script[0]
@@ -20,28 +22,25 @@ func (c *cluster) perform() {
 	case LoadsSlow:
 		c.slowness = e.Value
 	case EnginesSlow:
-		c.pace = e.Value
-	case ReplicasReplaced:
-		c.replace(e)
+		c.slow(e)
 	case TotalsBegin:
 		c.recount()
 	}
 }
 
-// replace makes the oldest ready replicas of each target that is concerned drain, and orders others in their place.
-func (c *cluster) replace(e Event) {
+// slow makes the replicas of each target that is concerned slow, those that serve by an exchange.
+func (c *cluster) slow(e Event) {
 	for _, s := range c.services {
 		if e.Target != "" && e.Target != s.Name {
 			continue
 		}
-		for _, u := range s.victims(int(e.Value)) {
+		s.pace = e.Value
+		for _, u := range slices.Clone(s.units) {
 			if u.stage == ready {
-				u.drain()
-				s.order()
+				s.exchange(u)
 			}
 		}
 	}
-	c.place()
 }
 
 // recount begins the totals anew.

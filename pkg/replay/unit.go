@@ -93,6 +93,16 @@ func (s *service) found() {
 	u.serve()
 }
 
+// exchange puts a fresh replica of the same age in the place of one that is ready, which drains.
+func (s *service) exchange(u *unit) {
+	v := s.create()
+	s.cluster.stock.take(v)
+	v.lead, v.placed, v.born = u.lead, s.cluster.now, u.born
+	v.created, v.scheduled, v.started, v.readied = u.created, u.scheduled, u.started, u.readied
+	u.drain()
+	v.serve()
+}
+
 // occupy begins the start of a replica that has been given its GPUs.
 func (u *unit) occupy() {
 	now := u.service.cluster.now
@@ -144,7 +154,7 @@ func (u *unit) load(l lead) {
 // serve makes a replica ready.
 func (u *unit) serve() {
 	s, now := u.service, u.service.cluster.now
-	engine, err := replica.New(slowed(s.Profile, s.cluster.pace))
+	engine, err := replica.New(slowed(s.Profile, s.pace))
 	if err != nil {
 		s.cluster.fail(err)
 		return
