@@ -47,8 +47,8 @@ type Experiment struct {
 	Policies   []string
 	// Variants are Preheat's planner with something changed. Policies may name them too, each as its Policy says.
 	Variants []Variant
-	Seeds      []uint64
-	Leads      []Lead
+	Seeds    []uint64
+	Leads    []Lead
 	// Initial replicas are ready at the start of each run, the same for every policy, since none may cost less than the
 	// oracle for a better start; negative: as many as the first two minutes need. Min and Max bound every policy; Max zero
 	// is three times what the busiest minute needs.

@@ -140,8 +140,10 @@ func TestWhatDrainsFinishesWhatItHolds(t *testing.T) {
 func TestEnginesThatAreSlowTakeLongerFromThenOn(t *testing.T) {
 	// A request alone has a token each step. The first has begun when engines get slow.
 	l := listed{
-		{At: 0, PromptTokens: 100, OutputTokens: 1001}, {At: 3 * time.Second, PromptTokens: 100, OutputTokens: 1001},
-		{At: 100 * time.Second, PromptTokens: 100, OutputTokens: 1001}, {At: 200 * time.Second, PromptTokens: 100, OutputTokens: 1001},
+		{At: 0, PromptTokens: 100, OutputTokens: 1001},
+		{At: 3 * time.Second, PromptTokens: 100, OutputTokens: 1001},
+		{At: 100 * time.Second, PromptTokens: 100, OutputTokens: 1001},
+		{At: 200 * time.Second, PromptTokens: 100, OutputTokens: 1001},
 	}
 	lead := replay.Lead{Load: fixed(10 * time.Second)}
 	j, _ := run(t, replay.Config{Lead: lead, Events: []replay.Event{
