@@ -83,6 +83,10 @@ fidelity: ## Compare the model of a replica with measured runs, POINTS=file.csv 
 forecast-bench: ## Score the forecaster on recorded and generated series beside simple ones (ABLATE=1: what each expert adds; BENCH=flags).
 	go run ./benchmarks/forecast $(if $(ABLATE),--ablate=$(patsubst 1,all,$(ABLATE))) $(BENCH)
 
+.PHONY: frontier
+frontier: ## Set policies beside a clairvoyant oracle, by trace, profile and lead time (FRONTIER=--quick: minutes; FRONTIER=--perturb; FRONTIER=--help).
+	go run ./benchmarks/frontier $(FRONTIER)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@for p in $$(grep -rlE '^func Fuzz' --include '*_test.go' pkg simulations | xargs -n1 dirname | sort -u); do \
