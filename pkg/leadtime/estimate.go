@@ -71,7 +71,11 @@ func (p past) spans(x Circumstance, first, last Stage) samples {
 	var b samples
 	for i, start := range p.state.newest() {
 		if start.Circumstance.within(x) {
-			b.add(p.usual.span(start, first, last), p.state.weight(i))
+			weight := p.state.weight(i).Alike
+			if x == (Circumstance{}) {
+				weight = p.state.weight(i).Any
+			}
+			b.add(p.usual.span(start, first, last), weight)
 		}
 	}
 	return b
@@ -83,18 +87,18 @@ func (s *State) phases() Estimate {
 	for i, x := range s.newest() {
 		w := s.weight(i)
 		if x.Scheduling >= 0 {
-			scheduling.add(x.Scheduling, w)
+			scheduling.add(x.Scheduling, w.Any)
 		}
 		if x.Circumstance.Node == NodeMade {
-			made.add(x.Scheduling, w)
+			made.add(x.Scheduling, w.Alike)
 		}
-		startup.add(x.Startup, w)
+		startup.add(x.Startup, w.Any)
 		if x.Circumstance.Image == ImagePulled {
-			pulled.add(x.Startup, w)
+			pulled.add(x.Startup, w.Alike)
 		}
-		loading.add(x.Loading, w)
+		loading.add(x.Loading, w.Any)
 		if x.WarmUp > 0 {
-			warmUp.add(x.WarmUp, w)
+			warmUp.add(x.WarmUp, w.Any)
 		}
 		if x.Waited > 0 {
 			waited.add(x.Waited, 1)

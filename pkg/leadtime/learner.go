@@ -27,8 +27,13 @@ const (
 type State struct {
 	Starts []Start
 	// Trust is how much each start counts for the next one. Where it is not as long as Starts, all count the same.
-	Trust []float64
+	Trust []Trust
 }
+
+// Trust is how much a start counts for the next one, at most 1: Any where nothing is known of that one, Alike where it is
+// under the same circumstance. If images are pulled from now on, starts with a cached one say less of the next start, but
+// all the same of the next one with a cached image.
+type Trust struct{ Any, Alike float64 }
 
 // Config is what the user says of lead times.
 type Config struct {
@@ -73,32 +78,43 @@ func (s *State) LearnWarmUp(ready time.Time, took time.Duration) {
 	s.weigh()
 }
 
-// weigh sets Trust, for each circumstance by itself: that the image is pulled today and was there yesterday is no change.
+// weigh sets Trust.
 func (s *State) weigh() {
-	s.Trust = make([]float64, len(s.Starts))
+	s.Trust = make([]Trust, len(s.Starts))
 	usual := s.usual()
+	lengths := make([]float64, len(s.Starts))
 	for i, x := range s.Starts {
-		if slices.ContainsFunc(s.Starts[:i], func(y Start) bool { return y.Circumstance == x.Circumstance }) {
-			continue
-		}
-		var places []int
-		var lengths []float64
-		for j, y := range s.Starts {
-			if y.Circumstance == x.Circumstance {
-				places = append(places, j)
-				lengths = append(lengths, logarithm(usual.span(y, Scheduling, WarmUp)))
-			}
-		}
-		for k, weight := range trust(lengths) {
-			s.Trust[places[k]] = weight
+		lengths[i] = logarithm(usual.span(x, Scheduling, WarmUp))
+	}
+	for i, weight := range trust(lengths) {
+		s.Trust[i].Any = weight
+	}
+	for i, x := range s.Starts {
+		if first := slices.IndexFunc(s.Starts, func(y Start) bool { return y.Circumstance == x.Circumstance }); first == i {
+			s.weighAlike(x.Circumstance, lengths)
 		}
 	}
 }
 
+// weighAlike sets the Trust of the starts under one circumstance.
+func (s *State) weighAlike(c Circumstance, lengths []float64) {
+	var places []int
+	var alike []float64
+	for i, x := range s.Starts {
+		if x.Circumstance == c {
+			places = append(places, i)
+			alike = append(alike, lengths[i])
+		}
+	}
+	for k, weight := range trust(alike) {
+		s.Trust[places[k]].Alike = weight
+	}
+}
+
 // weight is how much the start at a place counts.
-func (s *State) weight(i int) float64 {
+func (s *State) weight(i int) Trust {
 	if len(s.Trust) != len(s.Starts) {
-		return 1
+		return Trust{1, 1}
 	}
 	return s.Trust[i]
 }

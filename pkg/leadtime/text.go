@@ -27,7 +27,7 @@ func (e Estimate) parts() []string {
 		"image " + readable(e.Startup.P50) + apart(e.Pulled, e.Pulls, "where pulled"),
 		"load " + readable(e.Loading.P50),
 	}
-	if e.WarmUp.P50 > 0 {
+	if e.WarmUp.P50 >= time.Second {
 		parts = append(parts, "warm-up "+readable(e.WarmUp.P50))
 	}
 	if e.Waits > 0 {

@@ -17,8 +17,8 @@ const (
 	alone = 0.1
 )
 
-// trust returns how much each of the starts of one circumstance counts for the next one, from their lengths in
-// logarithmic seconds, oldest first: the probability that nothing has changed since it, times how far others bear it out.
+// trust returns how much each of several starts counts for the next one, from their lengths in logarithmic seconds, oldest
+// first: the probability that nothing has changed since it, times how far others bear it out.
 //
 // The first is the posterior of the run length by Adams and MacKay (2007). Within a run the next start is like one of the
 // others or like nothing known (a Dirichlet process with kernels), so that a mix of two kinds is a run like any other,
