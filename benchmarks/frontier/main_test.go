@@ -206,3 +206,23 @@ func TestTheOutcomeOfASearchIsTheYardstick(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestQuickIsADozenCellsOfAllClasses(t *testing.T) {
+	o, err := parse([]string{"--quick"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, cells := map[class]bool{}, 0
+	for _, r := range rows(loads(), o.profiles, o.leads, o.cells) {
+		if r.quick {
+			seen[r.class] = true
+			cells += len(r.leads)
+		}
+	}
+	if cells != 12 || len(seen) != len(classes) {
+		t.Errorf("%d cells of %v", cells, seen)
+	}
+	if o, err = parse([]string{"--quick", "--leads", "1m"}, io.Discard); err != nil || !cmp.Equal(o.leads, []time.Duration{time.Minute}) {
+		t.Errorf("lead times %v, %v: what was given does not count", o.leads, err)
+	}
+}

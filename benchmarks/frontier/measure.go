@@ -126,9 +126,9 @@ func (m *campaign) tell(c cell, total int, took time.Duration) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.done++
-	text := "the oracle misses the objective"
+	text := fmt.Sprintf("oracle %s for %.2f GPU-hours", share(c.Oracle.Attainment, c.Oracle.Met), c.Oracle.GPUHours)
 	if f, ok := c.of(report.Preheat); ok {
-		text = fmt.Sprintf("preheat %s at %.3f of the oracle", score.Percent(f.Attainment), c.ratio(f))
+		text += fmt.Sprintf(", preheat %s for %.3f of them", share(f.Attainment, c.attains(f)), c.ratio(f))
 	}
 	fmt.Fprintf(m.aside, "frontier: %d/%d %s (%d requests, %v): %s\n", m.done, total, c.Name, c.Requests, took.Round(time.Second), text)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/preheat-autoscaler/preheat/pkg/report"
 )
@@ -105,7 +106,7 @@ type summary struct {
 	OracleMisses []string `json:"oracle_misses,omitempty"`
 	// OracleAlone are those in which nobody but the oracle does.
 	OracleAlone []string `json:"oracle_alone,omitempty"`
-	// Unmet are the sentences about bounds that are missed; empty where all are kept.
+	// Unmet are the sentences about what Preheat should keep and does not; empty where all is kept.
 	Unmet []string `json:"unmet,omitempty"`
 }
 
@@ -146,7 +147,7 @@ func summarize(cells []cell) summary {
 	}
 	for _, policy := range policiesOf(cells) {
 		s.Tallies = append(s.Tallies, tallies(cells, policy)...)
-		if policy != report.Preheat {
+		if _, ok := cells[0].of(report.Preheat); ok && policy != report.Preheat {
 			s.Rivals = append(s.Rivals, versus(cells, policy))
 		}
 	}
@@ -263,7 +264,31 @@ func (s *summary) unmet() []string {
 	if s.Peak.Cells > 0 && !s.Peak.met() {
 		out = append(out, fmt.Sprintf("on-off: above static-peak in %d of %d cells, below the objective in %d", len(s.Peak.Above), s.Peak.Cells, len(s.Peak.Missed)))
 	}
+	for _, r := range s.Rivals {
+		out = append(out, r.unmet()...)
+	}
 	return out
+}
+
+// foreknowing are the policies that are told the load in hindsight: bounds rather than rivals.
+var foreknowing = map[string]bool{"static-peak": true, "static-mean": true, "cron": true}
+
+// unmet says in words where Preheat falls behind a rival: it is to beat the defaults of every other policy in every cell,
+// and to cost no more than each that is tuned, in the mean over cells in which both meet the objective.
+func (r rival) unmet() []string {
+	_, tuned := strings.CutSuffix(r.Policy, tunedName(""))
+	switch {
+	case strings.HasPrefix(r.Policy, report.Preheat):
+	case tuned && r.Ratio > 1:
+		return []string{fmt.Sprintf("%s: Preheat costs %.3f times as much in the %d cells in which both meet the objective", r.Policy, r.Ratio, r.Both)}
+	case !tuned && r.Losses > 0:
+		name := r.Policy
+		if foreknowing[name] {
+			name += ", which knows the load beforehand"
+		}
+		return []string{fmt.Sprintf("%s: meets the objective for less than Preheat, or alone, %d : %d (%s)", name, r.Losses, r.Wins, some(r.Lost))}
+	}
+	return nil
 }
 
 // where names the cells of a tally.

@@ -168,3 +168,25 @@ func TestSharesAreRoundedDown(t *testing.T) {
 		}
 	}
 }
+
+func TestFallingBehindARivalIsSaid(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rival rival
+		want  []string
+	}{
+		"beaten by defaults":          {rival{Policy: "keda", Wins: 3, Losses: 2, Lost: []string{"a", "b"}}, []string{"keda: meets the objective for less than Preheat, or alone, 2 : 3 (a b)"}},
+		"beaten by hindsight":         {rival{Policy: "cron", Losses: 1, Lost: []string{"a"}}, []string{"cron, which knows the load beforehand: meets the objective for less than Preheat, or alone, 1 : 0 (a)"}},
+		"dearer than a tuned one":     {rival{Policy: "keda tuned", Both: 3, Ratio: 1.25, Losses: 1}, []string{"keda tuned: Preheat costs 1.250 times as much in the 3 cells in which both meet the objective"}},
+		"cheaper than a tuned one":    {rival{Policy: "keda tuned", Both: 3, Ratio: 0.9, Losses: 1}, nil},
+		"never beaten":                {rival{Policy: "keda", Wins: 4}, nil},
+		"its own without a forecast":  {rival{Policy: "preheat-reactive", Losses: 4}, nil},
+		"a variant of its own":        {rival{Policy: "preheat/without-forecast", Losses: 4}, nil},
+		"a tuned one that never does": {rival{Policy: "keda tuned"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, tc.rival.unmet()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

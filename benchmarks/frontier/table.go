@@ -20,10 +20,11 @@ func write(out io.Writer, cells []cell) error {
 	sections := []func() error{
 		func() error { return writeMatrix(out, cells) },
 		func() error { return writeTallies(out, cells, s) },
-		func() error { return writeBounds(out, s) },
-		func() error { return writeRivals(out, s) },
-		func() error { return writeVerdict(out, cells, s) },
 	}
+	if _, ok := cells[0].of(report.Preheat); ok {
+		sections = append(sections, func() error { return writeBounds(out, s) }, func() error { return writeRivals(out, s) })
+	}
+	sections = append(sections, func() error { return writeVerdict(out, cells, s) })
 	for i, section := range sections {
 		if i > 0 {
 			fmt.Fprintln(out)
