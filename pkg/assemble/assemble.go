@@ -57,22 +57,25 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	if o.Interval > 0 {
 		c.Forecast.Step = o.Interval
 	}
-	quantile, err := spec.Forecast.Quantile.Fraction()
-	fault(at("spec.forecast.quantile", err))
-	c.Forecast.Quantile = quantile
+	if asked := spec.Forecast.Quantile; asked != "" {
+		quantile, err := asked.Fraction()
+		fault(at("spec.forecast.quantile", err))
+		c.Forecast.Quantile, c.QuantileAsked = quantile, true
+	}
 	c.Forecast.Disabled = spec.Forecast.Disabled
+	var err error
 	c.Forecast.Calendar, err = calendar(spec.Forecast)
 	fault(err)
 	c.LeadTime = leadTime(spec.LeadTime)
 	c.Capacity, err = capacityConfig(spec)
 	fault(err)
 	up, down := spec.Behavior.ScaleUpRules(), spec.Behavior.ScaleDownRules()
-	c.Window = seconds(*down.StabilizationWindowSeconds)
+	c.Window = max(c.Window, seconds(*down.StabilizationWindowSeconds))
 	schedules, err := schedules(spec.Schedules)
 	fault(err)
 	c.Constraints = []scaling.Constraint{
 		constraint.Tolerance{Up: up.Tolerance.AsApproximateFloat64(), Down: down.Tolerance.AsApproximateFloat64()},
-		constraint.Stabilization{Up: seconds(*up.StabilizationWindowSeconds), Down: c.Window},
+		constraint.Stabilization{Up: seconds(*up.StabilizationWindowSeconds), Down: seconds(*down.StabilizationWindowSeconds)},
 		constraint.GPUs{},
 		constraint.Rate{Up: rules(up), Down: rules(down)},
 		constraint.Bounds{Min: *spec.MinReplicas, Max: spec.MaxReplicas, Schedules: schedules},
@@ -122,6 +125,9 @@ func leadTime(l v1alpha1.LeadTime) leadtime.Config {
 func capacityConfig(spec *v1alpha1.InferenceAutoscalerSpec) (capacity.Config, error) {
 	attainment, err := spec.SLO.Attainment.Fraction()
 	c := capacity.Config{Attainment: attainment}
+	if spec.SLO.TTFT != nil {
+		c.TTFT = spec.SLO.TTFT.Duration
+	}
 	if spec.SLO.TPOT != nil {
 		c.TPOT = spec.SLO.TPOT.Duration
 	}

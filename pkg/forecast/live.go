@@ -19,6 +19,8 @@ type Config struct {
 	Quantile float64
 	// Disabled leaves forecasting out of decisions.
 	Disabled bool
+	// Scale multiplies what is forecast, to try what a wrong forecast costs; zero changes nothing.
+	Scale float64
 	// Calendar is the local time by which demand goes.
 	Calendar Calendar
 	// Only fixes the forecaster, for comparisons in replay: one of Experts. Empty, as it is in production, leaves the
@@ -39,9 +41,10 @@ type Forecast struct {
 	Withdrawn string
 	// Weights are the experts' shares in the mixture, largest first; they sum to 1.
 	Weights []Weight
-	// Skill is how the mixture has done; its Coverage is of Quantiles, the last of which is Quantile.
-	Skill     Skill
-	Quantiles []float64
+	// Values are the quantiles of the predictive distribution, ascending, of the levels Quantiles, Quantile among them.
+	Values, Quantiles []float64
+	// Skill is how the mixture has done; its Coverage is of Quantiles.
+	Skill Skill
 }
 
 // Known reports whether there is a forecast at all.
@@ -49,10 +52,11 @@ func (f Forecast) Known() bool { return f.Horizon > 0 }
 
 // Coverage is the share of due forecasts whose Upper was not exceeded; it should come out near Quantile.
 func (f Forecast) Coverage() float64 {
-	if n := len(f.Skill.Coverage); n > 0 {
-		return f.Skill.Coverage[n-1]
+	i := slices.Index(f.Quantiles, f.Quantile)
+	if i < 0 || i >= len(f.Skill.Coverage) {
+		return 0
 	}
-	return 0
+	return f.Skill.Coverage[i]
 }
 
 const (
@@ -165,25 +169,41 @@ func (s *State) Skip(now time.Time) {
 // spec is what the Forecaster is asked.
 func (s *State) spec(c Config) Spec {
 	step := s.Resampler.Step
-	out := Spec{Step: step, Horizons: []time.Duration{time.Duration(s.Rows) * step}, Quantiles: []float64{0.5, c.Quantile}, Calendar: c.Calendar}
-	if c.Quantile <= 0.5 {
-		out.Quantiles = out.Quantiles[1:]
-	}
+	out := Spec{Step: step, Horizons: []time.Duration{time.Duration(s.Rows) * step}, Quantiles: levels(c.Quantile), Calendar: c.Calendar}
 	if c.Only != "" {
 		out.Without = slices.DeleteFunc(append(Experts(), stageWithdrawal), func(name string) bool { return name == c.Only })
 	}
 	return out
 }
 
+// levels are the quantiles that a decision is made of, ascending, the one that is told among them. Replicas are a matter of
+// the upper half; further out there is too little to learn from.
+func levels(told float64) []float64 {
+	out := []float64{0.5, 0.9, 0.97}
+	if slices.Contains(out, told) {
+		return out
+	}
+	out = append(out, told)
+	slices.Sort(out)
+	return out
+}
+
 func (s *State) predict(spec *Spec, c Config) Forecast {
 	p := s.Forecaster.Predict(spec)[0]
-	upper := p.Values[len(p.Values)-1]
-	if !p.Skill.Known && c.Only == "" {
-		upper = math.Max(upper, p.LastValue[len(p.LastValue)-1]) // replicas are not saved on a forecast nobody knows yet
+	values := slices.Clone(p.Values)
+	median := slices.Index(spec.Quantiles, 0.5)
+	for i := range values {
+		if i > median && !p.Skill.Known && c.Only == "" {
+			values[i] = math.Max(values[i], p.LastValue[i]) // replicas are not saved on a forecast nobody knows yet
+		}
+		if c.Scale > 0 {
+			values[i] *= c.Scale
+		}
 	}
+	upper := math.Max(values[slices.Index(spec.Quantiles, c.Quantile)], values[median])
 	f := Forecast{
-		At: p.At, Horizon: p.Horizon, Point: p.Values[0], Upper: upper, Quantile: c.Quantile,
-		Model: p.Source, Withdrawn: p.Withdrawn, Weights: p.Weights, Skill: p.Skill, Quantiles: spec.Quantiles,
+		At: p.At, Horizon: p.Horizon, Point: values[median], Upper: upper, Quantile: c.Quantile,
+		Model: p.Source, Withdrawn: p.Withdrawn, Weights: p.Weights, Skill: p.Skill, Values: values, Quantiles: spec.Quantiles,
 	}
 	if c.Only != "" {
 		f.Model = c.Only

@@ -10,11 +10,11 @@ import (
 func TestAForecastSaysWhatItRestsOn(t *testing.T) {
 	mixture := func(change func(*forecast.Forecast)) forecast.Forecast {
 		f := forecast.Forecast{
-			Model: forecast.Mixture, Quantiles: []float64{0.5, 0.9},
+			Model: forecast.Mixture, Quantile: 0.9, Quantiles: []float64{0.5, 0.9, 0.97},
 			Weights: []forecast.Weight{
 				{Expert: "regression", Share: 0.404}, {Expert: "mean-8", Share: 0.22}, {Expert: "clock", Share: 0.1}, {Expert: "day", Share: 0.05},
 			},
-			Skill: forecast.Skill{Known: true, Due: 400, Hours: 0.213, Days: 0.1, Coverage: []float64{0.5, 0.912}},
+			Skill: forecast.Skill{Known: true, Due: 400, Hours: 0.213, Days: 0.1, Coverage: []float64{0.5, 0.912, 0.97}},
 		}
 		change(&f)
 		return f

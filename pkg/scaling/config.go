@@ -16,9 +16,11 @@ type Config struct {
 	Paused bool
 	// Staleness is the age beyond which a replica's reading counts as missing.
 	Staleness time.Duration
-	// Window is how long must have been observed since the start before anything is scaled down: the longest
+	// Window is how long must have been observed since the start before anything is scaled down: no less than the longest
 	// stabilization window.
 	Window time.Duration
+	// QuantileAsked makes Forecast.Quantile, which is told in any case, one that is always planned for.
+	QuantileAsked bool
 	// Forecast, LeadTime and Capacity configure the learners.
 	Forecast forecast.Config
 	LeadTime leadtime.Config
@@ -34,10 +36,10 @@ func Default() Config {
 	return Config{
 		ForecastTokens: true,
 		Staleness:      45 * time.Second, // three ticks of 15 s
-		Window:         5 * time.Minute,  // the HPA's downscale stabilization
+		Window:         5 * time.Minute,  // as long as an HPA would wait by default
 		Forecast:       forecast.Config{Step: 10 * time.Second, Quantile: 0.9},
 		LeadTime:       leadtime.Config{Prior: leadtime.DefaultPrior},
-		Capacity:       capacity.Config{TPOT: 100 * time.Millisecond, Attainment: 0.99},
+		Capacity:       capacity.Config{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99},
 	}
 }
 

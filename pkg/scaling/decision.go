@@ -30,6 +30,8 @@ const (
 	ScaleUpStabilized Reason = "ScaleUpStabilized"
 	// ForecastVeto: present demand needs fewer, the forecast one lead time ahead does not.
 	ForecastVeto Reason = "ForecastVeto"
+	// WorthKeeping: fewer would do at this instant; to load the others again would cost more than to keep them for a while.
+	WorthKeeping Reason = "WorthKeeping"
 	// WithinTolerance: the change would be smaller than the tolerance.
 	WithinTolerance Reason = "WithinTolerance"
 	// RateLimited: a scaling policy bounds the change.
@@ -98,6 +100,8 @@ type Decision struct {
 	Forecast forecast.Forecast
 	LeadTime leadtime.Estimate
 	Capacity capacity.Estimate
+	// Budget is what is left of the error budget, and what a miss is worth.
+	Budget capacity.Account
 }
 
 // Message returns the decision in one sentence, for conditions and events.

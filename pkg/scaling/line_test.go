@@ -26,8 +26,8 @@ func config() scaling.Config {
 
 func constraints(most int32) []scaling.Constraint {
 	return []scaling.Constraint{
-		constraint.Tolerance{Up: 0.1, Down: 0.1},
-		constraint.Stabilization{Down: 5 * time.Minute},
+		constraint.Tolerance{},
+		constraint.Stabilization{},
 		constraint.GPUs{},
 		constraint.Bounds{Min: 1, Max: most},
 	}

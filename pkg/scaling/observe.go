@@ -67,12 +67,14 @@ func (p *Planner) learnStart(st *State, r *Replica, now *ReplicaState) {
 		started = r.Scheduled
 	}
 	start := leadtime.Start{
+		Ready:      r.ReadyAt,
 		Scheduling: r.Scheduled.Sub(r.Created),
 		Startup:    started.Sub(r.Scheduled),
 		Loading:    r.ReadyAt.Sub(started),
 	}
+	start.Circumstance.Image = leadtime.ImageOf(start.Startup)
 	if now.Unschedulable {
-		start.Scheduling = -1
+		start.Scheduling, start.Waited = -1, max(0, start.Scheduling)
 	}
 	st.LeadTime.Learn(start)
 }
@@ -89,12 +91,26 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 		last, _ := st.Proposals.Last()
 		now.Arrivals, now.ArrivalsKnown = firstArrivals(r, last.Time)
 		now.Tokens = firstTokens(r, last.Time)
+		learnWarmUp(st, r)
 		return
 	}
 	now.Arrivals, now.ArrivalsKnown = arrivals(earlier, later)
 	now.Tokens = tokenRates(earlier, later)
 	if x, ok := interval(earlier, later); ok {
-		st.Capacity.Learn(x)
+		st.Capacity.Learn(x, p.config.Capacity)
+	}
+}
+
+// learnWarmUp teaches the lead time how long a replica that has just become ready took for its first token: what the
+// quickest of its first requests waited, since the others may have queued, and no longer than it has been ready.
+func learnWarmUp(st *State, r *Replica) {
+	h := r.Reading.Histogram(signals.TTFT)
+	if _, young := firstSpan(r, time.Time{}); !young || h == nil {
+		return
+	}
+	if quickest, _, ok := h.Quantile(0.1); ok {
+		took := time.Duration(quickest * float64(time.Second))
+		st.LeadTime.LearnWarmUp(r.ReadyAt, min(took, r.Reading.Time.Sub(r.ReadyAt)))
 	}
 }
 
@@ -184,22 +200,26 @@ func firstSpan(r *Replica, lastTick time.Time) (seconds float64, ok bool) {
 // anew in between: a restarting engine is not at work.
 func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
-	w0, r0, ok0 := inFlight(earlier)
-	w1, r1, ok1 := inFlight(later)
+	_, r0, ok0 := inFlight(earlier)
+	_, r1, ok1 := inFlight(later)
 	if !ok || !ok0 || !ok1 || restarted(earlier, later) {
 		return capacity.Interval{}, false
 	}
 	x := capacity.Interval{
 		Seconds: later.Time.Sub(earlier.Time).Seconds(),
-		Running: (r0 + r1) / 2, Grown: r1 - r0, Waiting: math.Min(w0, w1), Finished: finished, KV: -1,
+		Running: (r0 + r1) / 2, Grown: r1 - r0, Finished: finished, KV: -1,
 	}
 	x.Prompt, _ = signals.Increase(earlier, later, signals.PromptTokens)
 	x.Generated, _ = signals.Increase(earlier, later, signals.GenerationTokens)
+	if x.Prefilled, ok = signals.Increase(earlier, later, signals.PromptTokensComputed); !ok {
+		x.Prefilled = x.Prompt
+	}
 	x.Max, _ = later.Value(signals.RequestsMax)
 	if itl := signals.HistogramIncrease(earlier, later, signals.ITL); itl != nil {
 		x.ITL, _ = itl.Mean()
 		x.Tokens = itl.Count()
 	}
+	x.TTFT = signals.HistogramIncrease(earlier, later, signals.TTFT)
 	x.TPOT = signals.HistogramIncrease(earlier, later, signals.TPOT)
 	kv0, ok0 := earlier.Value(signals.KVCacheUtilization)
 	kv1, ok1 := later.Value(signals.KVCacheUtilization)

@@ -5,7 +5,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/preheat-autoscaler/preheat/pkg/capacity"
 	"github.com/preheat-autoscaler/preheat/pkg/timeseries"
 )
 
@@ -81,6 +80,8 @@ func (t *tick) hold(r Reason, format string, args ...any) {
 	t.decision.Reason = r
 	t.step("hold", t.obs.Desired, format, args...)
 	t.propose(t.obs.Desired)
+	t.want(t.obs.Desired)
+	t.state.Since = time.Time{} // nobody has watched: a full window is to be seen again
 	if r != Paused && r != ScaledToZeroByOther {
 		t.constrain(float64(t.obs.Desired), t.obs.Desired)
 	}
@@ -120,7 +121,8 @@ func (t *tick) resume() {
 		for _, f := range t.state.forecasters() {
 			f.Resampler = timeseries.Resampler{}
 		}
-		t.state.Arrivals, t.state.Proposals, t.state.Changes = nil, nil, nil
+		t.state.Arrivals, t.state.Wanted, t.state.Proposals, t.state.Changes = nil, nil, nil, nil
+		t.state.Promises = nil
 	}
 }
 
@@ -146,121 +148,6 @@ func (t *tick) propose(wanted int32) {
 // behavior, autoscaling/v2).
 const longestPeriod = time.Hour
 
-// learn takes the tick's demand into the forecast and states what the decision rests on.
-func (t *tick) learn() {
-	c, d := t.planner.config, &t.decision
-	d.Unseen = t.sight.unseen
-	d.Waiting, d.Running = t.sight.waiting, t.sight.running
-	d.LeadTime = t.state.LeadTime.Estimate(c.LeadTime)
-	d.Capacity = t.state.Capacity.Estimate(c.Capacity)
-	if t.sight.measured == 0 {
-		for _, f := range t.state.forecasters() {
-			f.Skip(t.obs.Time)
-		}
-		return
-	}
-	if t.state.Since.IsZero() {
-		t.state.Since = t.obs.Time
-	}
-	d.Demand, d.DemandKnown = t.demand(), true
-	d.Forecast = t.state.Forecast.Advance(t.obs.Time, d.Demand, t.horizon(), c.Forecast)
-	t.learnTokens()
-}
-
-// horizon is how far ahead a decision takes effect: what a replica ordered now will take in nine cases of ten.
-func (t *tick) horizon() time.Duration { return t.decision.LeadTime.P90 }
-
-// demand is the offered load of the whole target: that of the measured replicas, the unseen and unmeasured ones taken
-// for their equals. A replica too new to be measured has hardly any load yet.
-func (t *tick) demand() float64 {
-	measured, others := float64(t.sight.measured), float64(len(t.sight.unseen)+t.sight.unmeasured)
-	all := t.sight.arrivals * (measured + others) / measured
-	t.state.Arrivals = t.state.Arrivals.Append(timeseries.Sample{Time: t.obs.Time, Value: all}, t.reactiveWindow())
-	return all
-}
-
-// reactiveWindow is the span over which present demand is averaged: long enough to tell it from the noise of single
-// arrivals, short against the lead time.
-func (t *tick) reactiveWindow() time.Duration {
-	return min(max(t.decision.LeadTime.P50/5, 5*time.Second), time.Minute)
-}
-
-// plan is the decision proper: what demand needs now and one lead time ahead, and what is allowed of it.
-func (t *tick) plan() {
-	d := &t.decision
-	t.step("observe", -1, "%d ready (%d seen), %d starting, %d unschedulable; %.0f running, %.0f waiting",
-		d.Ready, t.sight.seen, d.Starting, d.Unschedulable, t.sight.running, t.sight.waiting)
-	now, _ := t.state.Arrivals.Mean()
-	d.Demand = now
-	t.step("demand", -1, "%.2f requests/s offered over %v", now, t.reactiveWindow().Round(time.Second))
-	t.step("capacity", -1, "%s", d.Capacity.Text)
-	if !d.Capacity.Known() {
-		t.withoutCapacity()
-		return
-	}
-	reactive := t.reactive(now)
-	needed := math.Max(reactive, t.predictive(reactive))
-	t.conclude(needed, reactive)
-}
-
-// reactive is what present demand and its backlog need, as a real number of replicas.
-func (t *tick) reactive(now float64) float64 {
-	mu := t.decision.Capacity.PerReplica
-	backlog := t.backlogAhead(now)
-	drain := math.Max(t.decision.LeadTime.P50.Seconds(), t.reactiveWindow().Seconds())
-	x := now/mu + backlog/(mu*drain)
-	n := capacity.Staffing(x)
-	t.step("reactive", ceil(n), "%.2f replicas busy, %.2f with headroom (%.0f requests of backlog to drain in %.0f s)", x, n, backlog, drain)
-	return n
-}
-
-// backlogAhead is the number of requests that will be too many when the replicas ordered now can help: what waits or
-// runs beyond what batches can bear, what arrives until then, and what ready and starting replicas serve of it, each
-// from the time when it is ready.
-func (t *tick) backlogAhead(now float64) float64 {
-	mu, lead := t.decision.Capacity.PerReplica, t.decision.LeadTime
-	horizon := lead.P50.Seconds()
-	served := float64(t.decision.Ready) * mu * horizon
-	for i := range t.obs.Replicas {
-		if r := &t.obs.Replicas[i]; r.Phase == Starting {
-			served += mu * math.Max(0, horizon-lead.Remaining(t.obs.Time.Sub(startOf(r))).Seconds())
-		}
-	}
-	excess := t.sight.waiting
-	if bearable := t.decision.Capacity.Concurrency * float64(t.sight.seen); bearable > 0 {
-		excess += math.Max(0, t.sight.running-bearable)
-	}
-	if excess == 0 {
-		return 0 // nothing is too much: whatever the model says, the replicas keep up
-	}
-	return math.Max(0, excess+now*horizon-served)
-}
-
-// startOf is when a starting replica began to start: not before it had a node.
-func startOf(r *Replica) time.Time {
-	if !r.Scheduled.IsZero() {
-		return r.Scheduled
-	}
-	return r.Created
-}
-
-// predictive is what demand one lead time ahead needs, as a real number of replicas; zero without a forecast.
-func (t *tick) predictive(reactive float64) float64 {
-	f := t.decision.Forecast
-	switch {
-	case t.planner.config.Forecast.Disabled:
-		t.step("forecast", -1, "disabled by the spec")
-		return 0
-	case !f.Known():
-		t.step("forecast", -1, "none yet")
-		return 0
-	}
-	n := capacity.Staffing(f.Upper / t.decision.Capacity.PerReplica)
-	t.step("forecast", ceil(math.Max(n, reactive)), "%.2f requests/s expected in %v, %.0f%% quantile %.2f: %.2f replicas; %s",
-		f.Point, f.Horizon.Round(time.Second), f.Quantile*100, f.Upper, n, basis(f))
-	return n
-}
-
 // withoutCapacity is what can be done while nobody knows what a replica sustains: never fewer, and more only where
 // requests wait, in proportion to how much more there is than runs, up to twice the ready replicas: what was ordered
 // is awaited before more is, since the queue grows while it starts.
@@ -284,9 +171,10 @@ func (t *tick) conclude(needed, reactive float64) {
 	wanted := ceil(needed)
 	d.Needed = wanted
 	d.Reason = t.motive(wanted, ceil(reactive))
-	wanted = t.seen(wanted)
+	kept := t.worthKeeping(wanted)
+	wanted = t.seen(kept)
 	t.propose(wanted)
-	t.constrain(needed, t.watched(t.renewed(wanted)))
+	t.constrain(math.Max(needed, float64(kept)), t.watched(t.renewed(wanted)))
 }
 
 // constrain takes a number of replicas through the constraints and makes it the decision.

@@ -257,7 +257,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if p, c := len(l.state.Proposals), len(l.state.Changes); p > hour+1 || c > hour+1 {
 		t.Fatalf("%d proposals, %d changes", p, c)
 	}
-	if n := len(l.state.Arrivals); n > 10 {
+	if n := len(l.state.Arrivals); n > 41 { // ten minutes
 		t.Fatalf("%d arrivals", n)
 	}
 }

@@ -24,10 +24,14 @@ type State struct {
 	Tokens   TokenForecasters
 	LeadTime leadtime.State
 	Capacity capacity.State
-	// Proposals are the numbers of replicas wanted before stabilization, Changes the changes of the desired number,
+	// Promises are the forecasts that have yet to come due, and the last one that has. Promised and Came are decayed means
+	// of the medians that were forecast for instants that have passed and of what came, in requests per second.
+	Promises       []Promise
+	Promised, Came float64
+	// Wanted are the numbers of replicas that were needed, before any was kept for longer. Proposals are the numbers of replicas wanted before stabilization, Changes the changes of the desired number,
 	// whoever made them; Desired is the number at the last observation.
-	Proposals, Changes timeseries.Series
-	Desired            int32
+	Wanted, Proposals, Changes timeseries.Series
+	Desired                    int32
 }
 
 // ReplicaState is what is remembered of one replica.

@@ -6,12 +6,12 @@ import (
 
 // Behavior limits how fast the replicas may change, per direction.
 type Behavior struct {
-	// scaleUp limits the growth. Default: no stabilization; the higher of 4 pods and 100 percent in 15 seconds.
+	// scaleUp limits the growth. Default: no stabilization; the higher of 10 pods and 400 percent in 15 seconds.
 	// +optional
 	ScaleUp ScalingRules `json:"scaleUp,omitzero"`
 
-	// scaleDown limits the shrinking. Default: 300 seconds of stabilization; all replicas above the minimum may then
-	// go at once.
+	// scaleDown limits the shrinking. Default: no more than the planner's own patience, which keeps a replica for as long
+	// as it would cost to load it again; all replicas above the minimum may then go at once.
 	// +optional
 	ScaleDown ScalingRules `json:"scaleDown,omitzero"`
 }
@@ -19,7 +19,7 @@ type Behavior struct {
 // ScalingRules limits the change of replicas in one direction. Each absent field has the default of its direction.
 type ScalingRules struct {
 	// stabilizationWindowSeconds is how long past recommendations count: scaling up takes the lowest of the window,
-	// scaling down the highest. Unit: seconds, from 0 to 3600. Default: 0 for scaleUp, 300 for scaleDown.
+	// scaling down the highest. Unit: seconds, from 0 to 3600. Default: 0.
 	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 3600",message="stabilizationWindowSeconds must be from 0 to 3600 (one hour); write for example 300"
 	// +optional
 	StabilizationWindowSeconds *int32 `json:"stabilizationWindowSeconds,omitempty"`
@@ -29,7 +29,7 @@ type ScalingRules struct {
 	// +optional
 	SelectPolicy *SelectPolicy `json:"selectPolicy,omitempty"`
 
-	// policies are the limits of change, from 1 to 8. Default for scaleUp: 4 Pods and 100 Percent, each in 15 seconds;
+	// policies are the limits of change, from 1 to 8. Default for scaleUp: 10 Pods and 400 Percent, each in 15 seconds;
 	// for scaleDown: 100 Percent in 15 seconds. Example: [{type: Pods, value: 1, periodSeconds: 60}]
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -38,8 +38,8 @@ type ScalingRules struct {
 	Policies []ScalingPolicy `json:"policies,omitempty"`
 
 	// tolerance is the relative difference between what the demand needs and the capacity at hand below which the
-	// replicas stay as they are. Unit: a ratio from 0 to below 1. Default: 0 for scaleUp, since what the demand needs
-	// has its headroom in it already, 0.1 for scaleDown. Example: "0.05"
+	// replicas stay as they are. Unit: a ratio from 0 to below 1. Default: 0, since what the demand needs has its headroom
+	// and its noise in it already. Example: "0.05"
 	// +kubebuilder:validation:XValidation:rule="string(self).matches('^[0-9]{1,9}([.][0-9]{1,6})?[num]?$') && quantity(string(self)).isLessThan(quantity('1'))",message="tolerance must be a ratio from 0 to below 1, not a percentage; write for example \"0.05\" for 5 percent"
 	// +optional
 	Tolerance *resource.Quantity `json:"tolerance,omitempty"`

@@ -9,7 +9,6 @@ import (
 
 const (
 	defaultAttainment Percent = "99%"
-	defaultQuantile   Percent = "90%"
 	defaultEngine             = "auto"
 	defaultTimeZone           = "Etc/UTC"
 
@@ -23,7 +22,6 @@ func (a *InferenceAutoscaler) SetDefaults() {
 	s := &a.Spec
 	setDefault(&s.Mode, ModeAdvise)
 	setDefault(&s.SLO.Attainment, defaultAttainment)
-	setDefault(&s.Forecast.Quantile, defaultQuantile)
 	setDefault(&s.Forecast.TimeZone, defaultTimeZone)
 	setDefault(&s.Metrics.Engine, defaultEngine)
 	if s.MinReplicas == nil {
@@ -59,8 +57,8 @@ func (b Behavior) ScaleUpRules() ScalingRules {
 		StabilizationWindowSeconds: new(int32(0)),
 		Tolerance:                  resource.NewMilliQuantity(0, resource.DecimalSI),
 		Policies: []ScalingPolicy{
-			{Type: ScalingPolicyPods, Value: 4, PeriodSeconds: 15},
-			{Type: ScalingPolicyPercent, Value: 100, PeriodSeconds: 15},
+			{Type: ScalingPolicyPods, Value: 10, PeriodSeconds: 15},
+			{Type: ScalingPolicyPercent, Value: 400, PeriodSeconds: 15},
 		},
 	})
 }
@@ -68,8 +66,8 @@ func (b Behavior) ScaleUpRules() ScalingRules {
 // ScaleDownRules is ScaleDown with every absent field filled.
 func (b Behavior) ScaleDownRules() ScalingRules {
 	return b.ScaleDown.orDefault(ScalingRules{
-		StabilizationWindowSeconds: new(int32(300)),
-		Tolerance:                  resource.NewMilliQuantity(100, resource.DecimalSI), // the HorizontalPodAutoscaler's 10 %
+		StabilizationWindowSeconds: new(int32(0)),
+		Tolerance:                  resource.NewMilliQuantity(0, resource.DecimalSI),
 		Policies:                   []ScalingPolicy{{Type: ScalingPolicyPercent, Value: 100, PeriodSeconds: 15}},
 	})
 }

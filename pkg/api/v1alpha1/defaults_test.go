@@ -13,10 +13,10 @@ import (
 func TestEachFieldOfABehaviorHasItsOwnDefault(t *testing.T) {
 	up := ScalingRules{
 		StabilizationWindowSeconds: new(int32(0)), SelectPolicy: new(SelectPolicyMax), Tolerance: new(resource.MustParse("0")),
-		Policies: []ScalingPolicy{{ScalingPolicyPods, 4, 15}, {ScalingPolicyPercent, 100, 15}},
+		Policies: []ScalingPolicy{{ScalingPolicyPods, 10, 15}, {ScalingPolicyPercent, 400, 15}},
 	}
 	down := ScalingRules{
-		StabilizationWindowSeconds: new(int32(300)), SelectPolicy: new(SelectPolicyMax), Tolerance: new(resource.MustParse("100m")),
+		StabilizationWindowSeconds: new(int32(0)), SelectPolicy: new(SelectPolicyMax), Tolerance: new(resource.MustParse("0")),
 		Policies: []ScalingPolicy{{ScalingPolicyPercent, 100, 15}},
 	}
 	with := func(rules ScalingRules, change func(*ScalingRules)) ScalingRules {

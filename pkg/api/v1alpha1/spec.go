@@ -252,9 +252,9 @@ const (
 
 // Forecast tunes the prediction of demand. A forecast can only raise what the present demand needs, never lower it.
 type Forecast struct {
-	// quantile is the share of cases in which demand should stay below the forecast: higher costs more and is late
-	// less often. From 50% to 99.9%. Default: 90%. Example: 95%
-	// +kubebuilder:default="90%"
+	// quantile is the share of cases in which the replicas should be enough for the demand that comes, at the least: higher
+	// costs more and is late less often. From 50% to 99.9%. Default: none; as high as slo.attainment and its error budget
+	// ask for, and the status tells the 90% quantile. Example: 95%
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,2}([.][0-9]{1,3})?%$') && double(self.replace('%', '')) >= 50.0 && double(self.replace('%', '')) <= 99.9",message="quantile must be a percentage from 50% to 99.9%; write for example 90% or 97.5%"
 	// +optional
 	Quantile Percent `json:"quantile,omitempty"`
