@@ -76,8 +76,11 @@ func (s *State) Decay(now time.Time) {
 	s.At = now
 }
 
-// Learn takes what one replica reported over an interval.
+// Learn takes what one replica reported over an interval, nothing where a figure of it is no finite number.
 func (s *State) Learn(x Interval, c Config) {
+	if !x.finite() {
+		return
+	}
 	s.Engine.learn(x)
 	s.Outcomes.count(x, c)
 }

@@ -13,6 +13,8 @@ const (
 	mixHalfLife = 10 * time.Minute
 	// slowestHalfLife is how fast the slowest step seen loses believability.
 	slowestHalfLife = 24 * time.Hour
+	// fastest is a rate of steps, in 1/s, that no engine has.
+	fastest = 1e6
 	// minTokens is the least number of tokens behind a mean inter-token latency that is worth learning from.
 	minTokens = 20
 	// minIntervals and minRequests are the least (decayed) numbers before anything is said.
@@ -66,7 +68,9 @@ func (e *Engine) decay(age time.Duration) {
 	scale(law, &e.N, &e.Y, &e.A, &e.F, &e.AA, &e.AF, &e.FF, &e.AY, &e.FY, &e.YY)
 	scale(atLeast(half(lawHalfLife), e.KVN, keepIntervals), &e.KVN, &e.KV)
 	scale(atLeast(half(mixHalfLife), e.Requests, keepRequests), &e.Requests, &e.Prompt, &e.Prefilled, &e.Generated)
-	e.Slowest /= half(slowestHalfLife)
+	if e.Slowest > 0 { // after years without a step the divisor is zero
+		e.Slowest = math.Min(e.Slowest/half(slowestHalfLife), fastest)
+	}
 }
 
 func scale(k float64, xs ...*float64) {
@@ -90,7 +94,7 @@ func (e *Engine) learn(x Interval) {
 	e.Prefilled += x.Prefilled
 	e.Generated += x.Generated
 	e.Max = math.Max(e.Max, x.Max)
-	if x.Running < 1 || x.Tokens < minTokens || !(x.ITL > 0) || math.IsInf(x.ITL, 1) || !(x.Seconds > 0) {
+	if x.Running < 1 || x.Tokens < minTokens || x.ITL <= 0 || x.Seconds <= 0 {
 		return
 	}
 	if x.KV >= 0 {

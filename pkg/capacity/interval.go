@@ -1,6 +1,10 @@
 package capacity
 
-import "github.com/preheat-autoscaler/preheat/pkg/signals"
+import (
+	"math"
+
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
 
 // Interval is what one replica reported between two readings.
 type Interval struct {
@@ -18,6 +22,13 @@ type Interval struct {
 	KV, Max float64
 	// TTFT and TPOT are the requests' times to first token and mean times per output token, nil where not known.
 	TTFT, TPOT *signals.Histogram
+}
+
+// finite reports whether every figure is a finite number: another would stay in the sums for ever.
+func (x Interval) finite() bool {
+	sum := x.Seconds + x.Running + x.ITL + x.Tokens + x.Finished + x.Grown + x.Prompt + x.Prefilled + x.Generated +
+		x.KV + x.Max + x.TTFT.Count() + x.TPOT.Count()
+	return !math.IsNaN(sum) && !math.IsInf(sum, 0)
 }
 
 // misses returns how many requests were judged by the objectives in an interval, and how many missed one. Requests that

@@ -90,9 +90,9 @@ func (o *Outcomes) IndexOfDispersion() float64 {
 }
 
 // judge ends a tick of so many seconds in which each replica had that load, relative to the prior, and weighs the beliefs by
-// what was counted since the last one. Steepness is that of Staffing's law at the pool's size. It returns the counts.
-func (o *Outcomes) judge(load, steepness, seconds float64) (judged, missed float64) {
-	judged, missed = o.Judged, o.Missed
+// what was counted since the last one. Steepness is that of Staffing's law at the pool's size.
+func (o *Outcomes) judge(load, steepness, seconds float64) {
+	judged, missed := o.Judged, o.Missed
 	o.Judged, o.Missed = 0, 0
 	telling := o.telling(load, seconds, judged, missed)
 	copy(o.Loads[1:], o.Loads[:looksBack-1])
@@ -104,7 +104,6 @@ func (o *Outcomes) judge(load, steepness, seconds float64) (judged, missed float
 	if telling && judged > 0 && load > 0 {
 		o.weigh(math.Log(highest), steepness, judged, missed, math.Exp2(-seconds/outcomesHalfLife))
 	}
-	return judged, missed
 }
 
 // telling follows overloads, and says whether a tick's misses are of its load. Once more has arrived than is sustained,

@@ -32,7 +32,7 @@ func Steepness(x, dispersion float64) float64 {
 // Demand is one of the loads that may come: x replicas kept busy at their edge, with a probability.
 type Demand struct{ Busy, Probability float64 }
 
-// Staffing says how many replicas are worth their cost. The zero value knows no noise at all.
+// Staffing says how many replicas are worth their cost. The zero value is of no use.
 type Staffing struct {
 	// Variance is that of the logarithm of a replica's capacity, Factor that of the steepness, Dispersion the index of
 	// dispersion of arrivals.
@@ -76,7 +76,7 @@ func (s Staffing) Plan(loads []Demand) Plan {
 			least = d.Busy
 		}
 	}
-	if !(most > 0) {
+	if !(mean > 0) {
 		return Plan{Replicas: 1}
 	}
 	const fewest, spare = 0.7, 2.5 // beyond which no noise that there is would be worth it
