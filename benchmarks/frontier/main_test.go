@@ -181,6 +181,27 @@ func TestCostsArePutOverThoseWithoutPerturbation(t *testing.T) {
 	}
 }
 
+func TestAMissThatTheReactivePolicyHasNotIsMarked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ours, theirs suffers
+		want         string
+	}{
+		"below, and below the objective": {suffers{Attainment: 0.97}, suffers{Attainment: 0.98}, "BELOW REACTIVE"},
+		"below, and good":                {suffers{Attainment: 0.99, Attains: true}, suffers{Attainment: 0.999, Attains: true}, ""},
+		"a miss that is the lesser":      {suffers{Attainment: 0.97}, suffers{Attainment: 0.96}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := writePerturbations(&out, []outcome{{Load: "a", Policies: []suffers{tc.ours, tc.theirs}}}); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(out.String(), "BELOW REACTIVE"); got != (tc.want != "") {
+				t.Errorf("marked %v, want %q:\n%s", got, tc.want, out.String())
+			}
+		})
+	}
+}
+
 func TestVariantsAreTakenByTheirNames(t *testing.T) {
 	o, err := parse([]string{"--policies", "preheat", "--ablate"}, io.Discard)
 	if err != nil {
