@@ -48,15 +48,15 @@ func own() []ownPolicy {
 
 func quantile(grid []float64) baseline.Knob {
 	return baseline.Knob{
-		Name: "quantile", Doc: "share of cases in which demand should stay below the forecast (spec.forecast.quantile)",
-		Default: 0.9, Low: 0.5, High: 0.999, Grid: grid,
+		Name: "quantile", Doc: "share of cases in which replicas should be enough for the demand that comes, at the least; 0: as the objective asks (spec.forecast.quantile)",
+		Default: 0, Low: 0.5, High: 0.999, Grid: grid,
 	}
 }
 
 func stabilization(grid []float64) baseline.Knob {
 	return baseline.Knob{
 		Name: "stabilization", Doc: "window in which scaling down takes the highest recommendation, in seconds (spec.behavior.scaleDown)",
-		Default: 300, Low: 0, High: 3600, Grid: grid,
+		Default: 0, Low: 0, High: 3600, Grid: grid,
 	}
 }
 

@@ -21,12 +21,11 @@ func spec() *v1alpha1.InferenceAutoscaler {
 
 func TestKnobsOfPreheatHaveTheDefaultsOfTheSpec(t *testing.T) {
 	ia := spec()
-	quantile, err := ia.Spec.Forecast.Quantile.Fraction()
-	if err != nil {
-		t.Fatal(err)
+	if q := ia.Spec.Forecast.Quantile; q != "" {
+		t.Fatalf("a spec asks for the quantile %s by itself", q)
 	}
 	want := map[string]float64{
-		"quantile": quantile, "stabilization": float64(*ia.Spec.Behavior.ScaleDownRules().StabilizationWindowSeconds),
+		"quantile": 0, "stabilization": float64(*ia.Spec.Behavior.ScaleDownRules().StabilizationWindowSeconds),
 	}
 	got := map[string]float64{}
 	for _, k := range AllKnobs("preheat") {
