@@ -87,14 +87,15 @@ func atLeast(k, weight, keep float64) float64 {
 	return math.Max(k, keep/weight)
 }
 
-// learn takes what one replica reported over an interval. Idle intervals teach only the mix.
+// learn takes what one replica reported over an interval. Idle intervals, and those of an
+// engine that drowns, teach only the mix.
 func (e *Engine) learn(x Interval) {
-	e.Requests += math.Max(0, x.Finished+x.Grown/2) // a request in the batch has produced half of its tokens, on average
+	e.Requests += x.served()
 	e.Prompt += x.Prompt
 	e.Prefilled += x.Prefilled
 	e.Generated += x.Generated
 	e.Max = math.Max(e.Max, x.Max)
-	if x.Running < 1 || x.Tokens < minTokens || x.ITL <= 0 || x.Seconds <= 0 {
+	if x.Running < 1 || x.drowned() || x.Tokens < minTokens || x.ITL <= 0 || x.Seconds <= 0 {
 		return
 	}
 	if x.KV >= 0 {

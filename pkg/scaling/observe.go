@@ -200,14 +200,14 @@ func firstSpan(r *Replica, lastTick time.Time) (seconds float64, ok bool) {
 // anew in between: a restarting engine is not at work.
 func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
-	_, r0, ok0 := inFlight(earlier)
-	_, r1, ok1 := inFlight(later)
+	w0, r0, ok0 := inFlight(earlier)
+	w1, r1, ok1 := inFlight(later)
 	if !ok || !ok0 || !ok1 || restarted(earlier, later) {
 		return capacity.Interval{}, false
 	}
 	x := capacity.Interval{
 		Seconds: later.Time.Sub(earlier.Time).Seconds(),
-		Running: (r0 + r1) / 2, Grown: r1 - r0, Finished: finished, KV: -1,
+		Running: (r0 + r1) / 2, Grown: r1 - r0, Waiting: math.Min(w0, w1), Finished: finished, KV: -1,
 	}
 	x.Prompt, _ = signals.Increase(earlier, later, signals.PromptTokens)
 	x.Generated, _ = signals.Increase(earlier, later, signals.GenerationTokens)
@@ -219,7 +219,10 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 		x.ITL, _ = itl.Mean()
 		x.Tokens = itl.Count()
 	}
-	x.TTFT = signals.HistogramIncrease(earlier, later, signals.TTFT)
+	x.Preemptions, _ = signals.Increase(earlier, later, signals.Preemptions)
+	if x.TTFT = signals.HistogramIncrease(earlier, later, signals.TTFT); later.Histogram(signals.TTFT) != nil {
+		x.First, x.FirstKnown = x.TTFT.Count(), true
+	}
 	x.TPOT = signals.HistogramIncrease(earlier, later, signals.TPOT)
 	kv0, ok0 := earlier.Value(signals.KVCacheUtilization)
 	kv1, ok1 := later.Value(signals.KVCacheUtilization)
