@@ -1,6 +1,8 @@
 package capacity
 
 import (
+	"bytes"
+	"encoding/gob"
 	"encoding/json"
 	"math"
 	"math/rand/v2"
@@ -15,323 +17,297 @@ import (
 
 var (
 	t0   = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	goal = Config{TPOT: 100 * time.Millisecond, Attainment: 0.99}
+	goal = Config{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.99}
 )
 
-// engine follows the linear law exactly: ITL = a + b·running, tokens a request, TPOT = ITL.
-type engine struct {
-	a, b, prompt, generated float64
-	kv                      float64 // cache share of one request
-	noise                   *rand.Rand
-	spread                  float64
-}
+const tick = 15 * time.Second
 
-// interval is what the engine reports over 15 s with a batch.
-func (e engine) interval(running float64) Interval {
-	const seconds = 15
-	itl := e.a + e.b*running
-	if e.noise != nil {
-		itl *= math.Exp(e.spread * e.noise.NormFloat64())
-	}
-	tokens := running * seconds / itl
-	x := Interval{
-		Seconds: seconds, Running: running, ITL: itl, Tokens: tokens, Generated: tokens,
-		Finished: tokens / e.generated, Prompt: tokens / e.generated * e.prompt, KV: running * e.kv,
-	}
-	x.TPOT = &signals.Histogram{Bounds: []float64{itl, 1}, Counts: []float64{0.5 * x.Finished, x.Finished, x.Finished}, Sum: itl * x.Finished}
-	return x
-}
-
-func learn(s *State, e engine, batches ...float64) {
-	for _, r := range batches {
-		s.Learn(e.interval(r))
+// near fails where got is further from want than by a share of it.
+func near(t *testing.T, what string, got, want, tolerance float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= tolerance*math.Abs(want)) {
+		t.Errorf("%s: got %.6g, want %.6g ± %.2g%%", what, got, want, 100*tolerance)
 	}
 }
 
-func repeat(n int, batches ...float64) []float64 {
-	var out []float64
-	for range n {
-		out = append(out, batches...)
-	}
-	return out
+// machine is an engine that follows the law exactly: its steps come at empty − generated·G − prefilled·F per second. Its
+// requests have so many prompt and output tokens, the share cached of the prompts being supplied by a prefix cache.
+type machine struct {
+	empty, generated, prefilled float64
+	prompt, output, cached      float64
+	// kv is the cache share of one request, limit the largest batch; spread the standard deviation of the logarithm of ITL.
+	kv, limit, spread float64
+	rng               *rand.Rand
 }
 
-func TestTheLinearLawIsLearned(t *testing.T) {
-	e := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}
-	var s State
-	learn(&s, e, repeat(5, 4, 8, 16, 24, 32)...)
-	fit, ok := s.fit()
-	if !ok || math.Abs(fit.intercept-e.a) > 1e-9 || math.Abs(fit.slope-e.b) > 1e-9 {
-		t.Fatalf("got %+v, want intercept %v and slope %v", fit, e.a, e.b)
+// chat has an ITL of 20 ms when empty and of 100 ms at 40/(0.01·200 + 0.01·1000) = 3.33 requests/s.
+var chat = machine{empty: 50, generated: 0.01, prefilled: 0.01, prompt: 1000, output: 200}
+
+// slows is by how much a request per second slows the steps.
+func (m machine) slows() float64 {
+	return m.generated*m.output + m.prefilled*m.prompt*(1-m.cached)
+}
+
+// interval is what the machine reports over a tick at so many requests per second.
+func (m machine) interval(rate float64) Interval {
+	seconds := tick.Seconds()
+	itl := 1 / (m.empty - rate*m.slows())
+	if m.rng != nil {
+		itl *= math.Exp(m.spread * m.rng.NormFloat64())
 	}
-	got := s.Estimate(Config{Attainment: 0.99}) // three quarters of the asymptote would be 120 running
-	if got.Source != Learned || math.Abs(got.PerReplica-5.45) > 0.01 {
-		t.Fatalf("without an objective 48 run (half more than the most seen), 48/(200·44 ms) = 5.45: got %+v", got)
+	running, requests := rate*m.output*itl, rate*seconds
+	return Interval{
+		Seconds: seconds, Running: running, ITL: itl, Tokens: requests * m.output, Finished: requests,
+		Prompt: requests * m.prompt, Prefilled: requests * m.prompt * (1 - m.cached), Generated: requests * m.output,
+		KV: running * m.kv, Max: m.limit,
 	}
 }
 
-func TestNoiseLowersTheEstimateAndNeverRaisesItMuch(t *testing.T) {
-	for _, spread := range []float64{0.02, 0.1, 0.3} {
-		low, high, sum := math.Inf(1), 0.0, 0.0
-		const runs = 200
-		exact := engine{a: 0.02, b: 0.0008, prompt: 1000, generated: 200}
-		var still State
-		learn(&still, exact, repeat(40, 5, 10, 20, 30, 40)...)
-		truth := still.Estimate(Config{Attainment: 0.99}).PerReplica
-		for seed := range uint64(runs) {
-			e := exact
-			e.noise, e.spread = rand.New(rand.NewPCG(seed, 1)), spread
-			var s State
-			learn(&s, e, repeat(40, 5, 10, 20, 30, 40)...)
-			c := s.Estimate(Config{Attainment: 0.99}).PerReplica
-			low, high, sum = math.Min(low, c), math.Max(high, c), sum+c
-		}
-		t.Logf("spread %v: %.2f to %.2f of the truth, mean %.2f", spread, low/truth, high/truth, sum/runs/truth)
-		if high > (1+spread/2)*truth || sum/runs > 1.01*truth || low < (1-spread)*truth {
-			t.Errorf("spread %v: %.2f to %.2f, mean %.2f, truth %.2f", spread, low, high, sum/runs, truth)
+// teach has a state learn the machine's intervals at loads, in turns, so many times.
+func (m machine) teach(s *State, times int, loads ...float64) {
+	for range times {
+		for _, r := range loads {
+			s.Learn(m.interval(r), Config{})
 		}
 	}
 }
 
-func TestABatchNeverSeenIsNotBelieved(t *testing.T) {
-	e := engine{a: 0.02, b: 0.0001, prompt: 100, generated: 100}
+func TestNothingIsKnownAtFirstAndTheTextSaysWhatIsMissing(t *testing.T) {
 	var s State
-	learn(&s, e, repeat(20, 2, 4)...)
 	got := s.Estimate(goal)
-	if got.Concurrency > 6 || !strings.Contains(got.Text, "half more than the most seen") {
-		t.Fatalf("at most 4 were seen running: %+v", got)
-	}
-	for _, x := range []struct {
-		change func(*Interval)
-		bound  string
-		most   float64
-	}{
-		{func(x *Interval) { x.Max = 5 }, "the engine's bound", 5},
-		{func(x *Interval) { x.KV = x.Running / 5 }, "KV cache", 4.5},
-	} {
-		var s State
-		for _, r := range repeat(20, 2, 4) {
-			v := e.interval(r)
-			x.change(&v)
-			s.Learn(v)
-		}
-		if got := s.Estimate(goal); math.Abs(got.Concurrency-x.most) > 1e-6 || !strings.Contains(got.Text, x.bound) {
-			t.Errorf("%s: %+v", x.bound, got)
-		}
-	}
-}
-
-func TestOneBatchSizeTellsNoSlopeSoThatTheThroughputSeenIsTheCapacity(t *testing.T) {
-	e := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}
-	var s State
-	learn(&s, e, repeat(20, 10)...)
-	seen := 10 / (200 * 0.025)
-	if got := s.Estimate(goal); math.Abs(got.PerReplica-seen) > 1e-6 {
-		t.Fatalf("%v requests/s were seen, nothing says that more is possible: %+v", seen, got)
-	}
-}
-
-func TestWhatTeachesNothing(t *testing.T) {
-	e := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}
-	train := func() State {
-		var s State
-		learn(&s, e, repeat(10, 4, 8, 16, 24, 32)...)
-		return s
-	}
-	base := train()
-	want := base.Estimate(goal).PerReplica
-	cases := map[string]struct {
-		x    Interval
-		band float64
-	}{
-		"idle intervals":                           {Interval{Seconds: 15, KV: -1}, 1e-9},
-		"an interval without time":                 {Interval{Waiting: 5, Running: 3, KV: -1}, 1e-9},
-		"a cold start: few tokens, slow":           {Interval{Seconds: 15, Running: 8, ITL: 5, Tokens: 10, Generated: 10, Grown: 8, KV: -1}, 0.25},
-		"a latency without observations":           {Interval{Seconds: 15, Running: 8, ITL: 0, Tokens: 0, KV: -1}, 1e-9},
-		"a latency that is no number":              {Interval{Seconds: 15, Running: 8, ITL: math.NaN(), Tokens: 500, KV: -1}, 1e-9},
-		"an infinite latency":                      {Interval{Seconds: 15, Running: 8, ITL: math.Inf(1), Tokens: 500, KV: -1}, 1e-9},
-		"a new replica that fills with a queue":    {Interval{Seconds: 15, Running: 16, Waiting: 30, Grown: 32, ITL: e.a + e.b*16, Tokens: 8000, Generated: 8000, Prompt: 50000, Finished: 2, KV: -1}, 0.2},
-		"requests that wait for a moment, unasked": {Interval{Seconds: 15, Running: 4, Waiting: 1, Finished: 13.6, Generated: 2727, Prompt: 13636, ITL: 0.022, Tokens: 2727, KV: -1}, 0.2},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			s := train()
-			for range 6 {
-				s.Learn(c.x)
-			}
-			if got := s.Estimate(goal); math.Abs(got.PerReplica/want-1) > c.band || math.IsNaN(got.PerReplica) {
-				t.Errorf("%.2f before, now %.2f: %s", want, got.PerReplica, got.Text)
-			}
-		})
-	}
-}
-
-func TestSaturationCapsWhatTheLawPromises(t *testing.T) {
-	// the law promises more than the engine sustains: requests wait though the batch could be larger
-	e := engine{a: 0.02, b: 0.0002, prompt: 4000, generated: 200}
-	var s State
-	learn(&s, e, repeat(10, 4, 8, 16, 24, 32)...)
-	promised := s.Estimate(goal).PerReplica
-	for range 20 {
-		x := e.interval(32)
-		x.Waiting = 60
-		s.Learn(x)
-	}
-	sustained := 32 / (200 * (0.02 + 0.0002*32))
-	got := s.Estimate(goal)
-	if got.PerReplica > sustained || got.PerReplica < 0.85*sustained || got.PerReplica >= promised {
-		t.Fatalf("%.2f were promised, %.2f sustained while 60 waited: %+v", promised, sustained, got)
-	}
-	if !strings.Contains(got.Text, "waited") {
-		t.Errorf("the text does not say so: %q", got.Text)
-	}
-}
-
-func TestTheMixShifts(t *testing.T) {
-	short := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 100}
-	long := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 400}
-	var s State
-	now := t0
-	step := func(e engine, n int) {
-		for range n {
-			now = now.Add(15 * time.Second)
-			s.Decay(now)
-			learn(&s, e, 4, 12, 20)
-		}
-	}
-	step(short, 240)
-	before := s.Estimate(goal).PerReplica
-	step(long, 8*60) // two hours: four half-lives
-	after := s.Estimate(goal).PerReplica
-	if ratio := before / after; ratio < 3.2 || ratio > 4.2 {
-		t.Fatalf("requests four times as long: %.2f requests/s before, %.2f after", before, after)
-	}
-	if s.N > 4*240 || math.IsNaN(s.N) {
-		t.Errorf("sums grow without bound: %v", s.N)
-	}
-}
-
-func TestDeclaredCapacity(t *testing.T) {
-	var s State
-	if got := s.Estimate(Config{RequestsPerSecond: 2.5}); got.PerReplica != 2.5 || got.Source != Declared || !got.Known() {
+	if got.Known() || got.Source != Unknown || !strings.Contains(got.Text, "0 of 16 intervals, 0 of 20 requests") {
 		t.Errorf("got %+v", got)
 	}
-	if got := s.Estimate(Config{TokensPerSecond: 6000}); got.Known() || !strings.Contains(got.Text, "too few") {
-		t.Errorf("nothing is known of the requests yet: %+v", got)
+	tokens := goal
+	tokens.TokensPerSecond = 1000
+	if got := s.Estimate(tokens); got.Known() || !strings.Contains(got.Text, "too few requests") {
+		t.Errorf("tokens declared and no request seen: %+v", got)
 	}
-	learn(&s, engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}, repeat(3, 8)...)
-	if got := s.Estimate(Config{TokensPerSecond: 6000}); math.Abs(got.PerReplica-5) > 1e-9 || got.Source != Declared {
-		t.Errorf("1200 tokens a request: %+v", got)
-	}
-	if got := (&State{}).Estimate(goal); got.Known() || got.Source != Unknown || got.Text == "" {
-		t.Errorf("got %+v", got)
+	if (Estimate{}).Known() {
+		t.Error("the zero estimate is not known")
 	}
 }
 
-func TestTheObjectiveBinds(t *testing.T) {
-	e := engine{a: 0.02, b: 0.001, prompt: 1000, generated: 200}
-	estimate := func(tpot time.Duration) Estimate {
-		var s State
-		learn(&s, e, repeat(20, 20, 40, 60)...)
-		return s.Estimate(Config{TPOT: tpot, Attainment: 0.5})
-	}
-	strict, loose := estimate(60*time.Millisecond), estimate(90*time.Millisecond)
-	if !(strict.PerReplica < loose.PerReplica) || strict.Concurrency > 40 {
-		t.Fatalf("60 ms allows %+v, 90 ms %+v", strict, loose)
-	}
-	out := estimate(time.Millisecond)
-	if !out.Known() || !strings.Contains(out.Text, "out of reach") {
-		t.Fatalf("one millisecond cannot be met by scaling: %+v", out)
-	}
-}
-
-func TestStaffingMeetsTheSimulatedPoints(t *testing.T) {
-	for replicas, share := range map[float64]float64{1: 0.71, 2: 0.80, 4: 0.86, 8: 0.89, 16: 0.90, 32: 0.92} {
-		// the points' shares are rounded to two digits, which is 0.7 % of the smallest
-		if got := Staffing(replicas * share); math.Abs(got/replicas-1) > 0.04 {
-			t.Errorf("a pool of %v is used to %v: staffing says %.2f replicas", replicas, share, got)
-		}
-	}
-	for _, x := range []float64{0, -1, math.NaN(), math.Inf(-1)} {
-		if got := Staffing(x); got != 0 {
-			t.Errorf("Staffing(%v) = %v", x, got)
-		}
-	}
-	for x := 0.01; x < 1000; x *= 1.1 {
-		if Staffing(x) <= x || Staffing(1.1*x) <= Staffing(x) {
-			t.Fatalf("Staffing(%v) = %v", x, Staffing(x))
-		}
-	}
-}
-
-func TestTimeGoingBackIsNotLearnedTwice(t *testing.T) {
+func TestWhatIsDeclaredHoldsFromTheStart(t *testing.T) {
+	declared := goal
+	declared.RequestsPerSecond = 4
 	var s State
-	learn(&s, engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}, repeat(10, 4, 8)...)
-	s.Decay(t0)
-	n := s.N
-	s.Decay(t0.Add(-time.Hour))
-	if s.N != n {
-		t.Fatalf("time went back and the sums fell from %v to %v", n, s.N)
+	got := s.Estimate(declared)
+	if got.Source != Declared || got.PerReplica != 4 || got.Error != errDeclared || !got.Known() {
+		t.Errorf("requests: %+v", got)
+	}
+	tokens := goal
+	tokens.TokensPerSecond = 6000
+	// Idle intervals tell the mix of 1200 tokens and no law.
+	idle := chat.interval(2)
+	idle.Running = 0
+	s.Learn(idle, tokens)
+	if got := s.Estimate(tokens); got.Source != Declared || math.Abs(got.PerReplica-5) > 1e-9 {
+		t.Errorf("6000 tokens/s at 1200 a request are 5 requests/s: %+v", got)
 	}
 }
 
-func TestAStateSurvivesJSON(t *testing.T) {
-	var s, u State
-	s.Decay(t0)
-	learn(&s, engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}, repeat(30, 4, 8, 12)...)
+func TestADeclaredCapacityIsWeighedAgainstTheLawByTheirErrors(t *testing.T) {
+	truth := 40. / 12
+	for _, wrong := range []float64{0.5, 1, 1.5} {
+		declared := Config{TPOT: goal.TPOT, RequestsPerSecond: wrong * truth}
+		var s State
+		chat.teach(&s, 20, 0.5, 1.5, 2.5, 3.3)
+		got := s.Estimate(declared)
+		if got.Source != Declared || got.Error >= errDeclared {
+			t.Errorf("%v: %+v", wrong, got)
+		}
+		law, ok := s.Engine.sustains(declared)
+		if !ok {
+			t.Fatal("no law")
+		}
+		near(t, "law", law.rate, truth, 1e-6)
+		left := law.err * law.err / (law.err*law.err + errDeclared*errDeclared) // of the error in logarithms
+		near(t, "declared and law", got.PerReplica, truth*math.Pow(wrong, left), 1e-6)
+	}
+}
+
+func TestStateSurvivesItsEncodings(t *testing.T) {
+	s := experienced()
+	want := s.Estimate(goal)
+	if !want.Known() || s.Outcomes.Edge.Factor == 0 || s.Budget.Requests == 0 {
+		t.Fatalf("the state has learned nothing to be kept: %+v", want)
+	}
+	var asJSON, asGob State
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(text, &u); err != nil {
+	if err := json.Unmarshal(text, &asJSON); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(s.Estimate(goal), u.Estimate(goal)); diff != "" {
-		t.Fatalf("(-kept +restored):\n%s", diff)
+	var buffer bytes.Buffer
+	if err := gob.NewEncoder(&buffer).Encode(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := gob.NewDecoder(&buffer).Decode(&asGob); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]State{"JSON": asJSON, "gob": asGob} {
+		if diff := cmp.Diff(s, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(want, got.Estimate(goal)); diff != "" {
+			t.Errorf("estimate after %s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
-func TestLearningDoesNotChangeWhatItIsGiven(t *testing.T) {
+// experienced is a state that has learned a law, misses, bursts and a budget.
+func experienced() State {
 	var s State
-	x := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}.interval(8)
-	before := append([]float64(nil), x.TPOT.Counts...)
-	for i := range 5 {
-		s.Decay(t0.Add(time.Duration(i) * time.Minute))
-		s.Learn(x)
+	rng := rand.New(rand.NewPCG(3, 4))
+	s.Decay(t0)
+	for i := range 200 {
+		rate := 1.5 + math.Sin(float64(i)/10)
+		x := chat.interval(rate)
+		x.TTFT = served(rng, rate*tick.Seconds(), 0.02)
+		s.Learn(x, goal)
+		s.Close(Tick{Seconds: tick.Seconds(), Rate: rate * (0.9 + 0.2*rng.Float64()), Recent: rate, Replicas: 1, Foreseen: 3}, goal)
+		s.Decay(t0.Add(time.Duration(i) * tick))
 	}
-	if diff := cmp.Diff(before, x.TPOT.Counts); diff != "" {
-		t.Fatalf("the page's histogram was changed:\n%s", diff)
+	return s
+}
+
+// served are the times to first token of so many requests, of which each misses 2 s with a probability.
+func served(rng *rand.Rand, requests, miss float64) *signals.Histogram {
+	all := math.Floor(requests + rng.Float64())
+	late := 0.
+	for range int(all) {
+		if rng.Float64() < miss {
+			late++
+		}
+	}
+	return &signals.Histogram{Bounds: []float64{1, 2}, Counts: []float64{all - late, all - late, all}}
+}
+
+func TestLearnLeavesWhatItIsGiven(t *testing.T) {
+	x := chat.interval(2)
+	x.TTFT = &signals.Histogram{Bounds: []float64{1, 3}, Counts: []float64{5, 8, 9}, Sum: 12}
+	x.TPOT = &signals.Histogram{Bounds: []float64{0.05, 0.2}, Counts: []float64{5, 8, 9}, Sum: 1}
+	ttft, tpot := signals.Merge(x.TTFT), signals.Merge(x.TPOT)
+	var s State
+	s.Learn(x, goal)
+	was := s
+	s.Learn(x, goal)
+	if cmp.Equal(was, s) {
+		t.Error("a second interval taught nothing")
+	}
+	if diff := cmp.Diff(ttft, x.TTFT) + cmp.Diff(tpot, x.TPOT); diff != "" {
+		t.Errorf("the interval changed:\n%s", diff)
+	}
+	if s.Outcomes.Judged != 18 || was.Outcomes.Judged != 9 {
+		t.Errorf("a copy of the state shares memory with it: %v and %v judged", was.Outcomes.Judged, s.Outcomes.Judged)
 	}
 }
 
-func TestWhatTheDayTaughtOutlivesTheNight(t *testing.T) {
-	e := engine{a: 0.02, b: 0.0005, prompt: 1000, generated: 200}
-	cases := map[string]func(s *State, n int){
-		"an idle night": func(*State, int) {},
-		"a quiet night": func(s *State, n int) {
-			if n%40 == 0 { // a request every ten minutes
-				learn(s, e, 1)
-			}
-		},
-		"a night of few": func(s *State, _ int) { learn(s, e, 1) },
+func TestMissesOfAnInterval(t *testing.T) {
+	at := func(good, all float64) *signals.Histogram {
+		return &signals.Histogram{Bounds: []float64{0.1, 2}, Counts: []float64{good, good, all}}
 	}
-	for name, night := range cases {
-		t.Run(name, func(t *testing.T) {
-			var s State
-			now := t0
-			tick := func() { now = now.Add(15 * time.Second); s.Decay(now) }
-			for range 480 {
-				tick()
-				learn(&s, e, 5, 20, 40)
+	for name, c := range map[string]struct {
+		x              Interval
+		judged, missed float64
+	}{
+		"nothing reported":                     {Interval{}, 0, 0},
+		"first tokens only":                    {Interval{TTFT: at(90, 100)}, 100, 10},
+		"tokens only":                          {Interval{TPOT: at(95, 100)}, 100, 5},
+		"both, half of the rarer are others'":  {Interval{TTFT: at(90, 100), TPOT: at(96, 100)}, 100, 12},
+		"never more than were judged":          {Interval{TTFT: at(0, 100), TPOT: at(0, 100)}, 100, 100},
+		"more have begun than ended":           {Interval{TTFT: at(100, 120), TPOT: at(80, 80)}, 120, 20},
+		"nobody began, those that ended count": {Interval{TTFT: at(0, 0), TPOT: at(7, 8)}, 8, 1},
+	} {
+		judged, missed := c.x.misses(goal)
+		if judged != c.judged || missed != c.missed {
+			t.Errorf("%s: got %v of %v, want %v of %v", name, missed, judged, c.missed, c.judged)
+		}
+	}
+	if judged, missed := (Interval{TTFT: at(0, 9), TPOT: at(0, 9)}).misses(Config{}); judged != 9 || missed != 0 {
+		t.Errorf("without objectives nothing misses: %v of %v", missed, judged)
+	}
+}
+
+// A declared capacity that is wrong by half is put right by the law and the misses together.
+func TestADeclaredCapacityWrongByHalfIsCorrected(t *testing.T) {
+	truth := 40. / 12
+	for _, wrong := range []float64{0.5, 1.5} {
+		c := goal
+		c.RequestsPerSecond = wrong * truth
+		rng := rand.New(rand.NewPCG(5, 6))
+		var s State
+		for i := range 2 * 4 * 60 { // two hours at a load that comes near the edge and does not cross it
+			share := 0.75 + 0.2*math.Sin(float64(i)/60)
+			rate := share * truth
+			for range 8 {
+				x := chat.interval(rate)
+				x.TTFT = served(rng, rate*tick.Seconds(), logistic(Steepness(8*share, 1)*math.Log(share)))
+				x.ITL *= math.Exp(0.05 * rng.NormFloat64())
+				s.Learn(x, c)
 			}
-			evening := s.Estimate(goal)
-			for n := range 12 * 240 {
-				tick()
-				night(&s, n)
-			}
-			if morning := s.Estimate(goal); !morning.Known() || math.Abs(morning.PerReplica/evening.PerReplica-1) > 0.3 {
-				t.Fatalf("in the evening %s; in the morning %s", evening.Text, morning.Text)
-			}
-		})
+			s.Close(Tick{Seconds: tick.Seconds(), Rate: 8 * rate, Recent: 8 * rate, Replicas: 8}, c)
+		}
+		got := s.Estimate(c)
+		t.Logf("declared %.2f of the truth, believed %.2f ± %.0f%%: %s", wrong, got.PerReplica/truth, 100*got.Error, got.Text)
+		near(t, "capacity", got.PerReplica, truth, 0.07)
+		if got.Error > 0.1 {
+			t.Errorf("after two hours of misses still ±%.0f%%", 100*got.Error)
+		}
+	}
+}
+
+func TestCloseCountsEachRequestOnce(t *testing.T) {
+	c := goal
+	c.RequestsPerSecond = 1
+	var s State
+	x := Interval{TTFT: &signals.Histogram{Bounds: []float64{2}, Counts: []float64{90, 100}}}
+	for _, k := range []Tick{
+		{Seconds: 15, Rate: 0.5, Recent: 0.5, Replicas: 1},
+		{Seconds: 15, Rate: 0.5, Recent: 0.5},
+	} {
+		s.Learn(x, c)
+		was := s.Budget.Requests
+		s.Close(k, c)
+		if s.Outcomes.Judged != 0 || s.Outcomes.Missed != 0 {
+			t.Errorf("%d replicas: %v judged are left", k.Replicas, s.Outcomes.Judged)
+		}
+		if got := s.Budget.Requests - was; math.Abs(got-100) > 1 {
+			t.Errorf("%d replicas: the budget took %v of 100", k.Replicas, got)
+		}
+	}
+	s.Learn(x, c)
+	was := s
+	s.Close(Tick{Rate: 1, Recent: 1, Replicas: 1}, c)
+	if diff := cmp.Diff(was, s); diff != "" {
+		t.Errorf("a tick without length changed something:\n%s", diff)
+	}
+}
+
+func TestStaffingSaysWhatWasLearned(t *testing.T) {
+	var s State
+	c := goal
+	c.RequestsPerSecond = 2
+	want := Staffing{Variance: errDeclared * errDeclared, Factor: 1, Dispersion: dispersionPrior, Price: usualPrice}
+	if diff := cmp.Diff(want, s.Staffing(c)); diff != "" {
+		t.Errorf("before anything was seen (-want +got):\n%s", diff)
+	}
+	s = experienced()
+	got := s.Staffing(goal)
+	if got.Variance != s.Outcomes.Edge.Variance || got.Factor != s.Outcomes.Edge.Factor || got.Price != s.Budget.Price() {
+		t.Errorf("after experience: %+v", got)
+	}
+}
+
+func BenchmarkClose(b *testing.B) {
+	s := experienced()
+	k := Tick{Seconds: tick.Seconds(), Rate: 2, Recent: 2, Replicas: 1, Foreseen: 3}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Outcomes.Judged, s.Outcomes.Missed = 30, 1
+		s.Close(k, goal)
 	}
 }

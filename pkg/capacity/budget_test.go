@@ -1,0 +1,146 @@
+package capacity
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// spending has a budget take an hour's share of requests missed, in ticks of 15 s of 100 requests, foreseen as declared.
+func spending(b *Budget, d time.Duration, missed, demand, foreseen float64) {
+	for range int(d / tick) {
+		b.spend(100, 100*missed, tick.Seconds(), demand, foreseen, goal)
+	}
+}
+
+// aimed is the share of misses that is aimed at.
+const aimed = aim * 0.01
+
+func TestThePriceFollowsTheBudget(t *testing.T) {
+	price := func(missed float64) float64 {
+		var b Budget
+		spending(&b, 4*time.Hour, missed, 1, 1)
+		return b.Price()
+	}
+	near(t, "as much missed as is aimed at", price(aimed), usualPrice, 1e-6)
+	near(t, "nothing missed", price(0), usualPrice*leastFactor, 0.2)
+	near(t, "everything missed", price(1), usualPrice*mostFactor, 1e-6)
+	last := 0.
+	for _, missed := range []float64{0, 0.1 * aimed, 0.5 * aimed, aimed, 1.2 * aimed, 1.5 * aimed, 2 * aimed, 10 * aimed, 1} {
+		got := price(missed)
+		if got < last || got < usualPrice*leastFactor*(1-1e-9) || got > usualPrice*mostFactor*(1+1e-9) {
+			t.Errorf("%.2f%% missed: %.3g, with fewer misses %.3g", 100*missed, got, last)
+		}
+		last = got
+	}
+}
+
+func TestThePriceRisesAndFallsInTime(t *testing.T) {
+	var b Budget
+	if b.Price() != usualPrice {
+		t.Errorf("the first price is %v", b.Price())
+	}
+	b.spend(0, 0, tick.Seconds(), 0, 0, goal)
+	if b.Price() != usualPrice {
+		t.Errorf("without a request: %v", b.Price())
+	}
+	spending(&b, 10*time.Minute, aimed, 1, 1) // the misses of the first minutes were foreseen by nobody
+	was, limit := b.Factor, dearer*tick.Hours()*(1+1e-9)
+	for range 4 * 60 {
+		last := b.Factor
+		b.spend(100, 100, tick.Seconds(), 1, 1, goal)
+		if b.Factor < last || b.Factor-last > limit {
+			t.Fatalf("an hour of misses: from %.4f to %.4f within a tick", last, b.Factor)
+		}
+	}
+	near(t, "an hour of misses", b.Factor, math.Log(mostFactor), 1e-9)
+	if was > 0 {
+		t.Errorf("it was dear before: %v", was)
+	}
+	for hours := 0; b.Factor > 0; hours++ {
+		if hours > 24 {
+			t.Fatal("a day later the hour is not forgiven")
+		}
+		last := b.Factor
+		spending(&b, time.Hour, 0, 1, 1)
+		if b.Factor > last {
+			t.Errorf("%d hours later, without a miss, dearer: %.3f after %.3f", hours, b.Factor, last)
+		}
+	}
+}
+
+func TestMissesThatNoForecastSawRaiseNothing(t *testing.T) {
+	for name, c := range map[string]struct{ demand, foreseen float64 }{
+		"demand twice what was foreseen": {2, 1},
+		"no forecast":                    {1, 0},
+	} {
+		var b Budget
+		spending(&b, 30*time.Minute, aimed, 1, 1)
+		was := b.Price()
+		spending(&b, 5*time.Minute, 0.5, c.demand, c.foreseen)
+		if got := b.Price(); got > was {
+			t.Errorf("%s: the price went from %.4g to %.4g", name, was, got)
+		}
+		// Those of the next two minutes have the same cause.
+		spending(&b, outlasts*time.Second-tick, 0.5, 1, 1)
+		if got := b.Price(); got > was {
+			t.Errorf("%s: in the aftermath it went to %.4g", name, got)
+		}
+		was = b.Price()
+		spending(&b, time.Minute, 0.5, 1, 1)
+		if got := b.Price(); got <= was {
+			t.Errorf("%s: misses after that are foreseen ones: %.4g after %.4g", name, got, was)
+		}
+		if a := b.Account(goal); a.Attained > 0.95 {
+			t.Errorf("%s: they are told all the same: %+v", name, a)
+		}
+	}
+	var b Budget
+	spending(&b, 30*time.Minute, aimed, 1, 1)
+	was := b.Price()
+	spending(&b, 5*time.Minute, 0.5, 0.99*unforeseen, 1)
+	if b.Price() <= was {
+		t.Errorf("a demand hardly above the forecast is no excuse: %v", b.Price())
+	}
+}
+
+// Where misses do not fall as they should at a higher price, it goes on rising, and comes back when they do.
+func TestWhatIsNotEnoughBuildsUp(t *testing.T) {
+	var b Budget
+	spending(&b, 3*time.Hour, 1.5*aimed, 1, 1)
+	first := b.Price()
+	spending(&b, 3*time.Hour, 1.5*aimed, 1, 1)
+	second := b.Price()
+	if second < 1.5*first || b.Drift > mostDrift {
+		t.Errorf("half more than is aimed at for six hours: %.3g, then %.3g (drift %.2f)", first, second, b.Drift)
+	}
+	spending(&b, 12*time.Hour, 0.5*aimed, 1, 1)
+	if b.Drift != 0 || b.Price() > usualPrice {
+		t.Errorf("after twelve hours with half: %.3g, drift %.2f", b.Price(), b.Drift)
+	}
+}
+
+func TestAccount(t *testing.T) {
+	for name, c := range map[string]struct {
+		missed float64
+		says   string
+	}{
+		"within":   {0.005, "99.50% of requests within the objectives over the last hours, 99% wanted: 50% of the error budget is used"},
+		"spent":    {0.03, "97.00% of requests within the objectives over the last hours, 99% wanted: the error budget is spent (3.0 times)"},
+		"unmarred": {0, "100.00% of requests within the objectives over the last hours, 99% wanted: 0% of the error budget is used"},
+	} {
+		var b Budget
+		spending(&b, time.Hour, c.missed, 1, 1)
+		a := b.Account(goal)
+		if !strings.HasPrefix(a.String(), c.says) || !a.Known || math.Abs(a.Spent-100*c.missed) > 1e-6 {
+			t.Errorf("%s: %s (%+v)", name, a, a)
+		}
+		if !strings.Contains(a.String(), "a miss counts as the replica time of") {
+			t.Errorf("%s: no price in %q", name, a)
+		}
+	}
+	if a := new(Budget).Account(goal); a.Known || a.String() != "no request was judged yet; a miss counts as the replica time of 10 requests" {
+		t.Errorf("at first: %s (%+v)", a, a)
+	}
+}
