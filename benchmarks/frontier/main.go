@@ -78,7 +78,7 @@ func parse(args []string, aside io.Writer) (options, error) {
 	fs.BoolVar(&o.tuned, "tuned", false, "add each policy but Preheat with the setting of its grid that is best on the warm-up part: about ninety runs more a cell")
 	fs.BoolVar(&o.quick, "quick", false, "a dozen cells of all classes, on small replicas under 30s and 300s unless --profiles and --leads say otherwise: some minutes")
 	fs.BoolVar(&o.ablate, "ablate", false, "add Preheat with a part off or a constant that is another: "+strings.Join(variantNames(), ", "))
-	fs.BoolVar(&o.perturb, "perturb", false, "measure instead what perturbations do to Preheat, beside the same without a forecast")
+	fs.BoolVar(&o.perturb, "perturb", false, "measure instead what perturbations do to Preheat, beside the same without a forecast; of the others, --traces, --seed, --workers and -o count")
 	fs.Uint64Var(&o.seed, "seed", 1, "decides every draw; other than 1 re-times the traces too: offset, scale and dilation within 0.5 to 2")
 	fs.Int64Var(&o.search, "search", 40, "times the requests of a cell that the oracle simulates; 200 finds schedules within 1 % of those of 40")
 	fs.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "loads measured at once; figures do not depend on it")
