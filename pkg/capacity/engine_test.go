@@ -86,27 +86,32 @@ func TestNoiseLowersTheEstimateAndHardlyEverRaisesIt(t *testing.T) {
 
 func TestWhatTeachesNothing(t *testing.T) {
 	for name, change := range map[string]func(*Interval){
-		"an idle replica":       func(x *Interval) { x.Running = 0 },
-		"no latency":            func(x *Interval) { x.ITL = 0 },
-		"a latency of NaN":      func(x *Interval) { x.ITL = math.NaN() },
-		"a latency without end": func(x *Interval) { x.ITL = math.Inf(1) },
-		"a negative latency":    func(x *Interval) { x.ITL = -0.02 },
-		"no tokens":             func(x *Interval) { x.Tokens = 0 },
-		"few tokens":            func(x *Interval) { x.Tokens = minTokens - 1 },
-		"no time":               func(x *Interval) { x.Seconds = 0 },
-		"negative time":         func(x *Interval) { x.Seconds = -15 },
-		"running NaN":           func(x *Interval) { x.Running = math.NaN() },
-		"running without end":   func(x *Interval) { x.Running = math.Inf(1) },
-		"tokens NaN":            func(x *Interval) { x.Tokens = math.NaN() },
-		"time NaN":              func(x *Interval) { x.Seconds = math.NaN() },
-		"time without end":      func(x *Interval) { x.Seconds = math.Inf(1) },
-		"finished NaN":          func(x *Interval) { x.Finished = math.NaN() },
-		"growth NaN":            func(x *Interval) { x.Grown = math.NaN() },
-		"prompt NaN":            func(x *Interval) { x.Prompt = math.NaN() },
-		"prefill NaN":           func(x *Interval) { x.Prefilled = math.NaN() },
-		"generated Inf":         func(x *Interval) { x.Generated = math.Inf(1) },
-		"utilization NaN":       func(x *Interval) { x.KV = math.NaN() },
-		"a batch without end":   func(x *Interval) { x.Max = math.Inf(1) },
+		"an idle replica":                 func(x *Interval) { x.Running = 0 },
+		"no latency":                      func(x *Interval) { x.ITL = 0 },
+		"a latency of NaN":                func(x *Interval) { x.ITL = math.NaN() },
+		"a latency without end":           func(x *Interval) { x.ITL = math.Inf(1) },
+		"a negative latency":              func(x *Interval) { x.ITL = -0.02 },
+		"no tokens":                       func(x *Interval) { x.Tokens = 0 },
+		"few tokens":                      func(x *Interval) { x.Tokens = minTokens - 1 },
+		"no time":                         func(x *Interval) { x.Seconds = 0 },
+		"negative time":                   func(x *Interval) { x.Seconds = -15 },
+		"half as many waiting as running": func(x *Interval) { x.Waiting = x.Running / 2 },
+		"a preemption":                    func(x *Interval) { x.Preemptions = 1 },
+		"waiting NaN":                     func(x *Interval) { x.Waiting = math.NaN() },
+		"preemptions Inf":                 func(x *Interval) { x.Preemptions = math.Inf(1) },
+		"first tokens NaN":                func(x *Interval) { x.First = math.NaN(); x.FirstKnown = true },
+		"running NaN":                     func(x *Interval) { x.Running = math.NaN() },
+		"running without end":             func(x *Interval) { x.Running = math.Inf(1) },
+		"tokens NaN":                      func(x *Interval) { x.Tokens = math.NaN() },
+		"time NaN":                        func(x *Interval) { x.Seconds = math.NaN() },
+		"time without end":                func(x *Interval) { x.Seconds = math.Inf(1) },
+		"finished NaN":                    func(x *Interval) { x.Finished = math.NaN() },
+		"growth NaN":                      func(x *Interval) { x.Grown = math.NaN() },
+		"prompt NaN":                      func(x *Interval) { x.Prompt = math.NaN() },
+		"prefill NaN":                     func(x *Interval) { x.Prefilled = math.NaN() },
+		"generated Inf":                   func(x *Interval) { x.Generated = math.Inf(1) },
+		"utilization NaN":                 func(x *Interval) { x.KV = math.NaN() },
+		"a batch without end":             func(x *Interval) { x.Max = math.Inf(1) },
 	} {
 		m := chat
 		m.kv = 0.005
@@ -223,17 +228,32 @@ func TestTheMixFollowsWhatIsAsked(t *testing.T) {
 	}
 }
 
-// A request in the batch counts for half, so that a pool that fills up does not seem to have short answers.
-func TestRequestsHalfDoneCountHalf(t *testing.T) {
+// The tokens of an interval are of the requests that got them, be they still in the batch, ended or given up.
+func TestWhoseTokensTheyAre(t *testing.T) {
+	for name, c := range map[string]struct {
+		x    Interval
+		want float64
+	}{
+		"a steady pool":                           {Interval{Finished: 30}, 30},
+		"it fills up: half done counts half":      {Interval{Finished: 30, Grown: 20}, 40},
+		"it empties: half was done before":        {Interval{Finished: 30, Grown: -20}, 20},
+		"never fewer than none":                   {Interval{Finished: 1, Grown: -20}, 0},
+		"first tokens: those that fill it up":     {Interval{Finished: 30, Grown: 20, First: 50, FirstKnown: true}, 40},
+		"first tokens: those that leave it":       {Interval{Finished: 30, Grown: -20, First: 10, FirstKnown: true}, 20},
+		"given up while they waited: no tokens":   {Interval{Finished: 80, First: 30, FirstKnown: true}, 30},
+		"all given up before their first token":   {Interval{Finished: 80, FirstKnown: true}, 0},
+		"first tokens that nobody counts are not": {Interval{Finished: 30, First: 0}, 30},
+	} {
+		var s State
+		s.Learn(c.x, goal)
+		if s.Engine.Requests != c.want {
+			t.Errorf("%s: %v, want %v", name, s.Engine.Requests, c.want)
+		}
+	}
 	var s State
 	s.Learn(Interval{Seconds: 15, Finished: 30, Grown: 20, Prompt: 50000, Generated: 8000}, goal)
-	prompt, generated, ok := s.Engine.Mix()
-	if !ok || prompt != 1250 || generated != 200 {
+	if prompt, generated, ok := s.Engine.Mix(); !ok || prompt != 1250 || generated != 200 {
 		t.Errorf("got %v and %v, %v", prompt, generated, ok)
-	}
-	s.Learn(Interval{Seconds: 15, Finished: 1, Grown: -20}, goal)
-	if s.Engine.Requests != 40 {
-		t.Errorf("a batch that empties takes requests away: %v", s.Engine.Requests)
 	}
 }
 

@@ -30,8 +30,8 @@ type Interval struct {
 
 // finite reports whether every figure is a finite number: another would stay in the sums for ever.
 func (x Interval) finite() bool {
-	sum := x.Seconds + x.Running + x.ITL + x.Tokens + x.Finished + x.Grown + x.Prompt + x.Prefilled + x.Generated +
-		x.KV + x.Max + x.TTFT.Count() + x.TPOT.Count()
+	sum := x.Seconds + x.Running + x.Waiting + x.Preemptions + x.First + x.ITL + x.Tokens + x.Finished + x.Grown +
+		x.Prompt + x.Prefilled + x.Generated + x.KV + x.Max + x.TTFT.Count() + x.TPOT.Count()
 	return !math.IsNaN(sum) && !math.IsInf(sum, 0)
 }
 

@@ -158,12 +158,13 @@ func interval(a, b replica.Stats) capacity.Interval {
 	}
 	itl := diff(a.ITL, b.ITL)
 	mean, _ := itl.Mean()
-	prompt := float64(b.PromptTokens - a.PromptTokens)
+	first, prompt := diff(a.TTFT, b.TTFT), float64(b.PromptTokens-a.PromptTokens)
 	return capacity.Interval{
 		Seconds: scrape.Seconds(), Running: float64(a.Running+b.Running) / 2, Grown: float64(b.Running - a.Running),
-		Finished: float64(b.Finished - a.Finished), Prompt: prompt, Prefilled: prompt,
+		Waiting: float64(min(a.Waiting, b.Waiting)), Preemptions: float64(b.Preemptions - a.Preemptions),
+		First: first.Count(), FirstKnown: true, Finished: float64(b.Finished - a.Finished), Prompt: prompt, Prefilled: prompt,
 		Generated: float64(b.GenerationTokens - a.GenerationTokens), ITL: mean, Tokens: itl.Count(),
-		TTFT: diff(a.TTFT, b.TTFT), TPOT: diff(a.TPOT, b.TPOT), KV: (a.KVUsage + b.KVUsage) / 2,
+		TTFT: first, TPOT: diff(a.TPOT, b.TPOT), KV: (a.KVUsage + b.KVUsage) / 2,
 	}
 }
 
@@ -190,12 +191,12 @@ func TestLearnedCapacityAgainstTheSimulatedReplica(t *testing.T) {
 		loads     []float64 // shares of the true capacity, a quarter of an hour each
 		low, high float64
 	}{
-		"light load":              {[]float64{0.1, 0.2, 0.3, 0.2}, 0.9, 1.1},
-		"medium load":             {[]float64{0.3, 0.5, 0.7, 0.5}, 0.88, 1.12},
-		"heavy load":              {[]float64{0.6, 0.8, 0.95, 0.8}, 0.92, 1.1},
-		"overload":                {[]float64{0.5, 0.8, 1.2, 0.5}, 0.92, 1.1},
-		"never less than twofold": {[]float64{2, 2, 2, 2}, 0.5, 1.1}, // no step of a batch that was not full was ever seen
-		"one load throughout":     {[]float64{0.5, 0.5, 0.5, 0.5}, 0.9, 1.1},
+		"light load":          {[]float64{0.1, 0.2, 0.3, 0.2}, 0.9, 1.1},
+		"medium load":         {[]float64{0.3, 0.5, 0.7, 0.5}, 0.88, 1.12},
+		"heavy load":          {[]float64{0.6, 0.8, 0.95, 0.8}, 0.92, 1.1},
+		"overload":            {[]float64{0.5, 0.8, 1.2, 0.5}, 0.92, 1.1},
+		"drowned at first":    {[]float64{2, 0.1, 0.5, 0.7}, 0.85, 1.15},
+		"one load throughout": {[]float64{0.5, 0.5, 0.5, 0.5}, 0.9, 1.1},
 	} {
 		for _, profile := range []string{large, small} {
 			t.Run(profile+" "+name, func(t *testing.T) {
@@ -214,6 +215,18 @@ func TestLearnedCapacityAgainstTheSimulatedReplica(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The steps of a replica that gets twice its load from the first minute on say nothing: nothing is claimed to be known.
+func TestNothingIsLearnedFromAReplicaThatDrowns(t *testing.T) {
+	f := newFleet(t, large, 1)
+	var s capacity.State
+	for range 60 {
+		f.learn(t, &s, 2*8.2)
+	}
+	if got := s.Estimate(f.config); got.Known() {
+		t.Errorf("got %+v", got)
 	}
 }
 
