@@ -44,7 +44,7 @@ func zone(name string) *time.Location {
 // byDefault is what a user gets who says nothing but the maximum.
 func byDefault() scaling.Config {
 	up := constraint.Rules{Select: constraint.SelectMax, Policies: []constraint.Policy{
-		{Value: 4, Period: 15 * time.Second}, {Value: 100, Percent: true, Period: 15 * time.Second},
+		{Value: 10, Period: 15 * time.Second}, {Value: 400, Percent: true, Period: 15 * time.Second},
 	}}
 	down := constraint.Rules{Select: constraint.SelectMax, Policies: []constraint.Policy{{Value: 100, Percent: true, Period: 15 * time.Second}}}
 	return scaling.Config{
@@ -54,8 +54,8 @@ func byDefault() scaling.Config {
 		LeadTime: leadtime.Config{Prior: 5 * time.Minute},
 		Capacity: capacity.Config{Attainment: 0.99},
 		Constraints: []scaling.Constraint{
-			constraint.Tolerance{Down: 0.1},
-			constraint.Stabilization{Down: 5 * time.Minute},
+			constraint.Tolerance{},
+			constraint.Stabilization{},
 			constraint.GPUs{},
 			constraint.Rate{Up: up, Down: down},
 			constraint.Bounds{Min: 1, Max: 8},
@@ -79,7 +79,9 @@ func TestConfig(t *testing.T) {
 			func(s *spec) {
 				s.SLO = v1alpha1.SLO{TTFT: duration(2 * time.Second), TPOT: duration(80 * time.Millisecond), Attainment: "99.5%"}
 			},
-			func(c *scaling.Config) { c.Capacity = capacity.Config{TPOT: 80 * time.Millisecond, Attainment: 0.995} },
+			func(c *scaling.Config) {
+				c.Capacity = capacity.Config{TTFT: 2 * time.Second, TPOT: 80 * time.Millisecond, Attainment: 0.995}
+			},
 		},
 		"capacity in requests": {
 			func(s *spec) { s.Capacity.RequestsPerSecond = quantity("2500m") },
@@ -103,7 +105,7 @@ func TestConfig(t *testing.T) {
 		},
 		"a forecast of one's own": {
 			func(s *spec) { s.Forecast = v1alpha1.Forecast{Quantile: "97.5%", Disabled: true} },
-			func(c *scaling.Config) { c.Forecast.Quantile, c.Forecast.Disabled = 0.975, true },
+			func(c *scaling.Config) { c.Forecast.Quantile, c.QuantileAsked, c.Forecast.Disabled = 0.975, true, true },
 		},
 		"the clock and the days off of the users": {
 			func(s *spec) {

@@ -14,10 +14,10 @@ const (
 	// usualPrice is that of a miss while the budget is spent as it is aimed at: so many times the replica time of a
 	// request. At the edge of the objectives misses grow twenty-fold for each ln(20)/s = 10 % of load or so, which makes a
 	// hundredth of missing requests worth the next replica at a price of about ten.
-	usualPrice = 10.
+	usualPrice = 7.
 	// exponent is how steeply the price goes with the budget spent; leastFactor and mostFactor bound it.
 	exponent                = 1.5
-	leastFactor, mostFactor = 0.3, 8.
+	leastFactor, mostFactor = 0.2, 11.
 	// drift is how fast, in e-folds an hour for each e-fold that more or less is spent than is aimed at, the price goes on
 	// changing where it was not enough to change it: misses may grow more slowly with load than is believed. mostDrift
 	// bounds it, in e-folds.

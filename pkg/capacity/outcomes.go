@@ -20,9 +20,9 @@ const (
 	steepnessDoubt = 0.4
 	// outcomesHalfLife is how fast, in seconds, evidence of misses loses weight.
 	outcomesHalfLife = 2 * 3600.
-	// worth is how many independent requests those of one tick are worth at most, and clump how many requests share one
+	// worth is how many independent requests those of one second are worth at most, and clump how many requests share one
 	// fate: those that meet in a batch miss together.
-	worth, clump = 10., 20.
+	worth, clump = 0.7, 20.
 	// strays is the share of requests that may miss, or meet, at any load: crashes and odd requests move no edge.
 	strays = 0.0005
 	// recovery is how long, in seconds, after an overload misses are laid at its door, unless they cease before; overload
@@ -32,8 +32,10 @@ const (
 	ceased = 0.2
 	// farthest bounds the backlog of an overload, in seconds of a replica's work.
 	farthest = 600.
-	// looksBack is how many ticks back a request that ends now may have come: it is judged by the highest load since.
-	looksBack = 5
+	// memory is the half-life, in seconds, of the mean load of late: a request that ends now has come a while ago.
+	memory = 40.
+	// climb is the load of late over the present one below which load rises, and does not just seem to.
+	climb = 0.93
 	// dispersionHalfLife is in seconds; dispersionPrior is the index before anything was seen, worth dispersionWeight ticks.
 	dispersionHalfLife                = 3600.
 	dispersionPrior, dispersionWeight = 1.5, 8.
@@ -52,8 +54,8 @@ type Outcomes struct {
 	Judged, Missed float64
 	// Belief are logarithms of likelihoods, by steepness and edge, relative to the largest.
 	Belief [len(steepnesses)][gridSize]float64
-	// Loads are those of the last ticks, the newest first.
-	Loads [looksBack]float64
+	// Late is the mean load of late.
+	Late float64
 	// Overloaded says whether more arrives than is sustained, or is still being worked off: Backlog, in seconds of a
 	// replica's work. Lasting is since when, in seconds; Recovering for how long misses tell nothing yet.
 	Overloaded                   bool
@@ -95,14 +97,13 @@ func (o *Outcomes) judge(load, steepness, seconds float64) {
 	judged, missed := o.Judged, o.Missed
 	o.Judged, o.Missed = 0, 0
 	telling := o.telling(load, seconds, judged, missed)
-	copy(o.Loads[1:], o.Loads[:looksBack-1])
-	o.Loads[0] = load
-	highest := 0.
-	for _, l := range o.Loads {
-		highest = math.Max(highest, l)
+	if o.Late == 0 {
+		o.Late = load
 	}
+	o.Late = load + math.Exp2(-seconds/memory)*(o.Late-load)
 	if telling && judged > 0 && load > 0 {
-		o.weigh(math.Log(highest), steepness, judged, missed, math.Exp2(-seconds/outcomesHalfLife))
+		unit := 1 / math.Max(clump, judged/(worth*seconds))
+		o.weigh(load, steepness, unit*missed, unit*(judged-missed), math.Exp2(-seconds/outcomesHalfLife))
 	}
 }
 
@@ -129,15 +130,19 @@ func (o *Outcomes) telling(load, seconds, judged, missed float64) bool {
 	return false
 }
 
-// weigh weighs the beliefs by the likelihood of missed among judged requests at a load, in logarithms.
-func (o *Outcomes) weigh(load, steepness, judged, missed, keep float64) {
-	unit := 1 / math.Max(clump, judged/worth)
+// weigh weighs the beliefs by the likelihood of so many independent requests that missed and that met. They came under the
+// present load or that of late: those that missed are laid at the door of the higher one. The others are, in a climb, at
+// that of the lower, since misses come after their load; what is no climb is noise, and both are the same.
+func (o *Outcomes) weigh(load, steepness, missed, met, keep float64) {
+	high, low := math.Log(math.Max(load, o.Late)), math.Log(load)
+	if o.Late < climb*load {
+		low = math.Log(o.Late)
+	}
 	best := math.Inf(-1)
 	for f := range o.Belief {
 		s := steepnesses[f] * steepness
 		for j := range o.Belief[f] {
-			miss := strays + (1-2*strays)*logistic(s*(load-gridAt(j)))
-			b := o.Belief[f][j]*keep + unit*(missed*math.Log(miss)+(judged-missed)*math.Log1p(-miss))
+			b := o.Belief[f][j]*keep + missed*math.Log(missing(s*(high-gridAt(j)))) + met*math.Log1p(-missing(s*(low-gridAt(j))))
 			o.Belief[f][j] = b
 			best = math.Max(best, b)
 		}
@@ -151,6 +156,9 @@ func (o *Outcomes) weigh(load, steepness, judged, missed, keep float64) {
 }
 
 func gridAt(j int) float64 { return gridLow + gridStep*float64(j) }
+
+// missing is the share of misses at a distance from the edge, strays among them.
+func missing(z float64) float64 { return strays + (1-2*strays)*logistic(z) }
 
 func logistic(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 
