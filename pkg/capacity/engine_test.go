@@ -162,14 +162,19 @@ func TestWhatBoundsAReplica(t *testing.T) {
 		"no objective: three quarters of 50/12 requests/s": {nil, Config{}, "three quarters of the throughput", 3.125, 50},
 		"TPOT: (50-10)/12 requests/s":                      {nil, objectives(0, 100*time.Millisecond), "TPOT 100ms", 40. / 12, 40. / 12 * 200 * 0.1},
 		"TPOT below an empty engine's step: a third of its rate is planned with": {
-			nil, objectives(0, 10*time.Millisecond), "TPOT 10ms, which is out of reach", 50. / 3 / 12, 0},
+			nil, objectives(0, 10*time.Millisecond), "TPOT 10ms, which is out of reach", 50. / 3 / 12, 0,
+		},
 		"TTFT shorter than a prompt takes": {nil, objectives(100*time.Millisecond, 100*time.Millisecond), "TTFT 100ms", lateFirst * 50 / 10, 0},
 		"the engine's largest batch":       {func(m *machine) { m.limit = 30 }, objectives(0, 100*time.Millisecond), "the engine's largest batch", 0, 30},
 		"the KV cache":                     {func(m *machine) { m.kv = 0.05 }, objectives(0, 100*time.Millisecond), "the KV cache", 0, usableKV / 0.05},
-		"the narrower of the two": {func(m *machine) { m.kv, m.limit = 0.05, 30 }, objectives(0, 100*time.Millisecond),
-			"the KV cache", 0, usableKV / 0.05},
-		"prompts from the cache need no prefill: 40/(2+10·0.2)": {func(m *machine) { m.cached = 0.8 }, objectives(0, 100*time.Millisecond),
-			"TPOT 100ms", 10, 0},
+		"the narrower of the two": {
+			func(m *machine) { m.kv, m.limit = 0.05, 30 }, objectives(0, 100*time.Millisecond),
+			"the KV cache", 0, usableKV / 0.05,
+		},
+		"prompts from the cache need no prefill: 40/(2+10·0.2)": {
+			func(m *machine) { m.cached = 0.8 }, objectives(0, 100*time.Millisecond),
+			"TPOT 100ms", 10, 0,
+		},
 	} {
 		m := chat
 		if c.change != nil {
