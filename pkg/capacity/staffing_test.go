@@ -51,14 +51,15 @@ func TestMissesAreMonotone(t *testing.T) {
 	}
 }
 
-// twin tries every number of replicas.
+// twin tries every number of replicas, from those on that give up nearly all of every load: where a miss is hardly worth
+// its replica time, to serve nothing would be the cheapest.
 func (s Staffing) twin(loads []Demand) (n, cost float64) {
-	most := 0.
+	least, most := math.Inf(1), 0.
 	for _, d := range loads {
-		most = math.Max(most, d.Busy)
+		least, most = math.Min(least, d.Busy), math.Max(most, d.Busy)
 	}
 	cost = math.Inf(1)
-	for k := 1.; k <= math.Ceil(3*most)+3; k++ {
+	for k := math.Max(1, math.Floor(0.7*least)); k <= math.Ceil(3*most)+3; k++ {
 		if c := k + s.Price*s.missed(loads, k); c < cost {
 			n, cost = k, c
 		}
