@@ -17,7 +17,7 @@ const (
 	usualPrice = 7.
 	// exponent is how steeply the price goes with the budget spent; leastFactor and mostFactor bound it.
 	exponent                = 1.5
-	leastFactor, mostFactor = 0.2, 11.
+	leastFactor, mostFactor = 0.43, 11.
 	// drift is how fast, in e-folds an hour for each e-fold that more or less is spent than is aimed at, the price goes on
 	// changing where it was not enough to change it: misses may grow more slowly with load than is believed. mostDrift
 	// bounds it, in e-folds.
@@ -25,16 +25,22 @@ const (
 	// dearer is how many e-folds an hour the price may rise by: what has gone wrong is not undone by haste, and the miss
 	// rate of ten minutes says little of the next hours.
 	dearer = 4.
+	// atFirst is the factor of the price of a service of which nothing is known yet, whose first climb nobody has seen, and
+	// cheaper how many e-folds an hour the price may fall by.
+	atFirst, cheaper = 12., 4.
 	// unforeseen is how far above the highest quantile that was forecast demand has to be for its misses to be nobody's
 	// choice: no price would have bought them. They are told and do not raise it. outlasts is for how long, in seconds.
 	unforeseen, outlasts = 1.3, 120.
+	// excusable is the share of all requests that can be excused so: a forecast that is exceeded more often is a bad one,
+	// and its misses are to be paid for.
+	excusable = 0.1
 )
 
 // Budget is the error budget of the objective, and what follows from it: the price of a miss.
 type Budget struct {
 	// Requests and Seconds are decayed sums of the requests judged and of time. Missed are those that missed an objective,
-	// Avoidable those of them that a forecast would have allowed to avoid.
-	Requests, Seconds, Missed, Avoidable float64
+	// Avoidable those of them that a forecast would have allowed to avoid; Excused are the requests judged while it would not.
+	Requests, Seconds, Missed, Avoidable, Excused float64
 	// Factor is the logarithm of the price over the usual one, Drift what of it has built up over time.
 	Factor, Drift float64
 	// Unforeseen is for how many seconds misses are still nobody's choice.
@@ -47,22 +53,27 @@ func (b *Budget) spend(judged, missed, seconds, demand, foreseen float64, c Conf
 	if b.Unforeseen = math.Max(0, b.Unforeseen-seconds); foreseen <= 0 || demand > unforeseen*foreseen {
 		b.Unforeseen = outlasts
 	}
+	if b.Seconds == 0 {
+		b.Factor = math.Log(atFirst)
+	}
 	k := math.Exp2(-seconds / budgetHalfLife)
-	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable)
+	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable, &b.Excused)
 	b.Requests += judged
 	b.Seconds += seconds
 	b.Missed += missed
-	if b.Unforeseen <= 0 {
-		b.Avoidable += missed
-	}
 	if b.Requests <= 0 {
 		return
 	}
 	prior := b.Requests / b.Seconds * budgetPrior
+	if b.Unforeseen > 0 && b.Excused+judged <= excusable*(b.Requests+prior) {
+		b.Excused += judged
+	} else {
+		b.Avoidable += missed
+	}
 	spent := (b.Avoidable/(aim*(1-c.Attainment)) + prior) / (b.Requests + prior)
 	b.Drift = math.Min(math.Max(b.Drift+drift*math.Log(spent)*seconds/3600, 0), mostDrift)
 	goal := math.Min(math.Max(exponent*math.Log(spent)+b.Drift, math.Log(leastFactor)), math.Log(mostFactor))
-	b.Factor = math.Min(goal, b.Factor+dearer*seconds/3600)
+	b.Factor = math.Min(math.Max(goal, b.Factor-cheaper*seconds/3600), b.Factor+dearer*seconds/3600)
 }
 
 // Price is what a miss is worth, in replica time of a request.

@@ -23,6 +23,9 @@ const (
 	// worth is how many independent requests those of one second are worth at most, and clump how many requests share one
 	// fate: those that meet in a batch miss together.
 	worth, clump = 0.7, 20.
+	// surprise is how many independent misses a second is worth at most: what is late for some seconds at a load that was
+	// borne for hours is a fault of something else, and takes half a minute to be believed.
+	surprise = 0.13
 	// strays is the share of requests that may miss, or meet, at any load: crashes and odd requests move no edge.
 	strays = 0.0005
 	// recovery is how long, in seconds, after an overload misses are laid at its door, unless they cease before; overload
@@ -103,7 +106,7 @@ func (o *Outcomes) judge(load, steepness, seconds float64) {
 	o.Late = load + math.Exp2(-seconds/memory)*(o.Late-load)
 	if telling && judged > 0 && load > 0 {
 		unit := 1 / math.Max(clump, judged/(worth*seconds))
-		o.weigh(load, steepness, unit*missed, unit*(judged-missed), math.Exp2(-seconds/outcomesHalfLife))
+		o.weigh(load, steepness, math.Min(unit*missed, surprise*seconds), unit*(judged-missed), math.Exp2(-seconds/outcomesHalfLife))
 	}
 }
 

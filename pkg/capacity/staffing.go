@@ -57,16 +57,41 @@ func (s Staffing) Misses(x, n float64) float64 {
 	return logistic(steep * math.Log(x/n) / math.Sqrt(1+math.Pi/8*steep*steep*s.Variance))
 }
 
-// missed is the expected replica time of missing requests.
-func (s Staffing) missed(loads []Demand, n float64) (missed float64) {
+// demands are as many loads as a plan is made of at the most.
+const demands = 16
+
+// prospect is a distribution of loads with what of their misses does not depend on the number of replicas.
+type prospect struct {
+	number                int
+	weight, steep, middle [demands]float64
+}
+
+// prospect prepares loads; what there are too many of is added to the last one.
+func (s Staffing) prospect(loads []Demand) (p prospect) {
 	for _, d := range loads {
-		missed += d.Probability * d.Busy * s.Misses(d.Busy, n)
+		if !(d.Busy > 0) {
+			continue
+		}
+		i := min(p.number, demands-1)
+		p.number = i + 1
+		steep := s.Factor * Steepness(d.Busy, s.Dispersion)
+		p.weight[i] += d.Probability * d.Busy
+		p.steep[i], p.middle[i] = steep/math.Sqrt(1+math.Pi/8*steep*steep*s.Variance), math.Log(d.Busy)
+	}
+	return p
+}
+
+// missed is the expected replica time of missing requests with n replicas.
+func (p *prospect) missed(n float64) (missed float64) {
+	at := math.Log(n)
+	for i := range p.number {
+		missed += p.weight[i] * logistic(p.steep[i]*(p.middle[i]-at))
 	}
 	return missed
 }
 
 // Plan returns the number of replicas, at least one, that costs the least, its misses included. The candidates are so many
-// that it takes the same time whatever the number.
+// that it takes about the same time whatever the number.
 func (s Staffing) Plan(loads []Demand) Plan {
 	var mean, least, most float64
 	for i, d := range loads {
@@ -79,23 +104,24 @@ func (s Staffing) Plan(loads []Demand) Plan {
 	if !(mean > 0) {
 		return Plan{Replicas: 1}
 	}
-	const fewest, spare = 0.7, 2.5 // beyond which no noise that there is would be worth it
+	const fewest, spare = 0.7, 2.5 // bounds of what is tried, relative to the least and the most that may come
 	low, high := math.Max(1, math.Floor(fewest*least)), math.Ceil(spare*most)+2
 	if !(high < mostReplicas) { // no load that there is
 		low, high = math.Min(low, mostReplicas), mostReplicas
 	}
+	p := s.prospect(loads)
 	best := low
 	for {
-		const candidates = 24
+		const candidates = 128 // enough not to step over a dip of the cost
 		step := math.Max(1, math.Floor((high-low)/candidates))
 		cheapest := math.Inf(1)
 		for n := low; n <= high; n += step {
-			if cost := n + s.Price*s.missed(loads, n); cost < cheapest {
+			if cost := n + s.Price*p.missed(n); cost < cheapest {
 				cheapest, best = cost, n
 			}
 		}
 		if step == 1 {
-			return Plan{Replicas: best, Misses: s.missed(loads, best) / mean}
+			return Plan{Replicas: best, Misses: p.missed(best) / mean}
 		}
 		low, high = math.Max(low, best-step), math.Min(high, best+step)
 	}

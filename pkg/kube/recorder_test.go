@@ -31,7 +31,7 @@ func decision(at time.Time) scaling.Decision {
 		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "4.00 requests/s offered"}, {Stage: "forecast", Replicas: 5, Text: "9.00 requests/s ahead"}},
 		Demand: 4, DemandKnown: true, Waiting: 2, Running: 7,
 		Forecast: forecast.Forecast{
-			At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Model: "experts",
+			At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Quantiles: []float64{0.5, 0.975}, Model: "experts",
 			Skill:   forecast.Skill{Known: true, Hours: 0.123, Days: 0.25, Seasonal: 0.5, Coverage: []float64{0.51, 0.9662}, Bias: -0.02, Due: 400},
 			Weights: []forecast.Weight{{Expert: "level", Share: 0.5}, {Expert: "last-value", Share: 0.3}, {Expert: "day", Share: 0.1504}, {Expert: "week", Share: 0.0496}},
 		},

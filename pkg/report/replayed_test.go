@@ -42,7 +42,7 @@ func replayed(t *testing.T) (report.Report, *diary, score.Score) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	load, err := trace.Open("ramp:length=20m,low=5,high=60", trace.Options{Seed: 1})
+	load, err := trace.Open("ramp:length=20m,low=5,high=150", trace.Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
