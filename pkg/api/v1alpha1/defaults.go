@@ -7,10 +7,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+const defaultAttainment Percent = "99%"
+
 const (
-	defaultAttainment Percent = "99%"
-	defaultEngine             = "auto"
-	defaultTimeZone           = "Etc/UTC"
+	defaultEngine   = "auto"
+	defaultTimeZone = "Etc/UTC"
 
 	defaultStalenessBound = 30 * time.Second
 	defaultLeadTimePrior  = 5 * time.Minute
