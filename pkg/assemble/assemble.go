@@ -70,7 +70,9 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	c.Capacity, err = capacityConfig(spec)
 	fault(err)
 	up, down := spec.Behavior.ScaleUpRules(), spec.Behavior.ScaleDownRules()
-	c.Window = max(c.Window, seconds(*down.StabilizationWindowSeconds))
+	if asked := spec.Behavior.ScaleDown.StabilizationWindowSeconds; asked != nil {
+		c.Window = seconds(*asked)
+	}
 	schedules, err := schedules(spec.Schedules)
 	fault(err)
 	c.Constraints = []scaling.Constraint{
