@@ -61,7 +61,8 @@ func (b *Budget) spend(judged, missed, seconds, demand, foreseen float64, c Conf
 	b.Requests += judged
 	b.Seconds += seconds
 	b.Missed += missed
-	if b.Requests <= 0 {
+	if b.Requests <= 0 { // of an engine that tells no latencies, say
+		b.Factor = math.Max(0, b.Factor-cheaper*seconds/3600)
 		return
 	}
 	prior := b.Requests / b.Seconds * budgetPrior

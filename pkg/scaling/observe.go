@@ -88,9 +88,9 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 	}
 	now.Reading = later
 	if earlier == nil {
-		last, _ := st.Proposals.Last()
-		now.Arrivals, now.ArrivalsKnown = firstArrivals(r, last.Time)
-		now.Tokens = firstTokens(r, last.Time)
+		unseen := st.unseenSince(later.Time)
+		now.Arrivals, now.ArrivalsKnown = firstArrivals(r, unseen)
+		now.Tokens = firstTokens(r, unseen)
 		learnWarmUp(st, r)
 		return
 	}
@@ -105,7 +105,7 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 // quickest of its first requests waited, since the others may have queued, and no longer than it has been ready.
 func learnWarmUp(st *State, r *Replica) {
 	h := r.Reading.Histogram(signals.TTFT)
-	if _, young := firstSpan(r, time.Time{}); !young || h == nil {
+	if _, young := firstSpan(r, 0); !young || h == nil {
 		return
 	}
 	if quickest, _, ok := h.Quantile(0.1); ok {
@@ -170,11 +170,11 @@ func arrivals(earlier, later *signals.Reading) (float64, bool) {
 }
 
 // firstArrivals returns the load of a replica that became ready just before its first reading: all that it has
-// finished and holds came since. It is spread over the time since the last tick, as that of the other replicas is: what
-// a router pours into a replica that joins would otherwise count twice, there and in what they had before. Of one that
+// finished and holds came since. It is spread over the time for which nobody saw demand, as that of the other replicas is:
+// what a router pours into a replica that joins would otherwise count twice, there and in what they had before. Of one that
 // has been ready for longer nothing is known before its second reading.
-func firstArrivals(r *Replica, lastTick time.Time) (float64, bool) {
-	seconds, young := firstSpan(r, lastTick)
+func firstArrivals(r *Replica, unseen time.Duration) (float64, bool) {
+	seconds, young := firstSpan(r, unseen)
 	finished, ok := r.Reading.Value(signals.RequestsFinished)
 	waiting, running, okF := inFlight(r.Reading)
 	if !young || !ok || !okF {
@@ -183,17 +183,28 @@ func firstArrivals(r *Replica, lastTick time.Time) (float64, bool) {
 	return (finished + waiting + running) / seconds, true
 }
 
+// unseenSince is for how long before a reading nobody saw demand: since the last tick, or for as long as no replica was
+// there that could have told while requests were held. After a pause of the planner itself it is zero: then the others have
+// no such rate either.
+func (s *State) unseenSince(at time.Time) time.Duration {
+	tick, ok := s.Proposals.Last()
+	if !ok || at.Sub(tick.Time) > time.Minute {
+		return 0
+	}
+	if seen, ok := s.Arrivals.Last(); ok && at.Sub(seen.Time) <= arrivalsKept {
+		return at.Sub(seen.Time)
+	}
+	return at.Sub(tick.Time)
+}
+
 // firstSpan is the time in seconds over which the load of a replica is spread that became ready just before its first
 // reading, false for one that did not, or has not been there for a second.
-func firstSpan(r *Replica, lastTick time.Time) (seconds float64, ok bool) {
+func firstSpan(r *Replica, unseen time.Duration) (seconds float64, ok bool) {
 	age := r.Reading.Time.Sub(r.ReadyAt)
 	if r.ReadyAt.IsZero() || age < 0 || age > time.Minute {
 		return 0, false
 	}
-	if since := r.Reading.Time.Sub(lastTick); since <= time.Minute { // after a longer pause the others have no such rate either
-		age = max(age, since)
-	}
-	return age.Seconds(), age >= time.Second
+	return max(age, unseen).Seconds(), age >= time.Second || unseen >= time.Second
 }
 
 // interval returns what two readings teach of capacity, false where the engine does not report enough for it or began

@@ -17,7 +17,7 @@ func TestDemandIsMet(t *testing.T) {
 	if l.last.Blind || !l.last.DemandKnown || math.Abs(l.last.Demand-10) > 0.01 {
 		t.Fatalf("10 requests/s arrive: %s", explain(l.last))
 	}
-	l.ticks(80, 10) // 2 busy, 3 with headroom, and less and less room for what is not known yet
+	l.ticks(240, 10) // 2 busy, 3 with headroom, and less and less room for what is not known yet
 	l.want(3, scaling.DemandFell)
 	l.scale(3)
 	l.ticks(4, 10)
@@ -311,7 +311,7 @@ func TestAConstantOverloadIsOrderedOnce(t *testing.T) {
 			c := config()
 			x.change(&c)
 			l := newLine(t, c, 4)
-			l.ticks(30, 15)
+			l.ticks(240, 15) // the price of a new service is gone
 			l.follow = true
 			orders, began := 0, l.now
 			for l.now.Sub(began) < 110*time.Second { // one lead time, less a tick
@@ -393,7 +393,7 @@ func TestTheForecastVetoesAScaleDown(t *testing.T) {
 
 func TestStageThatDecidedIsTheMessage(t *testing.T) {
 	l := newLine(t, config(), 4)
-	l.ticks(60, 15)
+	l.ticks(240, 15)
 	l.scale(6)
 	l.tick(15)
 	if m := l.last.Message(); !strings.Contains(m, "6 -> 5 replicas (4 ready, 2 starting): forecast: ") {

@@ -42,8 +42,8 @@ func tokenRates(earlier, later *signals.Reading) TokenRates {
 
 // firstTokens returns what a replica processed that became ready just before its first reading, over the same time as
 // firstArrivals.
-func firstTokens(r *Replica, lastTick time.Time) TokenRates {
-	seconds, young := firstSpan(r, lastTick)
+func firstTokens(r *Replica, unseen time.Duration) TokenRates {
+	seconds, young := firstSpan(r, unseen)
 	rate := func(m signals.Metric) TokenRate {
 		n, ok := r.Reading.Value(m)
 		return ratePer(n, seconds, ok && young)
