@@ -140,7 +140,7 @@ func showsColumns(t *testing.T, cluster *testbed.Cluster) {
 func explains(t *testing.T, cluster *testbed.Cluster) {
 	for field, says := range map[string]string{
 		"spec": "scaleTargetRef", "spec.mode": "Floor", "spec.slo.ttft": "Example: 2s",
-		"spec.behavior.scaleDown.tolerance": "0.1", "status.lastDecision.steps": "in order",
+		"spec.behavior.scaleDown.tolerance": "Default: 0", "status.lastDecision.steps": "in order",
 	} {
 		out, err := cluster.Kubectl(t.Context(), "explain", "inferenceautoscaler."+field)
 		if err != nil || !strings.Contains(out, says) {
