@@ -71,28 +71,40 @@ func (f *fleet) scrape(n int) {
 	for _, replicas := range f.replicas {
 		target++
 		for j := range replicas {
-			replicas[j].Reading = page(now, n, (n*7+target*13+j*5)%23)
+			replicas[j].Reading = page(replicas[j].Reading, now, n, (n*7+target*13+j*5)%23)
 		}
 	}
 }
 
-// page is what a pod reports at tick n with a batch that moves.
-func page(now time.Time, n, wave int) *signals.Reading {
+// page is what a pod reports at tick n, after its page before: with a batch that moves, and steps that are the slower the
+// more tokens there are.
+func page(before *signals.Reading, now time.Time, n, wave int) *signals.Reading {
 	r := &signals.Reading{Time: now, Started: start.Add(-time.Hour)}
+	tokens, gaps, waited := float64(6000+150*wave), 0., 0.
+	if before != nil {
+		gaps, _ = before.Value(signals.GenerationTokens)
+		waited = before.Histogram(signals.ITL).Sum
+	}
+	waited += tokens / (60 - 0.03*2*tokens/interval.Seconds())
 	count := float64(1000 + 30*n)
 	for m := range signals.NumMetrics {
 		if m.Kind() == signals.Counter {
-			r.Set(m, 200*count)
+			r.Set(m, gaps+tokens)
 		}
 	}
 	r.Set(signals.RequestsFinished, count)
+	r.Set(signals.Preemptions, 0)
 	r.Set(signals.RequestsRunning, float64(8+wave))
 	r.Set(signals.RequestsWaiting, 0)
 	r.Set(signals.KVCacheUtilization, 0.01*float64(8+wave))
 	for l := range signals.NumLatencies {
-		h := &signals.Histogram{Bounds: bounds, Sum: 0.03 * 200 * count}
+		h := &signals.Histogram{Bounds: bounds, Sum: waited}
+		total := count
+		if l == signals.ITL {
+			total = gaps + tokens
+		}
 		for i := range len(bounds) + 1 {
-			h.Counts = append(h.Counts, 200*count*min(1, float64(i+1)/12))
+			h.Counts = append(h.Counts, total*min(1, float64(i+1)/12))
 		}
 		r.SetHistogram(l, h)
 	}
