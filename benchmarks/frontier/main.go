@@ -35,16 +35,16 @@ import (
 
 // options are what the flags say.
 type options struct {
-	traces               string
-	cells                *regexp.Regexp
-	leads                []time.Duration
-	profiles, policies   []string
-	tuned, quick, ablate bool
-	seed                 uint64
-	search               int64
-	workers              int
-	output               string
-	perturb              bool
+	traces             string
+	cells              *regexp.Regexp
+	leads              []time.Duration
+	profiles, policies []string
+	tuned, quick       bool
+	seed               uint64
+	search             int64
+	workers            int
+	output             string
+	perturb            bool
 }
 
 func main() {
@@ -74,10 +74,9 @@ func parse(args []string, aside io.Writer) (options, error) {
 	fs.StringVar(&cells, "cells", "", "measure only the cells whose name, as shift/70b/120s, matches this regular expression")
 	fs.StringVar(&leads, "leads", "30s,120s,300s", "lead times, comma-separated")
 	fs.StringVar(&profiles, "profiles", "llama-3.1-70b-h100x4,llama-3.1-8b-a100", "profiles of replicas, comma-separated")
-	fs.StringVar(&policies, "policies", strings.Join(defaultPolicies(), ","), "policies, comma-separated; preheat/NAME is a variant of --ablate")
+	fs.StringVar(&policies, "policies", strings.Join(defaultPolicies(), ","), "policies, comma-separated")
 	fs.BoolVar(&o.tuned, "tuned", false, "add each policy but Preheat with the setting of its grid that is best on the warm-up part: about ninety runs more a cell")
 	fs.BoolVar(&o.quick, "quick", false, "a dozen cells of all classes, on small replicas under 30s and 300s unless --profiles and --leads say otherwise: some minutes")
-	fs.BoolVar(&o.ablate, "ablate", false, "add Preheat with a part off or a constant that is another: "+strings.Join(variantNames(), ", "))
 	fs.BoolVar(&o.perturb, "perturb", false, "measure instead what perturbations do to Preheat, beside the same without a forecast; of the others, --traces, --seed, --workers and -o count")
 	fs.Uint64Var(&o.seed, "seed", 1, "decides every draw; other than 1 re-times the traces too: offset, scale and dilation within 0.5 to 2")
 	fs.Int64Var(&o.search, "search", 40, "times the requests of a cell that the oracle simulates; 200 finds schedules within 1 % of those of 40")
@@ -87,9 +86,6 @@ func parse(args []string, aside io.Writer) (options, error) {
 		return o, err
 	}
 	o.profiles, o.policies = list(profiles), list(policies)
-	if o.ablate {
-		o.policies = append(o.policies, variantNames()...)
-	}
 	if o.quick {
 		given := map[string]bool{}
 		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -106,15 +102,6 @@ func parse(args []string, aside io.Writer) (options, error) {
 // list splits at commas; nothing is no entry.
 func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// variantNames are the policies that --ablate adds.
-func variantNames() []string {
-	var names []string
-	for _, v := range variants() {
-		names = append(names, v.Policy())
-	}
-	return names
 }
 
 // read takes the cells and lead times from their text.
@@ -148,7 +135,7 @@ func (o *options) validate(args []string) error {
 	for _, p := range o.profiles {
 		check(slices.Contains(replica.ProfileNames(), p), "--profiles %s: known are %s", p, strings.Join(replica.ProfileNames(), ", "))
 	}
-	known := append(compare.Names(), variantNames()...)
+	known := compare.Names()
 	for i, p := range o.policies {
 		check(slices.Contains(known, p) && p != compare.Oracle, "--policies %s: known are %s; the oracle always runs", p, strings.Join(known, ", "))
 		check(!slices.Contains(o.policies[:i], p), "--policies %s: is named twice", p)

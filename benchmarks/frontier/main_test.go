@@ -67,7 +67,7 @@ func shortCampaign(t *testing.T, policies ...string) (*campaign, []row) {
 }
 
 func TestACellIsMeasuredFromEndToEnd(t *testing.T) {
-	m, rows := shortCampaign(t, "preheat", "hpa-running", "static-peak", "preheat/without-forecast")
+	m, rows := shortCampaign(t, "preheat", "hpa-running", "static-peak", "preheat-last-value")
 	cells, err := m.measure(t.Context(), rows)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestACellIsMeasuredFromEndToEnd(t *testing.T) {
 	if len(cells) != 1 || c.Name != "crowd/8b/30s" || c.WarmUp != 240 || c.Requests == 0 || !c.Oracle.Met || c.Oracle.Bound <= 0 {
 		t.Fatalf("%+v", cells)
 	}
-	want := []string{"preheat", "hpa-running", "static-peak", "preheat/without-forecast", "hpa-running tuned", "static-peak tuned"}
+	want := []string{"preheat", "hpa-running", "static-peak", "preheat-last-value", "hpa-running tuned", "static-peak tuned"}
 	if diff := cmp.Diff(want, policiesOf(cells)); diff != "" {
 		t.Errorf("preheat is never tuned, the others are: %s", diff)
 	}
@@ -199,21 +199,6 @@ func TestAMissThatTheReactivePolicyHasNotIsMarked(t *testing.T) {
 				t.Errorf("marked %v, want %q:\n%s", got, tc.want, out.String())
 			}
 		})
-	}
-}
-
-func TestVariantsAreTakenByTheirNames(t *testing.T) {
-	o, err := parse([]string{"--policies", "preheat", "--ablate"}, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(append([]string{"preheat"}, variantNames()...), o.policies); diff != "" {
-		t.Error(diff)
-	}
-	for _, v := range variants() {
-		if !strings.HasPrefix(v.Policy(), "preheat/") {
-			t.Errorf("%s is no variant of preheat", v.Policy())
-		}
 	}
 }
 

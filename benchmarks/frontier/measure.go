@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
@@ -250,31 +248,18 @@ func (m *campaign) improve(ctx context.Context, e compare.Experiment, name strin
 // start is the date of every load's beginning: a Monday.
 var start = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// leadSpread is the standard deviation of the logarithm of each phase of a start.
+const leadSpread = 0.2
+
 // experiment is a cell with the policies that were asked for, one default configuration for all of them.
 func (m *campaign) experiment(s *subject, lead time.Duration) compare.Experiment {
 	return compare.Experiment{
 		Load:    compare.Load{Name: s.name, Open: func(uint64) (trace.Stream, error) { return s.stream(), nil }},
 		Profile: s.profile, Cluster: replay.Config{Start: start, Timeout: 5 * time.Minute}, SLO: s.slo,
-		Autoscaler: autoscaler(), Policies: slices.Clone(m.policies), Variants: variants(), Seeds: []uint64{m.seed},
-		Leads: []compare.Lead{{Whole: lead, Phases: phases(lead)}}, Initial: -1, Min: 1, Workers: 1,
+		Autoscaler: compare.PlainAutoscaler(), Policies: slices.Clone(m.policies), Seeds: []uint64{m.seed},
+		Leads: []compare.Lead{compare.LeadOf(lead, leadSpread)}, Initial: -1, Min: 1, Workers: 1,
 		WarmUp: s.warmUp(), SearchRequests: m.search * int64(len(s.requests)),
 	}
-}
-
-// autoscaler is the spec of a user who says nothing but the objective and the bounds, which the experiment fills in.
-func autoscaler() *v1alpha1.InferenceAutoscaler {
-	ia := &v1alpha1.InferenceAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "model", Namespace: "default"}}
-	ia.Spec.ScaleTargetRef = v1alpha1.ScaleTargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "model"}
-	ia.Spec.Mode = v1alpha1.ModeOwn
-	ia.Spec.MaxReplicas = 1
-	ia.SetDefaults()
-	return ia
-}
-
-// phases are 80 % loading and 20 % warming up, each with a spread of 20 %, as `preheatctl replay` has them.
-func phases(lead time.Duration) replay.Lead {
-	phase := func(d time.Duration) replay.Phase { return replay.Phase{Median: d, Sigma: 0.2} }
-	return replay.Lead{Load: phase(lead * 8 / 10), WarmUp: phase(lead * 2 / 10)}
 }
 
 // defaultPolicies are Preheat, the same without a forecast, and every other system's.

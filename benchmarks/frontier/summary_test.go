@@ -180,7 +180,7 @@ func TestFallingBehindARivalIsSaid(t *testing.T) {
 		"cheaper than a tuned one":    {rival{Policy: "keda tuned", Both: 3, Ratio: 0.9, Losses: 1}, nil},
 		"never beaten":                {rival{Policy: "keda", Wins: 4}, nil},
 		"its own without a forecast":  {rival{Policy: "preheat-reactive", Losses: 4}, nil},
-		"a variant of its own":        {rival{Policy: "preheat/without-forecast", Losses: 4}, nil},
+		"a variant of its own":        {rival{Policy: "preheat/wrong-forecast", Losses: 4}, nil},
 		"a tuned one that never does": {rival{Policy: "keda tuned"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,12 +15,13 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/api/validation"
+	"github.com/preheat-autoscaler/preheat/pkg/compare"
 )
 
 // autoscaler returns the spec that Preheat's policies follow: that of the file, or the defaults.
 func (o *options) autoscaler(stdin io.Reader) (*v1alpha1.InferenceAutoscaler, error) {
 	if o.target.autoscaler == "" {
-		return plainAutoscaler(), nil
+		return compare.PlainAutoscaler(), nil
 	}
 	data, err := readAll(o.target.autoscaler, stdin)
 	if err != nil {
@@ -35,16 +36,6 @@ func (o *options) autoscaler(stdin io.Reader) (*v1alpha1.InferenceAutoscaler, er
 		return nil, fmt.Errorf("%s: %w", o.target.autoscaler, err)
 	}
 	return ia, nil
-}
-
-// plainAutoscaler is what a user who sets nothing but the target would apply.
-func plainAutoscaler() *v1alpha1.InferenceAutoscaler {
-	ia := &v1alpha1.InferenceAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "model", Namespace: "default"}}
-	ia.Spec.ScaleTargetRef = v1alpha1.ScaleTargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "model"}
-	ia.Spec.Mode = v1alpha1.ModeOwn
-	ia.Spec.MaxReplicas = 1
-	ia.SetDefaults()
-	return ia
 }
 
 func readAll(path string, stdin io.Reader) ([]byte, error) {

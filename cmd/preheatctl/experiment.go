@@ -167,19 +167,13 @@ func (c *clusterOptions) config(start time.Time) replay.Config {
 	return cfg
 }
 
-// loadShare is the part of a lead time during which the model is loaded; the rest is warming up (compiling, capturing
-// graphs): of a vLLM start with its weights at hand.
-const loadShare = 0.8
-
 // leads are the lead times by phase.
 func (c *clusterOptions) leads() []compare.Lead {
-	phase := func(d time.Duration) replay.Phase { return replay.Phase{Median: d, Sigma: c.jitter} }
 	var out []compare.Lead
 	for _, whole := range c.lead {
-		load := time.Duration(loadShare * float64(whole))
-		out = append(out, compare.Lead{Whole: whole, Phases: replay.Lead{
-			Node: phase(c.node), Pull: phase(c.pull), Load: phase(load), WarmUp: phase(whole - load),
-		}})
+		lead := compare.LeadOf(whole, c.jitter)
+		lead.Phases.Node, lead.Phases.Pull = replay.Phase{Median: c.node, Sigma: c.jitter}, replay.Phase{Median: c.pull, Sigma: c.jitter}
+		out = append(out, lead)
 	}
 	return out
 }

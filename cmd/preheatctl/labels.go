@@ -67,7 +67,7 @@ func (c *clusterOptions) leadText() string {
 	for _, lead := range c.lead {
 		words = append(words, lead.String())
 	}
-	text := fmt.Sprintf("%s (median; %.0f %% load, the rest warm-up, sigma %v)", strings.Join(words, ", "), 100*loadShare, c.jitter)
+	text := fmt.Sprintf("%s (median; %.0f %% load, the rest warm-up, sigma %v)", strings.Join(words, ", "), 100*compare.LoadShare, c.jitter)
 	if c.pull > 0 {
 		text += fmt.Sprintf(", image %v", c.pull)
 	}

@@ -7,9 +7,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
@@ -34,13 +31,10 @@ func experiment(t *testing.T) compare.Experiment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ia := &v1alpha1.InferenceAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "model", Namespace: "default"}}
-	ia.Spec.MaxReplicas = 1
-	ia.SetDefaults()
 	return compare.Experiment{
 		Load: hump(), Profile: profile, Cluster: replay.Config{Start: start, Timeout: time.Minute},
 		SLO:        score.SLO{TTFT: 2 * time.Second, TPOT: 100 * time.Millisecond, Attainment: 0.9},
-		Autoscaler: ia, Policies: []string{"preheat", "hpa-running", "static-peak"},
+		Autoscaler: compare.PlainAutoscaler(), Policies: []string{"preheat", "hpa-running", "static-peak"},
 		Seeds: []uint64{7, 8}, Leads: []compare.Lead{lead(30 * time.Second), lead(2 * time.Minute)},
 		Initial: -1, Min: 1, Workers: 2, Search: 30,
 	}
