@@ -89,7 +89,7 @@ func (s *State) phases() Estimate {
 		if x.Scheduling >= 0 {
 			scheduling.add(x.Scheduling, w.Any)
 		}
-		if x.Circumstance.Node == NodeMade {
+		if x.Scheduling >= 0 && x.Circumstance.Node == NodeMade {
 			made.add(x.Scheduling, w.Alike)
 		}
 		startup.add(x.Startup, w.Any)

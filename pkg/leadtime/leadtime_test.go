@@ -117,6 +117,32 @@ func TestANodeThatIsMadeIsNoWaitForAGPU(t *testing.T) {
 	}
 }
 
+func TestANodeThatTookLongerThanAnyStartWasNotToBeHad(t *testing.T) {
+	var s State
+	s.Learn(Start{Circumstance: Circumstance{Node: NodeMade}, Scheduling: 4 * time.Minute, Loading: time.Minute})
+	s.Learn(Start{Circumstance: Circumstance{Node: NodeMade}, Scheduling: -1, Waited: 3 * time.Hour, Loading: time.Minute})
+	s.Learn(Start{Circumstance: Circumstance{Node: NodeMade}, Scheduling: 2 * time.Hour, Loading: time.Minute})
+	e := s.Estimate(Config{})
+	if e.Nodes != 1 || e.Made.P90 != 4*time.Minute || e.Waits != 2 || e.P90 > 10*time.Minute {
+		t.Errorf("%d nodes of %v, %d waits, %v in all; want one of 4m and two waits that count nothing", e.Nodes, e.Made.P90, e.Waits, e)
+	}
+}
+
+func TestWhatIsKnownGoesBeforeAGuess(t *testing.T) {
+	known, guess := Circumstance{Node: NodeMade, Image: ImageCached}, Circumstance{Node: NodePresent, Image: ImagePulled}
+	for _, x := range [][2]Circumstance{
+		{known.Or(guess), known},
+		{Circumstance{}.Or(guess), guess},
+		{known.Or(Circumstance{}), known},
+		{Circumstance{Node: NodeMade}.Or(guess), {Node: NodeMade, Image: ImagePulled}},
+		{Circumstance{}.Or(Circumstance{}), {}},
+	} {
+		if x[0] != x[1] {
+			t.Errorf("got %+v, want %+v", x[0], x[1])
+		}
+	}
+}
+
 func TestOldStartsAreForgotten(t *testing.T) {
 	s := learned(repeat(time.Minute, maxSamples)...)
 	for range maxSamples {

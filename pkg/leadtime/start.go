@@ -1,6 +1,9 @@
 package leadtime
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Start is one observed start, from creation until the replica serves.
 type Start struct {
@@ -23,6 +26,11 @@ type Start struct {
 type Circumstance struct {
 	Node  Node
 	Image Image
+}
+
+// Or returns what is known, and of what is not what somebody guesses.
+func (x Circumstance) Or(guess Circumstance) Circumstance {
+	return Circumstance{Node: cmp.Or(x.Node, guess.Node), Image: cmp.Or(x.Image, guess.Image)}
 }
 
 // Node says whether a replica found its node.
@@ -56,7 +64,8 @@ const (
 // promises containers within 5 s where images are present (its pod startup SLO).
 const quickestPull = 20 * time.Second
 
-// ImageOf tells from a startup phase whether the image was there, for who has no word of the node itself.
+// ImageOf tells from how long a container took to start whether its image was there: the less of other things is in that
+// time, the surer. The whole startup phase will do for who knows nothing better.
 func ImageOf(startup time.Duration) Image {
 	if startup < quickestPull {
 		return ImageCached
@@ -83,11 +92,12 @@ func (x Start) plausible() bool {
 }
 
 // settled returns the start with the wait for a GPU apart from scheduling. To wait for a node that is being made is
-// scheduling; a wait whose length nobody knows stays one.
+// scheduling, unless it took longer than any start does: then there was none to be had. A wait whose length nobody knows
+// stays one.
 func (x Start) settled() Start {
-	switch {
-	case x.Circumstance.Node == NodeMade:
-		x.Scheduling, x.Waited = max(x.Scheduling, x.Waited), 0
+	switch waited := max(x.Scheduling, x.Waited); {
+	case x.Circumstance.Node == NodeMade && waited <= longestStart:
+		x.Scheduling, x.Waited = waited, 0
 	case x.Scheduling > unhurried:
 		x.Scheduling, x.Waited = -1, x.Scheduling
 	case x.Waited > 0:

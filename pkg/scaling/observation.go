@@ -3,6 +3,7 @@ package scaling
 import (
 	"time"
 
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
 
@@ -32,6 +33,8 @@ type Replica struct {
 	// Created, Scheduled, Started and ReadyAt are when the replica was made, got its node, had its container
 	// started and became ready for the first time; zero where that has not happened or is not known.
 	Created, Scheduled, Started, ReadyAt time.Time
+	// Circumstance is what the cluster is known to have had ready for it; what is not known stays so.
+	Circumstance leadtime.Circumstance
 	// Reading is the newest good scrape, nil where there has been none.
 	Reading *signals.Reading
 	// Problem says in words why there is no newer reading, empty where nothing is wrong; it only explains.

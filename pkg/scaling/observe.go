@@ -72,7 +72,7 @@ func (p *Planner) learnStart(st *State, r *Replica, now *ReplicaState) {
 		Startup:    started.Sub(r.Scheduled),
 		Loading:    r.ReadyAt.Sub(started),
 	}
-	start.Circumstance.Image = leadtime.ImageOf(start.Startup)
+	start.Circumstance = r.Circumstance.Or(leadtime.Circumstance{Image: leadtime.ImageOf(start.Startup)})
 	if now.Unschedulable {
 		start.Scheduling, start.Waited = -1, max(0, start.Scheduling)
 	}

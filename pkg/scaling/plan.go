@@ -113,6 +113,7 @@ func (t *tick) backlogAhead(now float64) float64 {
 // that is there.
 func (t *tick) remaining(r *Replica) time.Duration {
 	progress := leadtime.ProgressOf(r.Created, r.Scheduled, r.Started, t.obs.Time)
+	progress.Circumstance = r.Circumstance.Or(progress.Circumstance)
 	if !r.ReadyAt.IsZero() { // it was ready before, and loads anew since nobody knows when
 		progress = leadtime.Progress{Stage: leadtime.Loading}
 	}
