@@ -41,6 +41,7 @@ type Cluster struct {
 	options       Options
 	log           *slog.Logger
 	hpas          *hpas
+	nodes         *nodes
 	scaledObjects *scaledObjects
 	births        *births
 	statuses      *statusWriter
@@ -55,13 +56,14 @@ func New(c Clients, p Ports, o Options) (*Cluster, error) {
 	}
 	podInformer, errPods := NewPodInformer(c.Kubernetes, o.Namespace)
 	hpas, errHPAs := newHPAs(c.Kubernetes, o.Namespace, o.FieldManager)
+	nodes, errNodes := newNodes(c.Metadata, p.Log)
 	targets, errTargets := newTargets(c.AutoscalerInformer, p.Plan)
-	if err := errors.Join(errPods, errHPAs, errTargets); err != nil {
+	if err := errors.Join(errPods, errHPAs, errNodes, errTargets); err != nil {
 		return nil, err
 	}
 	cluster := &Cluster{
 		Targets: targets, PodInformer: podInformer, AutoscalerInformer: c.AutoscalerInformer,
-		options: o, log: p.Log, hpas: hpas, births: &births{}, events: c.Kubernetes,
+		options: o, log: p.Log, hpas: hpas, nodes: nodes, births: &births{}, events: c.Kubernetes,
 		statuses: newStatusWriter(c.Autoscalers, targets, p.Leader),
 		broadcaster: record.NewBroadcasterWithCorrelatorOptions(record.CorrelatorOptions{
 			BurstSize: 20, QPS: 1. / 60, // for each InferenceAutoscaler: one a minute in the long run
@@ -81,7 +83,7 @@ func (c *Cluster) wire(clients Clients, p Ports, scales *scales) {
 	c.Recorder = newRecorder(targets, views, p.Leader, o, c.statuses, announcer)
 	c.Endpoints = &Endpoints{targets: targets, views: views, pods: found, births: c.births, options: o, log: p.Log}
 	c.Observer = &Observer{
-		targets: targets, scales: scales, pods: found, births: c.births, readings: p.Readings, views: views,
+		targets: targets, scales: scales, pods: found, births: c.births, nodes: c.nodes, readings: p.Readings, views: views,
 		locate: c.Endpoints.endpoint, timeout: o.Timeout, failed: c.Recorder.fault,
 	}
 	c.Actuator = &Actuator{
@@ -133,7 +135,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	}
 	c.broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.events.CoreV1().Events("")})
 	context.AfterFunc(ctx, c.broadcaster.Shutdown)
-	for _, informer := range []cache.SharedIndexInformer{c.PodInformer, c.AutoscalerInformer, c.hpas.informer} {
+	for _, informer := range []cache.SharedIndexInformer{c.PodInformer, c.AutoscalerInformer, c.hpas.informer, c.nodes.informer} {
 		go informer.RunWithContext(ctx)
 	}
 	go c.statuses.run(ctx, c.options.StatusWriters)
@@ -163,7 +165,7 @@ func (c *Cluster) sweep(ctx context.Context) {
 
 // HasSynced reports whether everything that existed at the start has been seen; nothing must be decided before.
 func (c *Cluster) HasSynced() bool {
-	return c.PodInformer.HasSynced() && c.Targets.HasSynced() && c.hpas.informer.HasSynced() && c.scaledObjects.hasSynced()
+	return c.PodInformer.HasSynced() && c.Targets.HasSynced() && c.hpas.informer.HasSynced() && c.scaledObjects.hasSynced() && c.nodes.hasSynced()
 }
 
 // WaitForSync waits until HasSynced.

@@ -29,6 +29,7 @@ type Observer struct {
 	scales   *scales
 	pods     pods
 	births   *births
+	nodes    *nodes
 	readings Readings
 	views    *views
 	// locate returns where a pod's page is, or why that is not known.
@@ -90,6 +91,7 @@ func (o *Observer) keep(id controlloop.TargetID, seen view) {
 // replica returns a pod as the planner sees it, with its newest reading.
 func (o *Observer) replica(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) scaling.Replica {
 	r := replicaOf(pod, o.births.see(pod), servingContainer(pod, a.Spec.Metrics.Port))
+	r.Circumstance.Node = o.nodes.of(pod)
 	if reading, ok := o.readings.Latest(podID(pod)); ok {
 		r.Reading = reading
 	}

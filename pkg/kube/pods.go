@@ -69,7 +69,7 @@ func indexByLabel(obj any) ([]string, error) {
 func labelValue(namespace, key, value string) string { return namespace + "/" + key + "=" + value }
 
 // StripPod is an informer's transform that leaves of a pod what the adapters read, to save memory: metadata without
-// managed fields and foreign annotations, ports, phase, conditions, addresses and when containers started.
+// managed fields and foreign annotations, node, ports, phase, conditions, addresses and when containers started.
 func StripPod(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
@@ -81,11 +81,12 @@ func StripPod(obj any) (any, error) {
 			Labels: pod.Labels, Annotations: ownAnnotations(pod.Annotations), OwnerReferences: pod.OwnerReferences,
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
 		},
-		Spec: corev1.PodSpec{Containers: stripContainers(pod.Spec.Containers)},
+		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, Containers: stripContainers(pod.Spec.Containers)},
 		Status: corev1.PodStatus{
 			Phase: pod.Status.Phase, PodIP: pod.Status.PodIP,
-			Conditions:        stripConditions(pod.Status.Conditions),
-			ContainerStatuses: stripStatuses(pod.Status.ContainerStatuses),
+			Conditions:            stripConditions(pod.Status.Conditions),
+			InitContainerStatuses: stripStatuses(pod.Status.InitContainerStatuses),
+			ContainerStatuses:     stripStatuses(pod.Status.ContainerStatuses),
 		},
 	}, nil
 }
@@ -115,7 +116,7 @@ func stripContainers(all []corev1.Container) []corev1.Container {
 func stripConditions(all []corev1.PodCondition) []corev1.PodCondition {
 	var kept []corev1.PodCondition
 	for _, c := range all {
-		if c.Type == corev1.PodScheduled || c.Type == corev1.PodReady {
+		if c.Type == corev1.PodScheduled || c.Type == corev1.PodReadyToStartContainers || c.Type == corev1.PodReady {
 			kept = append(kept, corev1.PodCondition{Type: c.Type, Status: c.Status, Reason: c.Reason, LastTransitionTime: c.LastTransitionTime})
 		}
 	}
@@ -123,9 +124,24 @@ func stripConditions(all []corev1.PodCondition) []corev1.PodCondition {
 }
 
 func stripStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
+	if len(all) == 0 {
+		return nil
+	}
 	kept := make([]corev1.ContainerStatus, len(all))
 	for i, s := range all {
-		kept[i] = corev1.ContainerStatus{Name: s.Name, RestartCount: s.RestartCount, State: corev1.ContainerState{Running: s.State.Running}}
+		kept[i] = corev1.ContainerStatus{Name: s.Name, RestartCount: s.RestartCount, State: stripState(s.State)}
+	}
+	return kept
+}
+
+// stripState keeps when a container was started, and that an image could not be pulled.
+func stripState(s corev1.ContainerState) corev1.ContainerState {
+	kept := corev1.ContainerState{Running: s.Running}
+	if s.Terminated != nil {
+		kept.Terminated = &corev1.ContainerStateTerminated{StartedAt: s.Terminated.StartedAt}
+	}
+	if s.Waiting != nil && pullFailures[s.Waiting.Reason] {
+		kept.Waiting = &corev1.ContainerStateWaiting{Reason: s.Waiting.Reason}
 	}
 	return kept
 }

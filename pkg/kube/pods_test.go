@@ -64,12 +64,26 @@ func TestStripPodKeepsWhatIsRead(t *testing.T) {
 	pod.Annotations = map[string]string{"preheat.dev/metrics-port": "1", "prometheus.io/port": "2", "big": "thing"}
 	pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "B"}}
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v"}}
-	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.ContainersReady})
+	pod.Status.Conditions = append(pod.Status.Conditions,
+		corev1.PodCondition{Type: corev1.ContainersReady}, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue})
+	pod.Spec.NodeName = "n"
+	pod.Status.InitContainerStatuses = []corev1.ContainerStatus{
+		{Name: "done", Image: "i", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(t0), Message: "bye"}}},
+		{Name: "failing", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "why"}}},
+		{Name: "coming", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}},
+	}
 	got, err := StripPod(pod)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := readyPod("a")
+	want.Spec.NodeName = "n"
+	want.Status.Conditions = append(want.Status.Conditions, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue})
+	want.Status.InitContainerStatuses = []corev1.ContainerStatus{
+		{Name: "done", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(t0)}}},
+		{Name: "failing", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}}},
+		{Name: "coming"},
+	}
 	want.Annotations = map[string]string{"preheat.dev/metrics-port": "1", "prometheus.io/port": "2"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stripped pod (-want +got):\n%s", diff)

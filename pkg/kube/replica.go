@@ -36,8 +36,8 @@ func waitsForNode(pod *corev1.Pod) bool {
 	return false
 }
 
-// replicaOf returns a pod as the planner sees it, without its reading. The serving container's start is that of the
-// first readiness, where there was one, so that it precedes ReadyAt also after a restart.
+// replicaOf returns a pod as the planner sees it, without its reading and what is known of its node. The serving
+// container's start is that of the first readiness, where there was one, so that it precedes ReadyAt also after a restart.
 func replicaOf(pod *corev1.Pod, b birth, serving string) scaling.Replica {
 	r := scaling.Replica{
 		ID: string(pod.UID), Name: pod.Name, Phase: phaseOf(pod),
@@ -46,9 +46,13 @@ func replicaOf(pod *corev1.Pod, b birth, serving string) scaling.Replica {
 	if at, scheduled := conditionTrueSince(pod, corev1.PodScheduled); scheduled {
 		r.Scheduled = at
 	}
-	r.Started = startedAt(pod.Status.ContainerStatuses, serving)
+	containers := pod.Status.ContainerStatuses
 	if !b.ready.IsZero() {
-		r.Started = startedAt(b.containers, serving)
+		containers = b.containers
+	}
+	r.Started = startedAt(containers, serving)
+	if !anyRestarted(containers) {
+		r.Circumstance.Image = b.image(r.Started)
 	}
 	return r
 }
