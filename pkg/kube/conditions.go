@@ -29,7 +29,9 @@ func decided(d scaling.Decision, fault *Fault) []verdict {
 // undecided returns the conditions of a target for which nothing can be decided.
 func undecided(fault *Fault) []verdict {
 	verdicts := []verdict{{v1alpha1.ConditionReady, metav1.ConditionFalse, fault.Reason, fault.Error()}}
-	for _, kind := range []string{v1alpha1.ConditionBlind, v1alpha1.ConditionConflict, v1alpha1.ConditionLimited, v1alpha1.ConditionForecasting} {
+	for _, kind := range []string{
+		v1alpha1.ConditionBlind, v1alpha1.ConditionConflict, v1alpha1.ConditionLimited, v1alpha1.ConditionForecasting, v1alpha1.ConditionBudgetSpent,
+	} {
 		verdicts = append(verdicts, verdict{kind, metav1.ConditionUnknown, fault.Reason, "nothing is decided, see condition Ready"})
 	}
 	return verdicts

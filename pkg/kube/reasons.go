@@ -37,6 +37,10 @@ const (
 	ForecastNotSkilful scaling.Reason = "ForecastNotSkilful"
 	ForecastLearning   scaling.Reason = "ForecastLearning"
 	ForecastDisabled   scaling.Reason = "ForecastDisabled"
+	// BudgetSpent, BudgetLeft and NothingJudged are the reasons of condition BudgetSpent while it is True, False and Unknown.
+	BudgetSpent   scaling.Reason = "BudgetSpent"
+	BudgetLeft    scaling.Reason = "BudgetLeft"
+	NothingJudged scaling.Reason = "NothingJudged"
 )
 
 // ErrMoved says that the target changed between its observation and the write, so that nothing was written; the next

@@ -5,7 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
@@ -33,7 +36,9 @@ type recorded struct {
 	handedAt time.Time
 	// scaledAt is when Preheat last changed something.
 	scaledAt time.Time
-	told     told
+	// spent says whether the error budget was spent when it was last known.
+	spent bool
+	told  told
 }
 
 func newRecorder(targets *Targets, views *views, leader Leader, options Options, writer *statusWriter, events *announcer) *Recorder {
@@ -46,8 +51,22 @@ func (r *Recorder) Record(_ context.Context, id controlloop.TargetID, d scaling.
 	seen, _ := r.views.of(id)
 	r.record(id, d.Time, func(a *v1alpha1.InferenceAutoscaler, mem *recorded, base v1alpha1.InferenceAutoscalerStatus) v1alpha1.InferenceAutoscalerStatus {
 		r.events.decided(a, &mem.told, d, fault)
-		return statusAfter(a, base, seen, d, fault)
+		status := statusAfter(a, base, seen, d, fault)
+		budget := r.budget(a, mem, d.Budget)
+		status.Conditions = apply(status.Conditions, []verdict{budget}, a.Generation, d.Time)
+		return status
 	})
+}
+
+// budget is the condition of the error budget, told of where it is spent from now on or no more.
+func (r *Recorder) budget(a *v1alpha1.InferenceAutoscaler, mem *recorded, account capacity.Account) verdict {
+	was := mem.spent
+	mem.spent = spentAfter(was, account)
+	v := budgetAfter(account, mem.spent)
+	if mem.spent != was {
+		r.events.budget(a, v)
+	}
+	return v
 }
 
 // fault takes notice of why nothing could be decided for a target.
@@ -78,6 +97,8 @@ func (r *Recorder) record(id controlloop.TargetID, now time.Time, next func(*v1a
 	base := a.Status
 	if mem.latest != nil {
 		base = *mem.latest
+	} else {
+		mem.spent = meta.IsStatusConditionTrue(base.Conditions, v1alpha1.ConditionBudgetSpent)
 	}
 	status := next(a, mem, base)
 	mem.stampScale(&status)

@@ -31,7 +31,7 @@ func decision(at time.Time) scaling.Decision {
 		Steps:  []scaling.Step{{Stage: "demand", Replicas: -1, Text: "4.00 requests/s offered"}, {Stage: "forecast", Replicas: 5, Text: "9.00 requests/s ahead"}},
 		Demand: 4, DemandKnown: true, Waiting: 2, Running: 7,
 		Forecast: forecast.Forecast{
-			At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Quantiles: []float64{0.5, 0.975}, Model: "experts",
+			At: at, Horizon: 90 * time.Second, Point: 8, Upper: 9, Quantile: 0.975, Values: []float64{8, 9}, Quantiles: []float64{0.5, 0.975}, Model: "experts",
 			Skill:   forecast.Skill{Known: true, Hours: 0.123, Days: 0.25, Seasonal: 0.5, Coverage: []float64{0.51, 0.9662}, Bias: -0.02, Due: 400},
 			Weights: []forecast.Weight{{Expert: "level", Share: 0.5}, {Expert: "last-value", Share: 0.3}, {Expert: "day", Share: 0.1504}, {Expert: "week", Share: 0.0496}},
 		},
@@ -45,6 +45,7 @@ func decision(at time.Time) scaling.Decision {
 			Loading: leadtime.Phase{P50: 40 * time.Second, P90: 58 * time.Second},
 		},
 		Capacity: capacity.Estimate{PerReplica: 2.5, Source: capacity.Declared, Text: "declared"},
+		Budget:   capacity.Account{Known: true, Attained: 0.9942, Wanted: 0.99, Spent: 0.58, Price: 9},
 	}
 }
 
@@ -85,6 +86,9 @@ func TestStatusTellsTheDecision(t *testing.T) {
 		Demand:   &v1alpha1.DemandStatus{RequestsPerSecond: new(resource.MustParse("4")), Time: &at, WaitingRequests: new(int64(2)), RunningRequests: new(int64(7))},
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9")), Quantile: "97.5%",
+			Quantiles: []v1alpha1.ForecastQuantile{
+				{Quantile: "50%", RequestsPerSecond: resource.MustParse("8")}, {Quantile: "97.5%", RequestsPerSecond: resource.MustParse("9")},
+			},
 			PromptTokensPerSecond: new(resource.MustParse("2500")), GenerationTokensPerSecond: new(resource.MustParse("450500m")), TokensPerSecond: new(resource.MustParse("2950500m")),
 			Horizon: &metav1.Duration{Duration: 90 * time.Second}, Model: "experts", Due: new(int32(400)), Coverage: "96.6%", BiasPercent: new(int32(-2)),
 			SkillPercent: new(int32(25)), SkillOverHoursPercent: new(int32(12)), SkillAgainstSeasonalPercent: new(int32(50)),
@@ -93,7 +97,9 @@ func TestStatusTellsTheDecision(t *testing.T) {
 		LastDecision: &v1alpha1.DecisionStatus{
 			Time: at, Replicas: 5, Reason: "ForecastDemand",
 			Steps: []string{"demand: 4.00 requests/s offered", "forecast: 9.00 requests/s ahead"},
+			Asked: []v1alpha1.StageReplicas{{Stage: "forecast", Replicas: 5}},
 		},
+		ErrorBudget: &v1alpha1.ErrorBudgetStatus{Attained: "99.42%", Wanted: "99%", SpentPercent: new(int32(58)), MissPrice: new(resource.MustParse("9"))},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)

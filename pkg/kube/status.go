@@ -30,6 +30,7 @@ func statusAfter(a *v1alpha1.InferenceAutoscaler, base v1alpha1.InferenceAutosca
 	s.Demand = demandStatus(d)
 	s.Forecast = forecastStatus(d.Forecast, a.Spec.Forecast)
 	tokenStatus(s.Forecast, d.Tokens)
+	s.ErrorBudget = budgetStatus(d.Budget)
 	s.LastDecision = decisionStatus(d)
 	return s
 }
@@ -98,6 +99,9 @@ func decisionStatus(d scaling.Decision) *v1alpha1.DecisionStatus {
 	s := &v1alpha1.DecisionStatus{Time: metav1.NewTime(d.Time), Replicas: d.Replicas, Reason: string(d.Reason)}
 	for _, step := range d.Steps[:min(len(d.Steps), maxSteps)] {
 		s.Steps = append(s.Steps, shorten(step.String(), maxStep))
+		if step.Replicas >= 0 {
+			s.Asked = append(s.Asked, v1alpha1.StageReplicas{Stage: step.Stage, Replicas: step.Replicas})
+		}
 	}
 	return s
 }
@@ -112,11 +116,11 @@ func quantity(v float64) *resource.Quantity {
 
 // glance is what a person cares for in a status; two that are equal in it differ in figures and texts only.
 type glance struct {
-	generation                                   int64
-	ready, blind, conflict, limited, forecasting word
-	replicas                                     v1alpha1.ReplicaStatus
-	recommended, scaledAt                        int64
-	reason                                       string
+	generation                                                int64
+	ready, blind, conflict, limited, forecasting, budgetSpent word
+	replicas                                                  v1alpha1.ReplicaStatus
+	recommended, scaledAt                                     int64
+	reason                                                    string
 }
 
 // word is a condition in short.
@@ -140,6 +144,8 @@ func glanceAt(s v1alpha1.InferenceAutoscalerStatus) glance {
 			g.limited = w
 		case v1alpha1.ConditionForecasting:
 			g.forecasting = w
+		case v1alpha1.ConditionBudgetSpent:
+			g.budgetSpent = w
 		}
 	}
 	if s.Replicas != nil {

@@ -20,12 +20,22 @@ func forecastStatus(f forecast.Forecast, spec v1alpha1.Forecast) *v1alpha1.Forec
 	horizon := readable(f.Horizon)
 	s.RequestsPerSecond, s.Horizon, s.Model = quantity(f.Upper), &horizon, f.Model
 	s.Quantile = percentage(f.Quantile, 3)
+	quantileStatus(s, f)
 	skillStatus(s, f.Skill)
 	if f.Skill.Known {
 		s.Coverage = percentage(f.Coverage(), 1)
 	}
 	weightStatus(s, f.Weights)
 	return s
+}
+
+// quantileStatus tells the demand at each quantile, nothing of one that is no number.
+func quantileStatus(s *v1alpha1.ForecastStatus, f forecast.Forecast) {
+	for i, level := range f.Quantiles[:min(len(f.Quantiles), len(f.Values))] {
+		if q := quantity(f.Values[i]); q != nil {
+			s.Quantiles = append(s.Quantiles, v1alpha1.ForecastQuantile{Quantile: percentage(level, 3), RequestsPerSecond: *q})
+		}
+	}
 }
 
 // tokenStatus tells what is expected of tokens, whose sum only where both kinds are known.

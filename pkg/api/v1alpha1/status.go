@@ -18,6 +18,9 @@ const (
 	// ConditionForecasting is True while the forecast takes part in decisions. It is False while the spec disables it, and
 	// while it is withdrawn because it does not beat the last value; Unknown while there is none for want of data.
 	ConditionForecasting = "Forecasting"
+	// ConditionBudgetSpent is True while the error budget of the last hours is spent: more requests missed the objective than
+	// spec.slo.attainment allows. It is False again once a tenth of the budget is left, and Unknown while no request is judged.
+	ConditionBudgetSpent = "BudgetSpent"
 )
 
 // InferenceAutoscalerStatus is what Preheat sees and decided. A part that is not known is absent, never zero.
@@ -27,8 +30,9 @@ type InferenceAutoscalerStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// conditions are Ready, Blind (no fresh data: replicas are held), Conflict (something else scales the target too:
-	// nothing is written), Limited (a bound or policy keeps the replicas from what the demand needs) and Forecasting (the
-	// forecast takes part in decisions: reason ForecastNotSkilful where it does not beat the last value).
+	// nothing is written), Limited (a bound or policy keeps the replicas from what the demand needs), Forecasting (the
+	// forecast takes part in decisions: reason ForecastNotSkilful where it does not beat the last value) and BudgetSpent (more
+	// requests of the last hours missed the objective than spec.slo.attainment allows).
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -61,6 +65,10 @@ type InferenceAutoscalerStatus struct {
 	// forecast is the demand expected one lead time from now.
 	// +optional
 	Forecast *ForecastStatus `json:"forecast,omitempty"`
+
+	// errorBudget is how many requests met the objective of spec.slo over the last hours, and what a miss is worth.
+	// +optional
+	ErrorBudget *ErrorBudgetStatus `json:"errorBudget,omitempty"`
 
 	// lastDecision is the last decision with every step that led to it.
 	// +optional
@@ -240,6 +248,12 @@ type ForecastStatus struct {
 	// +optional
 	Quantile Percent `json:"quantile,omitempty"`
 
+	// quantiles are the demand expected at each quantile that a decision rests on, the lowest first: the median, the one
+	// above and higher ones.
+	// +listType=atomic
+	// +optional
+	Quantiles []ForecastQuantile `json:"quantiles,omitempty"`
+
 	// horizon is how far ahead the forecast looks: the lead time. Unit: a duration.
 	// +optional
 	Horizon *metav1.Duration `json:"horizon,omitempty"`
@@ -286,6 +300,17 @@ type ForecastStatus struct {
 	Message string `json:"message,omitempty"`
 }
 
+// ForecastQuantile is a demand and how surely it is not exceeded.
+type ForecastQuantile struct {
+	// quantile is the share of cases in which demand should stay below. 50% is the median.
+	// +required
+	Quantile Percent `json:"quantile"`
+
+	// requestsPerSecond is the demand. Unit: requests per second, all replicas together.
+	// +required
+	RequestsPerSecond resource.Quantity `json:"requestsPerSecond"`
+}
+
 // ForecastWeight is the share of one forecaster in the forecast.
 type ForecastWeight struct {
 	// name is the name of the forecaster, such as last-value.
@@ -295,6 +320,27 @@ type ForecastWeight struct {
 	// share is its part in the mixture, averaged over quantiles.
 	// +required
 	Share Percent `json:"share"`
+}
+
+// ErrorBudgetStatus is how the objective was met over the last hours: what happened two hours ago counts half.
+type ErrorBudgetStatus struct {
+	// attained is the share of requests within the objective. Absent where no request was judged.
+	// +optional
+	Attained Percent `json:"attained,omitempty"`
+
+	// wanted is the share that is asked for: spec.slo.attainment.
+	// +required
+	Wanted Percent `json:"wanted"`
+
+	// spentPercent is how much of the misses that the objective allows there were: from 100 on the budget is spent. Absent
+	// where no request was judged. Unit: percent.
+	// +optional
+	SpentPercent *int32 `json:"spentPercent,omitempty"`
+
+	// missPrice is what a missed request is worth to the planner, which follows the budget: more while much of it is spent.
+	// Unit: the time for which a replica serves one request.
+	// +optional
+	MissPrice *resource.Quantity `json:"missPrice,omitempty"`
 }
 
 // DecisionStatus is one decision and how it came about.
@@ -315,4 +361,20 @@ type DecisionStatus struct {
 	// +listType=atomic
 	// +optional
 	Steps []string `json:"steps,omitempty"`
+
+	// asked is what the stages that proposed a number asked for, in the order of steps. The last one decided.
+	// +listType=atomic
+	// +optional
+	Asked []StageReplicas `json:"asked,omitempty"`
+}
+
+// StageReplicas is what one stage of a decision asked for.
+type StageReplicas struct {
+	// stage is the word before the colon in steps.
+	// +required
+	Stage string `json:"stage"`
+
+	// replicas is how many replicas the stage asked for.
+	// +required
+	Replicas int32 `json:"replicas"`
 }

@@ -155,11 +155,18 @@ func fullStatus() v1alpha1.InferenceAutoscalerStatus {
 		Forecast: &v1alpha1.ForecastStatus{
 			State: v1alpha1.ForecastActive, RequestsPerSecond: new(resource.MustParse("9500m")), Quantile: "90%",
 			PromptTokensPerSecond: new(resource.MustParse("11k")), GenerationTokensPerSecond: new(resource.MustParse("1200500m")), TokensPerSecond: new(resource.MustParse("12200500m")),
+			Quantiles: []v1alpha1.ForecastQuantile{
+				{Quantile: "50%", RequestsPerSecond: resource.MustParse("8")}, {Quantile: "90%", RequestsPerSecond: resource.MustParse("9500m")},
+			},
 			Horizon: new(minutes(4)), Model: "seasonal", SkillPercent: new(int32(-3)), Message: "two days of history",
 			SkillOverHoursPercent: new(int32(12)), SkillAgainstSeasonalPercent: new(int32(40)), Coverage: "89.4%", BiasPercent: new(int32(-2)),
 			Due: new(int32(5760)), Weights: []v1alpha1.ForecastWeight{{Name: "last-value", Share: "61%"}, {Name: "regression", Share: "39%"}},
 		},
-		LastDecision:  &v1alpha1.DecisionStatus{Time: now, Replicas: 4, Reason: "Forecast", Steps: []string{"demand: 7 requests/s", "bounds: 4 within 1..8"}},
+		ErrorBudget: &v1alpha1.ErrorBudgetStatus{Attained: "99.42%", Wanted: "99%", SpentPercent: new(int32(58)), MissPrice: new(resource.MustParse("9"))},
+		LastDecision: &v1alpha1.DecisionStatus{
+			Time: now, Replicas: 4, Reason: "Forecast", Steps: []string{"demand: 7 requests/s", "bounds: 4 within 1..8"},
+			Asked: []v1alpha1.StageReplicas{{Stage: "bounds", Replicas: 4}},
+		},
 		LastScaleTime: &now,
 	}
 }
