@@ -63,6 +63,10 @@ const (
 	leadTimeP50      gauge = "preheat_target_lead_time_p50_seconds"
 	leadTimeP90      gauge = "preheat_target_lead_time_p90_seconds"
 	capacity         gauge = "preheat_target_replica_capacity_requests_per_second"
+	sloWanted        gauge = "preheat_target_slo_wanted_ratio"
+	sloAttained      gauge = "preheat_target_slo_attained_ratio"
+	budgetSpent      gauge = "preheat_target_error_budget_spent_ratio"
+	missPrice        gauge = "preheat_target_miss_price_requests"
 	blind            gauge = "preheat_target_blind"
 	limited          gauge = "preheat_target_limited"
 	conflict         gauge = "preheat_target_conflict"
@@ -84,6 +88,10 @@ var gaugeHelp = map[gauge]string{
 	leadTimeP50:      "Median time from the order of a replica until it serves.",
 	leadTimeP90:      "90th percentile of the time from the order of a replica until it serves.",
 	capacity:         "What one replica sustains within its objectives.",
+	sloWanted:        "Share of requests that is to be within the objectives, 0 to 1.",
+	sloAttained:      "Share of requests within the objectives over the last hours, 0 to 1; what was two hours ago counts half.",
+	budgetSpent:      "Share of the misses that the objective allows that there were over the last hours; from 1 on the error budget is spent.",
+	missPrice:        "What a missed request is worth to the planner, in requests that a replica serves in the time.",
 	blind:            "1 where nothing can be decided for want of fresh data.",
 	limited:          "1 where a bound, a rate or missing GPUs keep the replicas from what demand needs.",
 	conflict:         "1 where another writer scales the target, so that nothing is written.",
@@ -183,6 +191,7 @@ func (m *Metrics) Record(_ context.Context, id controlloop.TargetID, d scaling.D
 	t.set(capacity, d.Capacity.PerReplica, d.Capacity.Known())
 	t.set(leadTimeP50, d.LeadTime.P50.Seconds(), d.LeadTime.Source != "")
 	t.set(leadTimeP90, d.LeadTime.P90.Seconds(), d.LeadTime.Source != "")
+	t.budget(&d)
 	t.flag(blind, d.Blind)
 	t.flag(limited, d.Limited)
 }
@@ -246,6 +255,15 @@ func (t target) forecast(d *scaling.Decision) {
 	}
 	t.flag(withdrawn, f.Withdrawn != "")
 	t.m.skills.put(t.id, []judged{{f.Horizon, f.Quantiles, f.Skill, f.Weights}})
+}
+
+// budget tells nothing where nothing was decided on demand, and of requests nothing where none was judged.
+func (t target) budget(d *scaling.Decision) {
+	a := d.Budget
+	t.set(sloWanted, a.Wanted, a.Wanted > 0)
+	t.set(missPrice, a.Price, a.Wanted > 0)
+	t.set(sloAttained, a.Attained, a.Known)
+	t.set(budgetSpent, a.Spent, a.Known)
 }
 
 // Forget removes all series of a target that is gone.

@@ -42,6 +42,7 @@ func full() scaling.Decision {
 		},
 		LeadTime: leadtime.Estimate{P50: 2 * time.Minute, P90: 3 * time.Minute, Source: leadtime.Measured},
 		Capacity: cap.Estimate{PerReplica: 2.5, Source: cap.Declared},
+		Budget:   cap.Account{Known: true, Attained: 0.9942, Wanted: 0.99, Spent: 0.58, Price: 9},
 	}
 }
 
@@ -81,7 +82,7 @@ func TestWhatIsUnknownHasNoSeries(t *testing.T) {
 	m, registry := newMetrics(t)
 	m.Record(t.Context(), llama, full(), nil)
 	m.Record(t.Context(), llama, scaling.Decision{Current: 2, Replicas: 2, Reason: scaling.NoFreshData, Blind: true}, nil)
-	for _, name := range []gauge{demand, forecastUpper, forecastHorizon, withdrawn, leadTimeP90, capacity, recommended} {
+	for _, name := range []gauge{demand, forecastUpper, forecastHorizon, withdrawn, leadTimeP90, capacity, recommended, sloWanted, sloAttained, budgetSpent, missPrice} {
 		if n, err := testutil.GatherAndCount(registry, string(name)); n != 0 || err != nil {
 			t.Errorf("%s has %d series (%v), want none", name, n, err)
 		}
@@ -89,6 +90,45 @@ func TestWhatIsUnknownHasNoSeries(t *testing.T) {
 	if v := testutil.ToFloat64(m.gauges[blind]); v != 1 {
 		t.Errorf("blind is %v", v)
 	}
+}
+
+func TestTheErrorBudgetIsTold(t *testing.T) {
+	m, registry := newMetrics(t)
+	m.Record(t.Context(), llama, full(), nil)
+	want := `
+# HELP preheat_target_error_budget_spent_ratio Share of the misses that the objective allows that there were over the last hours; from 1 on the error budget is spent.
+# TYPE preheat_target_error_budget_spent_ratio gauge
+preheat_target_error_budget_spent_ratio{name="llama",namespace="default"} 0.58
+# HELP preheat_target_miss_price_requests What a missed request is worth to the planner, in requests that a replica serves in the time.
+# TYPE preheat_target_miss_price_requests gauge
+preheat_target_miss_price_requests{name="llama",namespace="default"} 9
+# HELP preheat_target_slo_attained_ratio Share of requests within the objectives over the last hours, 0 to 1; what was two hours ago counts half.
+# TYPE preheat_target_slo_attained_ratio gauge
+preheat_target_slo_attained_ratio{name="llama",namespace="default"} 0.9942
+# HELP preheat_target_slo_wanted_ratio Share of requests that is to be within the objectives, 0 to 1.
+# TYPE preheat_target_slo_wanted_ratio gauge
+preheat_target_slo_wanted_ratio{name="llama",namespace="default"} 0.99
+`
+	all := []gauge{budgetSpent, missPrice, sloAttained, sloWanted}
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), names(all)...); err != nil {
+		t.Error(err)
+	}
+	unjudged := full()
+	unjudged.Budget = cap.Account{Wanted: 0.99, Price: 80}
+	m.Record(t.Context(), llama, unjudged, nil)
+	for g, series := range map[gauge]int{sloWanted: 1, missPrice: 1, sloAttained: 0, budgetSpent: 0} {
+		if n, err := testutil.GatherAndCount(registry, string(g)); n != series || err != nil {
+			t.Errorf("without a request judged, %s has %d series (%v), want %d", g, n, err, series)
+		}
+	}
+}
+
+func names(all []gauge) []string {
+	var out []string
+	for _, g := range all {
+		out = append(out, string(g))
+	}
+	return out
 }
 
 func TestATargetThatCannotBeObservedIsBlindAndKeepsNoOldNumbers(t *testing.T) {
