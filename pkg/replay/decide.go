@@ -78,7 +78,7 @@ func (u *unit) look() scaling.Replica {
 	r := scaling.Replica{
 		ID: u.name, Name: u.name, Phase: scaling.Starting,
 		Created: u.date(u.created), Scheduled: u.date(u.scheduled), Started: u.date(u.started), ReadyAt: u.date(u.readied),
-		Reading: u.visible, Problem: u.problem,
+		Circumstance: u.circumstance, Reading: u.visible, Problem: u.problem,
 	}
 	switch u.stage {
 	case waiting, node:

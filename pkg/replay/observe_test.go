@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
@@ -46,6 +47,12 @@ func phases(seen []baseline.Observation, name string) []string {
 				continue
 			}
 			line := fmt.Sprintf("%s created %s scheduled %s started %s ready %s", r.Phase, when(r.Created), when(r.Scheduled), when(r.Started), when(r.ReadyAt))
+			switch r.Circumstance {
+			case leadtime.Circumstance{Node: leadtime.NodePresent}:
+				line += " on a node that was there"
+			case leadtime.Circumstance{Node: leadtime.NodeMade}:
+				line += " on a node made for it"
+			}
 			if len(out) == 0 || out[len(out)-1] != line {
 				out = append(out, line)
 			}
@@ -69,22 +76,22 @@ func TestReplicasAreSeenAsPodsAre(t *testing.T) {
 	}
 	for name, want := range map[string][]string{
 		"chat-0": {
-			"Ready created -1h0m36s scheduled -1h0m36s started -1h0m26s ready -1h0m0s",
-			"Starting created -1h0m36s scheduled -1h0m36s started -1h0m26s ready -1h0m0s", // crashed, its first start is what counts
-			"Ready created -1h0m36s scheduled -1h0m36s started -1h0m26s ready -1h0m0s",
+			"Ready created -1h0m36s scheduled -1h0m36s started -1h0m26s ready -1h0m0s on a node that was there",
+			"Starting created -1h0m36s scheduled -1h0m36s started -1h0m26s ready -1h0m0s on a node that was there", // crashed, its first start is what counts
+			"Ready created -1h0m36s scheduled -1h0m36s started -1h0m26s ready -1h0m0s on a node that was there",
 		},
 		"chat-1": { // on a node that exists
-			"Starting created 20s scheduled 20s started - ready -",
-			"Starting created 20s scheduled 20s started 30s ready -",
-			"Ready created 20s scheduled 20s started 30s ready 55s",
-			"Starting created 20s scheduled 20s started 30s ready 55s",
-			"Ready created 20s scheduled 20s started 30s ready 55s",
+			"Starting created 20s scheduled 20s started - ready - on a node that was there",
+			"Starting created 20s scheduled 20s started 30s ready - on a node that was there",
+			"Ready created 20s scheduled 20s started 30s ready 55s on a node that was there",
+			"Starting created 20s scheduled 20s started 30s ready 55s on a node that was there",
+			"Ready created 20s scheduled 20s started 30s ready 55s on a node that was there",
 		},
 		"chat-2": { // on a node that has to come up
 			"Unschedulable created 20s scheduled - started - ready -",
-			"Starting created 20s scheduled 1m0s started - ready -",
-			"Starting created 20s scheduled 1m0s started 1m10s ready -",
-			"Ready created 20s scheduled 1m0s started 1m10s ready 1m35s",
+			"Starting created 20s scheduled 1m0s started - ready - on a node made for it",
+			"Starting created 20s scheduled 1m0s started 1m10s ready - on a node made for it",
+			"Ready created 20s scheduled 1m0s started 1m10s ready 1m35s on a node made for it",
 		},
 		"chat-3": {"Unschedulable created 20s scheduled - started - ready -"}, // no GPU is left
 	} {
@@ -206,5 +213,33 @@ func TestLeadTimesBelongToReplicasAndNotToPolicies(t *testing.T) {
 	}
 	if same > 2 {
 		t.Errorf("%d of 6 replicas take as long with another seed", same)
+	}
+}
+
+// In a run without nodes to be made nobody looks at nodes, so that nothing is told of them.
+func TestWithoutNodesThatAreMadeNothingIsToldOfThem(t *testing.T) {
+	lead := replay.Lead{Node: fixed(40 * time.Second), Load: fixed(20 * time.Second)}
+	for _, o := range watch(t, replay.Config{Lead: lead, GPUs: 3}, baseline.Path{Interval: time.Second}, map[int]int32{0: 1, 20: 3}, 1000) {
+		for _, r := range o.Replicas {
+			if r.Circumstance != (leadtime.Circumstance{}) {
+				t.Fatalf("%s: %+v", r.Name, r.Circumstance)
+			}
+		}
+	}
+}
+
+// A cluster autoscaler's node is learned as what it is: a long scheduling, and no lack of GPUs.
+func TestThePlannerLearnsHowLongANodeTakes(t *testing.T) {
+	lead := minute
+	lead.Node = fixed(3 * time.Minute)
+	var last leadtime.Estimate
+	j, _ := run(t, replay.Config{Seed: 1, Lead: lead, NodeGPUs: 2}, replay.Target{
+		Name: "chat", Profile: engine(), Load: ramp(1), Policy: ours(t, ""), Initial: 2, Max: 12,
+	})
+	for _, d := range j.decisions {
+		last = d.LeadTime
+	}
+	if last.Nodes == 0 || last.Waits > 0 || last.Made.P50 < 3*time.Minute || last.Made.P50 > 200*time.Second {
+		t.Errorf("%d nodes of %v, %d waits without a GPU; want nodes of three minutes and no wait", last.Nodes, last.Made.P50, last.Waits)
 	}
 }

@@ -1,6 +1,10 @@
 package replay
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
+)
 
 // stock is the GPUs that all targets share, and the line of replicas that wait for them.
 type stock struct {
@@ -25,6 +29,18 @@ func (s *stock) take(u *unit) {
 	if !u.newNode {
 		s.occupied += gpus
 	}
+}
+
+// nodeOf says what the API tells of the node of a replica that has just got one: nothing where all nodes are there, and
+// else whether it is younger than the replica.
+func (s *stock) nodeOf(u *unit) leadtime.Node {
+	switch {
+	case s.nodes == 0:
+		return leadtime.NodeUnknown
+	case u.newNode && u.date(u.scheduled).After(u.date(u.created)):
+		return leadtime.NodeMade
+	}
+	return leadtime.NodePresent
 }
 
 // release takes them back; a node that was made for the replica goes with it.

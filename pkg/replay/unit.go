@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
@@ -40,6 +41,7 @@ type unit struct {
 	born                                 time.Duration // start of the container that runs now
 	placed                               time.Duration // since when it holds GPUs
 	newNode                              bool          // its node exists for it alone
+	circumstance                         leadtime.Circumstance
 
 	engine    *replica.Replica
 	inflight  int32
@@ -90,6 +92,7 @@ func (s *service) found() {
 	u.born = u.started
 	u.scheduled = u.started - u.lead.pull
 	u.created = u.scheduled
+	u.circumstance.Node = s.cluster.stock.nodeOf(u)
 	u.serve()
 }
 
@@ -98,7 +101,7 @@ func (s *service) exchange(u *unit) {
 	v := s.create()
 	s.cluster.stock.take(v)
 	v.lead, v.placed, v.born = u.lead, s.cluster.now, u.born
-	v.created, v.scheduled, v.started, v.readied = u.created, u.scheduled, u.started, u.readied
+	v.created, v.scheduled, v.started, v.readied, v.circumstance = u.created, u.scheduled, u.started, u.readied, u.circumstance
 	u.drain()
 	v.serve()
 }
@@ -128,6 +131,7 @@ func (u *unit) proceed() {
 	switch u.stage {
 	case node:
 		u.stage, u.scheduled = pulling, now
+		u.circumstance.Node = u.service.cluster.stock.nodeOf(u)
 		u.after(u.lead.pull)
 	case pulling:
 		u.load(u.lead)
