@@ -87,6 +87,10 @@ forecast-bench: ## Score the forecaster on recorded and generated series beside 
 frontier: ## Set policies beside a clairvoyant oracle, by trace, profile and lead time (FRONTIER=--quick: minutes; FRONTIER=--perturb; FRONTIER=--help).
 	go run ./benchmarks/frontier $(FRONTIER)
 
+.PHONY: sensitivity
+sensitivity: ## Measure the planner with each part off, and with each number in its code halved and doubled (SENSITIVITY=--list; SENSITIVITY='--only ^capacity[.]'; SENSITIVITY=--help).
+	go run ./benchmarks/sensitivity $(SENSITIVITY)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@for p in $$(grep -rlE '^func Fuzz' --include '*_test.go' pkg simulations | xargs -n1 dirname | sort -u); do \
