@@ -72,16 +72,17 @@ var ablations = []ablation{
 	{name: "no-remaining", says: "starting replicas take the whole lead time from now on", patches: []patch{{planning, "tick.remaining", `
 		return t.decision.LeadTime.P50`}}},
 	{name: "no-lead-time", says: "the prior of lead times, whatever was seen", patches: []patch{{starts, "State.Learn", ``}}},
-	{name: "price-fixed", says: "a miss always has the usual price", patches: []patch{{capacities, "Budget.Price", `return usualPrice`}}},
-	{name: "no-excuse", says: "misses that nobody foresaw raise the price too", patches: []patch{{capacities, "Budget.spend", `
-		b.spendAsItWas(judged, missed, seconds, demand, math.Inf(1), c)`}}},
+	{name: "price-fixed", says: "a miss always has the usual price", patches: []patch{{capacities, "Budget.spend", ``}}},
+	{name: "no-excuse", says: "misses that nobody foresaw raise the price too", patches: []patch{{capacities, "State.Close", `
+		t.Foreseen = math.Inf(1)
+		s.CloseAsItWas(t, c)`}}},
 	{name: "no-outcomes", says: "capacity by the engine's law alone, misses teach nothing", patches: []patch{noOutcomes}},
 	{name: "no-overloads", says: "misses of an overload's aftermath count like any", patches: []patch{{capacities, "Outcomes.telling", `return true`}}},
 	{name: "poisson", says: "arrivals are taken for a Poisson process", patches: []patch{{capacities, "Outcomes.IndexOfDispersion", `return 1`}}},
-	{name: "no-doubt", says: "capacity is planned with as if it were known exactly", patches: []patch{{capacities, "State.Staffing", `
-		s2 := s.StaffingAsItWas(c)
-		s2.Variance = 0
-		return s2`}}},
+	{name: "no-doubt", says: "capacity is planned with as if it were known exactly", patches: []patch{{capacities, "State.edge", `
+		e := s.edgeAsItWas(p)
+		e.Variance = 0
+		return e`}}},
 	{name: "no-law", says: "nothing is learned of the engine's steps, and nothing declared", patches: []patch{noLaw}},
 	{name: "declared", says: "the capacity that a profiling run would give is declared, and learned from there", patches: []patch{declares}},
 	{name: "declared-no-law", says: "that capacity is declared, and corrected by misses alone", patches: []patch{declares, noLaw}},

@@ -68,7 +68,7 @@ func TestAPatchedFunctionIsThereAsItWas(t *testing.T) {
 func TestOnlyWhatIsAskedForIsPlanned(t *testing.T) {
 	p := read(t)
 	for only, want := range map[string][]string{
-		"^ablation/(no-forecast|price-fixed)$": {"ablation/no-forecast preheat-reactive", "ablation/price-fixed preheat"},
+		"^ablation/(no-forecast|no-widening)$": {"ablation/no-forecast preheat-reactive", "ablation/no-widening preheat"},
 		"^capacity.usualPrice$":                {"capacity.usualPrice halved preheat", "capacity.usualPrice doubled preheat"},
 	} {
 		o, err := parse([]string{"--only", only}, io.Discard)

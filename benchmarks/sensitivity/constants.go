@@ -20,7 +20,7 @@ type number struct {
 	Name string `json:"constant"`
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Value is as it is written.
+	// Value is as it is written, with "of 1" where its distance from one is varied.
 	Value string `json:"value"`
 	// LeftOut says why it is not varied, empty where it is.
 	LeftOut string `json:"left_out,omitempty"`
@@ -34,6 +34,8 @@ type place struct {
 	from, to int
 	// whole says that it is to stay a whole number, odd that its half is none.
 	whole, untyped, odd bool
+	// share says that its distance from one is to be multiplied.
+	share bool
 }
 
 const (
@@ -65,6 +67,13 @@ var noChoice = map[string]string{
 	"scaling.Default:100 * time.Millisecond": spoken,
 	"scaling.Default:0.99":                   spoken,
 	"forecast.maxResidual":                   "bound of what is written to 32 bits",
+}
+
+// shares are numbers of which not the half and the double are tried, but those of their distance from one: twice a share of
+// 0.9 is none.
+var shares = []string{
+	"capacity.climb", "capacity.law.room:0.75", "capacity.usableKV", "forecast.levels:0.9", "forecast.levels:0.97", "forecast.tail:0.8",
+	"forecast.tail:0.985", "leadtime.samples.phase:0.9", "leadtime.Distribution.Remaining:1-1e-6", "scaling.Default:0.9",
 }
 
 // numbers finds those of a package; the first part of each Name is the last one of its folder.
@@ -316,8 +325,15 @@ func (f *finder) add(name string, e ast.Expr, places ...place) *number {
 	if f.seen[name]++; f.seen[name] > 1 {
 		name = fmt.Sprintf("%s#%d", name, f.seen[name])
 	}
+	value := strings.Join(strings.Fields(text), " ")
+	if slices.Contains(shares, name) {
+		value += " of 1"
+		for i := range places {
+			places[i].share = true
+		}
+	}
 	f.found = append(f.found, number{
-		Name: name, File: at.Filename, Line: at.Line, Value: strings.Join(strings.Fields(text), " "), LeftOut: noChoice[name],
+		Name: name, File: at.Filename, Line: at.Line, Value: value, LeftOut: noChoice[name],
 		unit: f.unit, places: places,
 	})
 	return &f.found[len(f.found)-1]

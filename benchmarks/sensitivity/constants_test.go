@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,15 @@ func TestANumberIsHalvedAndDoubled(t *testing.T) {
 	}
 }
 
+func TestOfAShareTheRestIsHalvedAndDoubled(t *testing.T) {
+	x := place{share: true}
+	for s, want := range map[scale]string{halved: "(1 - ((1 - (1-0.1)) / 2.))", doubled: "(1 - ((1 - (1-0.1)) * 2))"} {
+		if got := x.scaled("1-0.1", s, false); got != want {
+			t.Errorf("%s: %s, want %s", s, got, want)
+		}
+	}
+}
+
 // TestTheReasonsAreOfNumbersThatThereAre finds those that the planner has outgrown.
 func TestTheReasonsAreOfNumbersThatThereAre(t *testing.T) {
 	p := read(t)
@@ -117,9 +127,9 @@ func TestTheReasonsAreOfNumbersThatThereAre(t *testing.T) {
 			names = append(names, n.Name)
 		}
 	}
-	for name := range noChoice {
+	for _, name := range slices.Concat(slices.Sorted(maps.Keys(noChoice)), shares) {
 		if !slices.Contains(names, name) {
-			t.Errorf("noChoice: there is no number %s any more: take the line out, or rename it", name)
+			t.Errorf("noChoice or shares in constants.go: there is no number %s any more: take it out, or rename it", name)
 		}
 	}
 	if !slices.Contains(names, "capacity.usualPrice") || len(names) < 100 {

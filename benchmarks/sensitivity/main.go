@@ -100,18 +100,20 @@ func (o *options) run(ctx context.Context, out, aside io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if !o.list {
-		var effects []effect
-		c, clean, problem := o.campaign(p, aside)
-		if problem != nil {
-			return problem
-		}
-		defer clean()
-		var base standing
-		base, effects, err = c.run(ctx, variants)
-		r.Base = &base
-		r.fill(effects)
+	if o.list {
+		return o.print(out, r)
 	}
+	c, clean, err := o.campaign(p, aside)
+	if err != nil {
+		return err
+	}
+	defer clean()
+	base, effects, err := c.run(ctx, variants)
+	if len(base.Cells) == 0 {
+		return err
+	}
+	r.Base = &base
+	r.fill(effects)
 	return errors.Join(err, o.print(out, r))
 }
 

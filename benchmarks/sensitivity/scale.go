@@ -62,6 +62,9 @@ func (n *number) rewrite(text []byte, s scale, round bool) changed {
 // nothing else compiles.
 func (x place) scaled(text string, s scale, round bool) string {
 	switch {
+	case x.share:
+		x.share = false
+		return "(1 - " + x.scaled("1 - ("+text+")", s, round) + ")"
 	case s == doubled:
 		return "((" + text + ") * 2)"
 	case !x.whole, x.untyped && x.odd && !round:
