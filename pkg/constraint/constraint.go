@@ -1,5 +1,6 @@
 // Package constraint holds what stands between what demand needs and what is asked for: tolerance, stabilization,
-// rate limits, bounds, schedules and missing GPUs, in the vocabulary of the HorizontalPodAutoscaler's behavior.
+// rate limits, bounds, schedules, missing GPUs and a budget of them, in the vocabulary of the HorizontalPodAutoscaler's
+// behavior.
 //
 // It is part of the core: no clock, I/O, log, goroutine or global randomness.
 package constraint
@@ -90,7 +91,8 @@ func (GPUs) Apply(in scaling.Input, wanted int32) scaling.Ruling {
 	}
 }
 
-// Bounds keeps within the user's minimum and maximum. It comes last, so that it holds whatever came before.
+// Bounds keeps within the user's minimum and maximum. It comes after all that is not a hard limit, so that it holds
+// whatever came before.
 type Bounds struct {
 	Min, Max int32
 	// Schedules raise the minimum and lower the maximum by the clock.

@@ -16,6 +16,7 @@ var meanings = map[scaling.Reason]string{
 	scaling.RateLimited:         "a scaling policy bounds the change",
 	scaling.AtMaximum:           "the maximum holds",
 	scaling.AtMinimum:           "the minimum holds",
+	scaling.AtGPUBudget:         "more replicas would hold more GPUs than the spec allows",
 	scaling.GPUsUnavailable:     "replicas wait for GPUs; more of them would not come sooner",
 	scaling.NoReadyReplica:      "no replica is ready, so nothing is known of demand; the present replicas are held",
 	scaling.NoFreshData:         "blind: nothing fresh is seen; the present replicas are held",

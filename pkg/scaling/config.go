@@ -75,6 +75,8 @@ type Input struct {
 	// Now is the instant, Current the number of replicas asked for at present, Unschedulable those without a node.
 	Now                    time.Time
 	Current, Unschedulable int32
+	// GPUsPerReplica is how many GPUs one replica holds, zero where that is not known.
+	GPUsPerReplica int32
 	// Lead is how long a replica ordered now takes until it serves.
 	Lead time.Duration
 	// Needed is what demand needs, as a real number.
@@ -86,7 +88,7 @@ type Input struct {
 // Ruling is what a Constraint says.
 type Ruling struct {
 	Replicas int32
-	// Reason and Text are empty where nothing was changed.
+	// Reason is empty where nothing was changed. Text is then mostly empty too, or says why the constraint cannot act.
 	Reason  Reason
 	Text    string
 	Limited bool

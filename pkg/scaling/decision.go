@@ -39,6 +39,8 @@ const (
 	// AtMaximum and AtMinimum: a bound of the spec or of a schedule holds.
 	AtMaximum Reason = "AtMaximum"
 	AtMinimum Reason = "AtMinimum"
+	// AtGPUBudget: more replicas would hold more GPUs than the spec allows.
+	AtGPUBudget Reason = "AtGPUBudget"
 	// GPUsUnavailable: replicas wait for GPUs, more of them would not come sooner.
 	GPUsUnavailable Reason = "GPUsUnavailable"
 	// NoReadyReplica: no replica is ready, so that nothing is known of demand; the present replicas are held.

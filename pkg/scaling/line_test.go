@@ -51,6 +51,7 @@ type line struct {
 	desired int32
 	pods    []*pod
 	made    int
+	gpus    int32 // of a replica; zero: nobody knows
 	last    scaling.Decision
 	// ready is how long a replica takes to become ready; follow lets replicas follow decisions.
 	ready  time.Duration
@@ -135,7 +136,7 @@ func (p *pod) serve(arrivals, most float64) {
 
 // decide plans without letting time pass.
 func (l *line) decide() scaling.Decision {
-	obs := scaling.Observation{Time: l.now, Desired: l.desired}
+	obs := scaling.Observation{Time: l.now, Desired: l.desired, GPUsPerReplica: l.gpus}
 	for _, p := range l.pods {
 		obs.Replicas = append(obs.Replicas, p.Replica)
 	}

@@ -47,6 +47,8 @@ type Observation struct {
 	Time time.Time
 	// Desired is the number of replicas asked for at present (spec.replicas of the scale subresource).
 	Desired int32
+	// GPUsPerReplica is how many GPUs one replica holds, zero where that is not known.
+	GPUsPerReplica int32
 	// Replicas are those that exist, in any phase and any order.
 	Replicas []Replica
 }

@@ -181,12 +181,15 @@ func (t *tick) conclude(needed, reactive float64) {
 func (t *tick) constrain(needed float64, wanted int32) {
 	d := &t.decision
 	in := Input{
-		Now: t.obs.Time, Current: t.obs.Desired, Unschedulable: d.Unschedulable,
+		Now: t.obs.Time, Current: t.obs.Desired, Unschedulable: d.Unschedulable, GPUsPerReplica: t.obs.GPUsPerReplica,
 		Lead: d.LeadTime.P90, Needed: needed, State: t.state,
 	}
 	for _, c := range t.planner.config.Constraints {
 		r := c.Apply(in, wanted)
 		if r.Reason == "" {
+			if r.Text != "" {
+				t.step(c.Stage(), -1, "%s", r.Text)
+			}
 			continue
 		}
 		wanted, d.Reason = r.Replicas, r.Reason
