@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -68,13 +69,12 @@ func (o *Observer) observe(ctx context.Context, a *v1alpha1.InferenceAutoscaler,
 	}
 	seen := view{time: now, read: read, selector: selector}
 	obs := scaling.Observation{Time: now, Desired: read.replicas()}
-	for _, pod := range o.pods.matching(a.Namespace, selector) {
-		if finished(pod) {
-			continue
-		}
+	pods := slices.DeleteFunc(o.pods.matching(a.Namespace, selector), finished)
+	for _, pod := range pods {
 		seen.pods = append(seen.pods, pod.UID)
 		obs.Replicas = append(obs.Replicas, o.replica(a, pod))
 	}
+	obs.GPUsPerReplica = gpusPerReplica(pods)
 	seen.existing = int32(len(obs.Replicas))
 	o.keep(idOf(a), seen)
 	return obs, nil

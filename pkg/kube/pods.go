@@ -69,7 +69,7 @@ func indexByLabel(obj any) ([]string, error) {
 func labelValue(namespace, key, value string) string { return namespace + "/" + key + "=" + value }
 
 // StripPod is an informer's transform that leaves of a pod what the adapters read, to save memory: metadata without
-// managed fields and foreign annotations, node, ports, phase, conditions, addresses and when containers started.
+// managed fields and foreign annotations, node, ports, GPUs, phase, conditions, addresses and when containers started.
 func StripPod(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
@@ -78,7 +78,7 @@ func StripPod(obj any) (any, error) {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
-			Labels: pod.Labels, Annotations: ownAnnotations(pod.Annotations), OwnerReferences: pod.OwnerReferences,
+			Labels: pod.Labels, Annotations: stripAnnotations(pod.Annotations), OwnerReferences: pod.OwnerReferences,
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
 		},
 		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, Containers: stripContainers(pod.Spec.Containers)},
@@ -91,11 +91,11 @@ func StripPod(obj any) (any, error) {
 	}, nil
 }
 
-// ownAnnotations keeps the annotations that say where metrics are.
-func ownAnnotations(all map[string]string) map[string]string {
+// stripAnnotations keeps the annotations that say where metrics are and how many pods a replica is.
+func stripAnnotations(all map[string]string) map[string]string {
 	var kept map[string]string
 	for k, v := range all {
-		if strings.HasPrefix(k, "preheat.dev/") || strings.HasPrefix(k, "prometheus.io/") {
+		if strings.HasPrefix(k, "preheat.dev/") || strings.HasPrefix(k, "prometheus.io/") || k == groupSize {
 			if kept == nil {
 				kept = map[string]string{}
 			}
@@ -108,7 +108,21 @@ func ownAnnotations(all map[string]string) map[string]string {
 func stripContainers(all []corev1.Container) []corev1.Container {
 	kept := make([]corev1.Container, len(all))
 	for i, c := range all {
-		kept[i] = corev1.Container{Name: c.Name, Ports: c.Ports}
+		kept[i] = corev1.Container{Name: c.Name, Ports: c.Ports, Resources: corev1.ResourceRequirements{Requests: stripRequests(c.Resources.Requests)}}
+	}
+	return kept
+}
+
+// stripRequests keeps the requests of GPUs.
+func stripRequests(all corev1.ResourceList) corev1.ResourceList {
+	var kept corev1.ResourceList
+	for name, quantity := range all {
+		if gpuResources[name] {
+			if kept == nil {
+				kept = corev1.ResourceList{}
+			}
+			kept[name] = quantity
+		}
 	}
 	return kept
 }
