@@ -82,6 +82,12 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 		constraint.Rate{Up: rules(up), Down: rules(down)},
 		constraint.Bounds{Min: *spec.MinReplicas, Max: spec.MaxReplicas, Schedules: schedules},
 	}
+	if budget := spec.MaxGPUs; budget != nil {
+		if *budget < 1 {
+			fault(at("spec.maxGPUs", fmt.Errorf("%d must be at least 1; leave it out for no limit", *budget)))
+		}
+		c.Constraints = append(c.Constraints, constraint.GPUBudget{GPUs: *budget})
+	}
 	return c, errors.Join(faults...)
 }
 

@@ -75,6 +75,10 @@ func TestConfig(t *testing.T) {
 			func(s *spec) { s.MinReplicas, s.MaxReplicas = new(int32(3)), 30 },
 			func(c *scaling.Config) { c.Constraints[4] = constraint.Bounds{Min: 3, Max: 30} },
 		},
+		"a budget of GPUs, which goes before the bounds": {
+			func(s *spec) { s.MaxGPUs = new(int32(16)) },
+			func(c *scaling.Config) { c.Constraints = append(c.Constraints, constraint.GPUBudget{GPUs: 16}) },
+		},
 		"an objective": {
 			func(s *spec) {
 				s.SLO = v1alpha1.SLO{TTFT: duration(2 * time.Second), TPOT: duration(80 * time.Millisecond), Attainment: "99.5%"}
@@ -248,10 +252,11 @@ func TestEveryFaultIsNamed(t *testing.T) {
 
 func TestWhatTheSchemaWouldRefuseIsRefusedHereToo(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.InferenceAutoscalerSpec){
-		"attainment": func(s *v1alpha1.InferenceAutoscalerSpec) { s.SLO.Attainment = "100%" },
-		"quantile":   func(s *v1alpha1.InferenceAutoscalerSpec) { s.Forecast.Quantile = "0%" },
-		"capacity":   func(s *v1alpha1.InferenceAutoscalerSpec) { s.Capacity.RequestsPerSecond = quantity("-1") },
-		"staleness":  func(s *v1alpha1.InferenceAutoscalerSpec) { s.Metrics.StalenessBound = duration(0) },
+		"attainment":   func(s *v1alpha1.InferenceAutoscalerSpec) { s.SLO.Attainment = "100%" },
+		"quantile":     func(s *v1alpha1.InferenceAutoscalerSpec) { s.Forecast.Quantile = "0%" },
+		"capacity":     func(s *v1alpha1.InferenceAutoscalerSpec) { s.Capacity.RequestsPerSecond = quantity("-1") },
+		"spec.maxGPUs": func(s *v1alpha1.InferenceAutoscalerSpec) { s.MaxGPUs = new(int32(0)) },
+		"staleness":    func(s *v1alpha1.InferenceAutoscalerSpec) { s.Metrics.StalenessBound = duration(0) },
 	} {
 		if _, err := Planner(autoscaler(change), Options{}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)

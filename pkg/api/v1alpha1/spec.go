@@ -8,6 +8,8 @@ import (
 
 // InferenceAutoscalerSpec is what a person asks for.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.maxGPUs) || self.maxGPUs >= self.minReplicas",fieldPath=".maxGPUs",message="maxGPUs must be at least minReplicas, since a replica takes one GPU or more; raise maxGPUs or lower minReplicas"
+// +kubebuilder:validation:XValidation:rule="!has(self.maxGPUs) || !has(self.schedules) || self.schedules.all(s, !has(s.minReplicas) || s.minReplicas <= self.maxGPUs)",fieldPath=".schedules",message="the minReplicas of a schedule must not be above spec.maxGPUs, since a replica takes one GPU or more; lower the schedule's minReplicas or raise spec.maxGPUs"
 // +kubebuilder:validation:XValidation:rule="self.maxReplicas >= self.minReplicas",fieldPath=".maxReplicas",message="maxReplicas must be at least minReplicas; raise maxReplicas or lower minReplicas"
 // +kubebuilder:validation:XValidation:rule="self.mode == 'Own' || self.minReplicas > 0",fieldPath=".minReplicas",message="minReplicas 0 needs mode Own, because a HorizontalPodAutoscaler takes 0 replicas set by someone else as paused and never starts the target again; write minReplicas: 1 or mode: Own"
 // +kubebuilder:validation:XValidation:rule="!has(self.schedules) || self.mode == 'Own' || self.schedules.all(s, !has(s.minReplicas) || s.minReplicas > 0)",fieldPath=".schedules",message="a schedule with minReplicas 0 needs mode Own, because a HorizontalPodAutoscaler takes 0 replicas set by someone else as paused; write minReplicas: 1 in the schedule or mode: Own"
@@ -45,6 +47,14 @@ type InferenceAutoscalerSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	MaxReplicas int32 `json:"maxReplicas"`
+
+	// maxGPUs is the most GPUs that all replicas together may hold. It goes before minReplicas, but leaves one replica, since
+	// 0 would mean paused. How many one replica takes is what its pods request of nvidia.com/gpu, amd.com/gpu,
+	// gpu.intel.com/i915, gpu.intel.com/xe and google.com/tpu, times the pods of a group of a LeaderWorkerSet; while no
+	// pod tells, only maxReplicas holds, and the decision says so. Unit: GPUs. Absent: no limit. Example: 16
+	// +kubebuilder:validation:Minimum=1
+	// +optional
+	MaxGPUs *int32 `json:"maxGPUs,omitempty"`
 
 	// slo is the latency that users are to get. With learned capacity it decides how much work one replica may be given.
 	// Example: {ttft: 2s, tpot: 80ms, attainment: 99%}

@@ -363,6 +363,11 @@ func (in *InferenceAutoscalerSpec) DeepCopyInto(out *InferenceAutoscalerSpec) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.MaxGPUs != nil {
+		in, out := &in.MaxGPUs, &out.MaxGPUs
+		*out = new(int32)
+		**out = **in
+	}
 	in.SLO.DeepCopyInto(&out.SLO)
 	in.Capacity.DeepCopyInto(&out.Capacity)
 	in.LeadTime.DeepCopyInto(&out.LeadTime)

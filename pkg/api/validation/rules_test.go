@@ -41,6 +41,7 @@ var goodSpecs = map[string]string{
 	"the smallest spec":                bounded,
 	"minReplicas equal to maxReplicas": bounded + "minReplicas: 8",
 	"no replicas in mode Own":          bounded + "mode: Own\nminReplicas: 0",
+	"a budget of GPUs":                 bounded + "minReplicas: 2\nmaxGPUs: 2",
 	"mode Floor":                       bounded + "mode: Floor",
 	"paused":                           bounded + "paused: true",
 	"a StatefulSet": `
@@ -78,6 +79,7 @@ maxReplicas: 1`,
 	"a schedule with equal bounds":             scheduled(`{name: fixed, start: "08:00", end: "09:00", minReplicas: 3, maxReplicas: 3}`),
 	"a schedule at the ceiling of the spec":    scheduled(`{name: peak, start: "08:00", end: "09:00", minReplicas: 8, maxReplicas: 8}`),
 	"a schedule to nothing in mode Own":        scheduled(`{name: closed, start: "08:00", end: "09:00", minReplicas: 0}`) + "mode: Own",
+	"a schedule's floor at the budget":         scheduled(`{name: a, start: "08:00", end: "09:00", minReplicas: 4}`) + "maxGPUs: 4",
 	"a ceiling below spec.minReplicas where the schedule has its own floor": scheduled(`{name: low, start: "08:00", end: "09:00", minReplicas: 1, maxReplicas: 1}`) + "minReplicas: 2",
 }
 
@@ -123,6 +125,8 @@ var badSpecs = map[string]badSpec{
 	"minReplicas above maxReplicas":   {bounded + "minReplicas: 9", "spec.maxReplicas", "maxReplicas must be at least minReplicas"},
 	"minReplicas 0 in mode Advise":    {bounded + "mode: Advise\nminReplicas: 0", "spec.minReplicas", "minReplicas 0 needs mode Own"},
 	"minReplicas 0 in mode Floor":     {bounded + "mode: Floor\nminReplicas: 0", "spec.minReplicas", "minReplicas 0 needs mode Own"},
+	"a budget of no GPUs":             {bounded + "maxGPUs: 0", "spec.maxGPUs", "greater than or equal to 1"},
+	"a budget below the minimum":      {bounded + "minReplicas: 5\nmaxGPUs: 4", "spec.maxGPUs", "maxGPUs must be at least minReplicas"},
 	"a mode in lower case":            {bounded + "mode: own", "spec.mode", `supported values: "Advise", "Floor", "Own"`},
 	"a field that does not exist":     {bounded + "minimumReplicas: 2", "spec.minimumReplicas", "unknown field"},
 	"a field deep down that does not": {bounded + "slo: {ttfs: 2s}", "spec.slo.ttfs", "unknown field"},
@@ -196,6 +200,7 @@ var badSpecs = map[string]badSpec{
 	"a schedule without bounds":              {scheduled(`{name: a, start: "08:00", end: "09:00"}`), "spec.schedules[0]", "must set minReplicas, maxReplicas or both"},
 	"a schedule upside down":                 {scheduled(`{name: a, start: "08:00", end: "09:00", minReplicas: 4, maxReplicas: 2}`), "spec.schedules[0].minReplicas", "must not be above its maxReplicas"},
 	"a schedule's floor above the ceiling":   {scheduled(`{name: a, start: "08:00", end: "09:00", minReplicas: 9}`), "spec.schedules", "minReplicas of a schedule must not be above spec.maxReplicas"},
+	"a schedule's floor above the budget":    {scheduled(`{name: a, start: "08:00", end: "09:00", minReplicas: 5}`) + "maxGPUs: 4", "spec.schedules", "must not be above spec.maxGPUs"},
 	"a schedule's ceiling above the ceiling": {scheduled(`{name: a, start: "08:00", end: "09:00", maxReplicas: 9}`), "spec.schedules", "a schedule can only lower the ceiling"},
 	"a schedule's ceiling below the floor":   {scheduled(`{name: a, start: "08:00", end: "09:00", maxReplicas: 1}`) + "minReplicas: 2", "spec.schedules", "must not be below spec.minReplicas"},
 	"a schedule to nothing under an HPA":     {scheduled(`{name: a, start: "08:00", end: "09:00", minReplicas: 0}`), "spec.schedules", "a schedule with minReplicas 0 needs mode Own"},
