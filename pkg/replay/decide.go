@@ -67,8 +67,10 @@ func (s *service) observe() baseline.Observation {
 		s.seen = append(s.seen, u.look())
 	}
 	return baseline.Observation{
-		Observation: scaling.Observation{Time: s.cluster.at(s.cluster.now), Desired: s.desired, Replicas: s.seen},
-		Gateway:     s.visible,
+		Observation: scaling.Observation{
+			Time: s.cluster.at(s.cluster.now), Desired: s.desired, GPUsPerReplica: int32(s.Profile.GPUs), Replicas: s.seen,
+		},
+		Gateway: s.visible,
 	}
 }
 

@@ -114,6 +114,26 @@ func TestTheProductionLoopMeetsARamp(t *testing.T) {
 	}
 }
 
+func TestABudgetOfGPUsHoldsInAReplayToo(t *testing.T) {
+	profile := engine()
+	profile.GPUs = 2
+	j, totals := run(t, replay.Config{Seed: 1, Lead: minute}, replay.Target{
+		Name: "chat", Profile: profile, Load: ramp(1), Policy: ours(t, "  maxGPUs: 7\n"), Initial: 2, Max: 12,
+	})
+	limited := 0
+	for _, d := range j.decisions {
+		if d.Replicas > 3 {
+			t.Fatalf("%d replicas of 2 GPUs, with a budget of 7: %s", d.Replicas, d.Message())
+		}
+		if d.Reason == scaling.AtGPUBudget && d.Limited && d.Needed > 3 {
+			limited++
+		}
+	}
+	if limited < 5 || totals[0].Held > 3*totals[0].End {
+		t.Errorf("the budget denied demand %d times, replicas were held for %v in %v", limited, totals[0].Held, totals[0].End)
+	}
+}
+
 func TestVariantsForecastAsTheyAreTold(t *testing.T) {
 	ia, err := validation.Parse([]byte(manifest))
 	if err != nil {
