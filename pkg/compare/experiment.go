@@ -42,7 +42,7 @@ type Experiment struct {
 	// Price is that of a GPU-hour, zero where unknown.
 	Price float64
 	// Autoscaler is the spec that Preheat's policies follow, with its defaults filled. Its bounds and its objective are
-	// replaced by Min, Max and SLO, which hold for every policy.
+	// replaced by Min, Max and SLO, which hold for every policy, as its budget of GPUs does.
 	Autoscaler *v1alpha1.InferenceAutoscaler
 	Policies   []string
 	// Variants are Preheat's planner with something changed. Policies may name them too, each as its Policy says.
@@ -110,6 +110,7 @@ func (e *Experiment) Validate() error {
 	check(e.Min >= 0, "minimum of %d replicas: must not be negative", e.Min)
 	check(e.Max == 0 || e.Max >= max(1, e.Min), "maximum of %d replicas: must be at least one and the minimum %d", e.Max, e.Min)
 	check(e.Autoscaler != nil, "no InferenceAutoscaler")
+	check(e.Min <= e.budget(), "spec.maxGPUs is enough for %d replicas of %s: must be for the minimum %d", e.budget(), e.Profile.Name, e.Min)
 	check(e.WarmUp >= 0, "warm-up of %v: must not be negative", e.WarmUp)
 	for _, name := range e.Policies {
 		check(slices.Contains(Names(), name) || e.variant(name) != nil, "unknown policy %q; known are %s", name, strings.Join(Names(), ", "))

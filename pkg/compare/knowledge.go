@@ -58,8 +58,18 @@ func (e *Experiment) stock() int32 {
 	return int32(e.Cluster.GPUs / max(1, e.Profile.GPUs))
 }
 
-// most is the bound of every policy.
-func (e *Experiment) most(k knowledge) int32 {
+// most is the bound of every policy: that of the replicas, and of the GPUs that the spec allows.
+func (e *Experiment) most(k knowledge) int32 { return min(e.maxReplicas(k), e.budget()) }
+
+// budget is how many replicas the GPUs of the spec's budget are enough for.
+func (e *Experiment) budget() int32 {
+	if e.Autoscaler == nil || e.Autoscaler.Spec.MaxGPUs == nil {
+		return math.MaxInt32
+	}
+	return max(1, *e.Autoscaler.Spec.MaxGPUs/int32(max(1, e.Profile.GPUs)))
+}
+
+func (e *Experiment) maxReplicas(k knowledge) int32 {
 	if e.Max > 0 {
 		return e.Max
 	}

@@ -38,10 +38,14 @@ func TestStaffingLeavesRoomForTheNoiseOfArrivals(t *testing.T) {
 func TestEveryPolicyStartsAlike(t *testing.T) {
 	k := known()
 	k.facts.FirstRate, k.facts.PeakRate = 10, 40 // need 2 and 5
+	budget := spec()
+	budget.Spec.MaxGPUs = new(int32(9))
 	for name, tc := range map[string]struct {
 		e             Experiment
 		initial, most int32
 	}{
+		"not more than the budget of GPUs":                              {Experiment{Initial: 5, Max: 8, Autoscaler: budget, Profile: replica.Profile{GPUs: 2}}, 4, 4},
+		"one, however many GPUs it takes":                               {Experiment{Initial: -1, Max: 8, Autoscaler: budget, Profile: replica.Profile{GPUs: 16}}, 1, 1},
 		"what the first two minutes need, thrice what the busiest does": {Experiment{Initial: -1}, 2, 15},
 		"not less than the minimum":                                     {Experiment{Initial: -1, Min: 3}, 3, 15},
 		"not more than the maximum":                                     {Experiment{Initial: -1, Max: 1}, 1, 1},

@@ -34,7 +34,7 @@ func (c *comparison) policy(r *run) (baseline.Policy, error) {
 // autoscaler is the spec that Preheat's policies follow, with the bounds and the objective that hold for all.
 func (e *Experiment) autoscaler(k knowledge) *v1alpha1.InferenceAutoscaler {
 	ia := e.Autoscaler.DeepCopy()
-	ia.Spec.MinReplicas, ia.Spec.MaxReplicas = new(e.Min), e.most(k)
+	ia.Spec.MinReplicas, ia.Spec.MaxReplicas = new(e.Min), e.maxReplicas(k)
 	ia.Spec.SLO = v1alpha1.SLO{
 		TTFT: &metav1.Duration{Duration: e.SLO.TTFT}, TPOT: &metav1.Duration{Duration: e.SLO.TPOT},
 		Attainment: percent(e.SLO.Attainment),

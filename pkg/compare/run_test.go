@@ -249,4 +249,9 @@ func TestValidateTellsOfEveryFault(t *testing.T) {
 			t.Errorf("%q does not mention %q", err, part)
 		}
 	}
+	poor := experiment(t)
+	poor.Min, poor.Autoscaler.Spec.MaxGPUs = 3, new(int32(8))
+	if _, err := compare.Run(t.Context(), poor, compare.Tools{}); err == nil || !strings.Contains(err.Error(), "spec.maxGPUs is enough for 2 replicas") {
+		t.Errorf("got %v, want that 8 GPUs are too few for three replicas of four", err)
+	}
 }
