@@ -20,10 +20,11 @@ type streams struct {
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "preheatctl",
-		Short: "Replay your own traffic under Preheat, other autoscalers and an oracle",
+		Short: "Replay your own traffic under Preheat, other autoscalers and an oracle, and explain its decisions",
 		Long: "preheatctl shows what autoscaling your own traffic costs and what it is worth: it replays a trace through a\n" +
 			"simulated cluster of inference engines under the code that Preheat runs in production, under other systems'\n" +
-			"policies with their documented defaults, and under an oracle that knows the future. It needs no cluster and no GPU.\n\n" +
+			"policies with their documented defaults, and under an oracle that knows the future. It needs no cluster and no GPU.\n" +
+			"Of a cluster that has Preheat, it explains why a target has the replicas that it has.\n\n" +
 			"Exit codes: 0 done; 1 a fault of a file or of a run; 2 a fault of the command line: a flag, an argument, the name\n" +
 			"of a profile or a policy, the settings of a workload or a mix; 130 interrupted, with what was done until then.",
 		Example: "  # A generated day under the default policies\n" +
@@ -31,13 +32,15 @@ func newRoot(s streams) *cobra.Command {
 			"  # Your own trace, with a report to click through\n" +
 			"  preheatctl replay --trace requests.csv.gz --profile llama-3.1-70b-h100x4 --lead-time 120s --out replayed\n\n" +
 			"  # How well your own demand is forecast\n" +
-			"  preheatctl forecast --series demand.csv --out forecast",
+			"  preheatctl forecast --series demand.csv --out forecast\n\n" +
+			"  # Why a target has the replicas that it has\n" +
+			"  preheatctl explain vllm",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	root.AddCommand(newReplay(s), newTune(s), newForecast(s), newRecord(s), newPolicies(s), newProfiles(s), newWorkloads(s), newVersion(s))
+	root.AddCommand(newReplay(s), newTune(s), newForecast(s), newRecord(s), newExplain(s), newPolicies(s), newProfiles(s), newWorkloads(s), newVersion(s))
 	return root
 }
 

@@ -30,7 +30,7 @@ func TestEveryReasonHasAMeaning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if meaning(scaling.Reason(reason)) == "" {
+		if Meaning(scaling.Reason(reason)) == "" {
 			t.Errorf("%s has no meaning", reason)
 		}
 		return true

@@ -182,7 +182,7 @@ func (p *page) run(r *Run, b bounds, policy, lead int) pageRun {
 		}
 	}
 	for _, e := range log.entries {
-		p.Reasons[string(e.decision.Reason)] = meaning(e.decision.Reason)
+		p.Reasons[string(e.decision.Reason)] = Meaning(e.decision.Reason)
 	}
 	return out
 }
@@ -217,5 +217,5 @@ var skillColumns = []binColumn{
 	{"withdrawn", thousandths, func(b *bin) float64 { return b.withdrawn.value() }},
 }
 
-// meaning is a reason in a sentence; empty for those that only an adapter knows.
-func meaning(r scaling.Reason) string { return meanings[r] }
+// Meaning is a reason in a sentence; empty for those that only an adapter knows.
+func Meaning(r scaling.Reason) string { return meanings[r] }
