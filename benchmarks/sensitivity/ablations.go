@@ -50,8 +50,13 @@ var (
 var ablations = []ablation{
 	{name: "no-forecast", says: "present demand alone", policy: "preheat-reactive"},
 	{name: "last-value", says: "the last value with its errors as the only forecast", policy: "preheat-last-value"},
-	{name: "forecast-point", says: "the median of the forecast for all of it", patches: []patch{{planning, "tick.ahead", `
-		return []capacity.Demand{{Busy: factor * t.decision.Forecast.Point / t.decision.Capacity.PerReplica, Probability: 1}}`}}},
+	{name: "forecast-point", says: "the median of the forecast for all of it", patches: []patch{{forecasts, "State.predict", `
+		f := s.predictAsItWas(spec, c)
+		f.Upper = f.Point
+		for i := range f.Values {
+			f.Values[i] = f.Point
+		}
+		return f`}}},
 	{name: "no-seasons", says: "forecasts without clocks and periods", patches: []patch{{forecasts, "State.spec", `
 		out := s.specAsItWas(c)
 		out.Without = append(out.Without, stageSeasons)

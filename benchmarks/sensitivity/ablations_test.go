@@ -2,13 +2,13 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/preheat-autoscaler/preheat/pkg/compare"
-	"slices"
 )
 
 // TestEveryAblationApplies is what fails when the planner outgrows one: the error says which, and what to do.

@@ -73,10 +73,8 @@ func size(e *effect) float64 {
 func (v *varied) size() float64 { return math.Max(size(v.Halved), size(v.Doubled)) }
 
 // moves reports whether either moves the geometric mean by more than it may.
-func (v *varied) moves() bool { return v.some(effect.moves) }
-
-func (v *varied) some(is func(effect) bool) bool {
-	return v.Halved != nil && is(*v.Halved) || v.Doubled != nil && is(*v.Doubled)
+func (v *varied) moves() bool {
+	return v.Halved != nil && v.Halved.moves() || v.Doubled != nil && v.Doubled.moves()
 }
 
 // print writes the report.
@@ -177,33 +175,27 @@ func columns(e *effect) string {
 	return fmt.Sprintf("%.3f%s\t%+.2f\t%d", e.Ratio, mark, 100*e.Attainment, e.Below)
 }
 
-// writeSummary says how many numbers matter.
+// writeSummary says how many numbers matter, and what fails.
 func (r *report) writeSummary(out io.Writer) error {
 	fmt.Fprintln(out)
 	var moved, failed []string
-	idle, measured := 0, 0
+	measured, idle := 0, 0
+	for _, a := range r.Ablations {
+		failed = append(failed, failure("ablation/"+a.Name, a.Effect)...)
+	}
 	for _, n := range r.Numbers {
-		if n.Halved != nil && n.Doubled != nil {
-			measured++
-		}
+		failed = append(failed, failure(n.Name+" halved", n.Halved)...)
+		failed = append(failed, failure(n.Name+" doubled", n.Doubled)...)
 		if n.moves() {
 			moved = append(moved, n.Name)
 		}
-		for s, e := range map[scale]*effect{halved: n.Halved, doubled: n.Doubled} {
-			if e != nil && e.Failure != "" {
-				failed = append(failed, fmt.Sprintf("%s %s: %s", n.Name, s, firstLine(e.Failure)))
+		if n.Halved != nil && n.Doubled != nil {
+			measured++
+			if n.Halved.Same && n.Doubled.Same {
+				idle++
 			}
 		}
-		if n.Halved != nil && n.Halved.Same && n.Doubled != nil && n.Doubled.Same {
-			idle++
-		}
 	}
-	for _, a := range r.Ablations {
-		if a.Effect != nil && a.Effect.Failure != "" {
-			failed = append(failed, fmt.Sprintf("ablation/%s: %s", a.Name, firstLine(a.Effect.Failure)))
-		}
-	}
-	slices.Sort(failed)
 	if len(r.Numbers) > 0 {
 		fmt.Fprintf(out, "%d of %d numbers were measured halved and doubled: %d move the geometric mean by more than %.0f %%, %d change nothing in these cells; %d are left out (--list says why)\n",
 			measured, len(r.Numbers), len(moved), 100*most, idle, len(r.LeftOut))
@@ -215,4 +207,12 @@ func (r *report) writeSummary(out io.Writer) error {
 		fmt.Fprintln(out, "FAILS:", f)
 	}
 	return nil
+}
+
+// failure says of what there is no figure, and why.
+func failure(name string, e *effect) []string {
+	if e == nil || e.Failure == "" {
+		return nil
+	}
+	return []string{name + ": " + firstLine(e.Failure)}
 }

@@ -50,14 +50,22 @@ func TestTheLargestEffectsComeFirstAndAreMarked(t *testing.T) {
 	r := &report{
 		Base: &base, Ablations: []part{{Name: "little", Says: "hardly less"}, {Name: "much", Says: "nothing"}},
 		Numbers: []varied{
-			{number: number{Name: "idle", File: "a.go", Line: 1, Value: "1"}}, {number: number{Name: "cheap", File: "a.go", Line: 2, Value: "2"}},
-			{number: number{Name: "odd", File: "a.go", Line: 3, Value: "3"}}, {number: number{Name: "late", File: "a.go", Line: 4, Value: "4"}},
+			{number: number{Name: "idle", File: "a.go", Line: 1, Value: "1"}},
+			{number: number{Name: "cheap", File: "a.go", Line: 2, Value: "2"}},
+			{number: number{Name: "odd", File: "a.go", Line: 3, Value: "3"}},
+			{number: number{Name: "late", File: "a.go", Line: 4, Value: "4"}},
 		},
 		LeftOut: []number{{Name: "place"}},
 	}
 	r.fill([]effect{
-		{Ratio: 1.01}, {Ratio: 1.5, Attainment: -0.02, Below: 1},
-		{Ratio: 1, Same: true}, {Ratio: 1, Same: true}, {Ratio: 0.96, Attainment: 0.001}, {Ratio: 1.02}, {Failure: "panic: odd\nat"}, {Ratio: 1.005},
+		{Ratio: 1.01},
+		{Ratio: 1.5, Attainment: -0.02, Below: 1},
+		{Ratio: 1, Same: true},
+		{Ratio: 1, Same: true},
+		{Ratio: 0.96, Attainment: 0.001},
+		{Ratio: 1.02},
+		{Failure: "panic: odd\nat"},
+		{Ratio: 1.005},
 		{Ratio: 1.0299},
 	})
 	var out bytes.Buffer
