@@ -112,6 +112,9 @@ func TestWhatIsAmissComesFirst(t *testing.T) {
 		"at the maximum": {
 			condition(v1alpha1.ConditionLimited, metav1.ConditionTrue, "AtMaximum", "needs 9"), "LIMITED for 60s: needs 9", "raise spec.maxReplicas",
 		},
+		"at its GPUs": {
+			condition(v1alpha1.ConditionLimited, metav1.ConditionTrue, "AtGPUBudget", "needs 9"), "LIMITED for 60s: needs 9", "raise spec.maxGPUs",
+		},
 		"bounded by a rate": {
 			condition(v1alpha1.ConditionLimited, metav1.ConditionTrue, "RateLimited", "needs 9"), "LIMITED for 60s: needs 9", "it goes on by itself",
 		},

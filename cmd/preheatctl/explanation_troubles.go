@@ -113,6 +113,8 @@ func unlimit(a *v1alpha1.InferenceAutoscaler, reason string) string {
 	switch scaling.Reason(reason) {
 	case scaling.AtMaximum:
 		return "raise spec.maxReplicas, or that of the schedule in force"
+	case scaling.AtGPUBudget:
+		return "raise spec.maxGPUs"
 	case scaling.RateLimited, scaling.ScaleUpStabilized:
 		return "nothing, it goes on by itself; spec.behavior.scaleUp sets the pace"
 	case scaling.GPUsUnavailable:

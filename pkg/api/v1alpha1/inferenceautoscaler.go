@@ -7,7 +7,8 @@ import (
 // InferenceAutoscaler scales one inference workload on what its engines report, one model load ahead of the demand.
 //
 // `kubectl get ia` says in one line what it is doing and why; `kubectl get ia -o wide` adds demand, forecast and the
-// reason in words; `kubectl get ia NAME -o yaml` shows every step of the last decision in status.lastDecision.steps.
+// reason in words; `preheatctl explain NAME` tells in one screen why; `kubectl get ia NAME -o yaml` shows every step of the
+// last decision in status.lastDecision.steps.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
