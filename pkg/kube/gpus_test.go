@@ -4,8 +4,12 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
 // requesting is a pod each of whose containers requests something.
@@ -77,5 +81,20 @@ func TestGPUsPerReplica(t *testing.T) {
 				t.Errorf("%d GPUs a replica, want %d", obs.GPUsPerReplica, tt.want)
 			}
 		})
+	}
+}
+
+func TestTheStatusTellsThatTheGPUBudgetLimits(t *testing.T) {
+	w := ownWorld(t)
+	d := scaling.Decision{Time: t0, Current: 3, Replicas: 4, Needed: 9, Limited: true, Reason: scaling.AtGPUBudget}
+	w.Recorder.Record(t.Context(), vllm, d, nil)
+	w.writeStatuses()
+	a, err := w.autoscalers.Get(t.Context(), "ml", "vllm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := meta.FindStatusCondition(a.Status.Conditions, v1alpha1.ConditionLimited)
+	if c == nil || c.Status != metav1.ConditionTrue || c.Reason != "AtGPUBudget" || c.Message != "the demand needs 9 replicas, 4 are allowed" {
+		t.Errorf("condition %+v", c)
 	}
 }
