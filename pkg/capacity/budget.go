@@ -8,26 +8,24 @@ import (
 const (
 	// budgetHalfLife is how fast, in seconds, misses are forgiven; budgetPrior is how many seconds of requests at the aim
 	// are taken to have gone before.
-	budgetHalfLife, budgetPrior = 2 * 3600., 3600.
+	budgetHalfLife, budgetPrior = 3600., 3600.
 	// aim is the part of the allowed misses that is aimed at: what is left is for what nobody foresees.
 	aim = 0.6
 	// usualPrice is that of a miss while the budget is spent as it is aimed at: so many times the replica time of a
 	// request. At the edge of the objectives misses grow twenty-fold for each ln(20)/s = 10 % of load or so, which makes a
-	// hundredth of missing requests worth the next replica at a price of about ten.
+	// hundredth of missing requests worth the next replica at a price of some seven to ten.
 	usualPrice = 7.
 	// exponent is how steeply the price goes with the budget spent; leastFactor and mostFactor bound it.
-	exponent                = 1.5
-	leastFactor, mostFactor = 0.43, 11.
-	// drift is how fast, in e-folds an hour for each e-fold that more or less is spent than is aimed at, the price goes on
-	// changing where it was not enough to change it: misses may grow more slowly with load than is believed. mostDrift
-	// bounds it, in e-folds.
-	drift, mostDrift = 1., 1.5
-	// dearer is how many e-folds an hour the price may rise by: what has gone wrong is not undone by haste, and the miss
-	// rate of ten minutes says little of the next hours.
-	dearer = 4.
-	// atFirst is the factor of the price of a service of which nothing is known yet, whose first climb nobody has seen, and
-	// cheaper how many e-folds an hour the price may fall by.
-	atFirst, cheaper = 12., 4.
+	exponent                = 2.
+	leastFactor, mostFactor = 0.43, 40.
+	// drift is how fast, in e-folds an hour for each e-fold that more is spent than is aimed at, the price of headroom goes
+	// on rising where it was not enough to change it, and back where less is: misses may grow more slowly with load than is
+	// believed. mostDrift bounds it, in e-folds.
+	drift, mostDrift = 2., 1.5
+	// dearer and cheaper are how many e-folds an hour a price may rise and fall by: the misses of a minute say little of the
+	// next hours. atFirst is its factor for a service of which nothing is known yet, whose first climb nobody has seen.
+	dearer, cheaper = 12., 12.
+	atFirst         = 300.
 	// unforeseen is how far above the highest quantile that was forecast demand has to be for its misses to be nobody's
 	// choice: no price would have bought them. They are told and do not raise it. outlasts is for how long, in seconds.
 	unforeseen, outlasts = 1.3, 120.
@@ -36,49 +34,80 @@ const (
 	excusable = 0.1
 )
 
-// Budget is the error budget of the objective, and what follows from it: the price of a miss.
+// Price is what a miss is worth, in replica time of a request.
+type Price struct {
+	// Factor is its logarithm over the usual one, Drift what of it has built up over time.
+	Factor, Drift float64
+}
+
+// Of is the price itself.
+func (p Price) Of() float64 { return usualPrice * math.Exp(p.Factor) }
+
+// follow goes on for so many seconds where a share of the misses that are aimed at is spent.
+func (p *Price) follow(spent, seconds, drift float64) {
+	p.Drift = math.Min(math.Max(p.Drift+drift*math.Log(spent)*seconds/3600, 0), mostDrift)
+	goal := math.Min(math.Max(exponent*math.Log(spent)+p.Drift, math.Log(leastFactor)), math.Log(mostFactor))
+	p.Factor = math.Min(math.Max(goal, p.Factor-cheaper*seconds/3600), p.Factor+dearer*seconds/3600)
+}
+
+// Budget is the error budget of the objective, and what follows from it: the price of a miss. Misses have two causes with
+// two remedies: demand for which there were no replicas, and too little headroom over a demand that was met.
 type Budget struct {
 	// Requests and Seconds are decayed sums of the requests judged and of time. Missed are those that missed an objective,
-	// Avoidable those of them that a forecast would have allowed to avoid; Excused are the requests judged while it would not.
-	Requests, Seconds, Missed, Avoidable, Excused float64
-	// Factor is the logarithm of the price over the usual one, Drift what of it has built up over time.
-	Factor, Drift float64
+	// Avoidable those of them that a forecast would have allowed to avoid, Borne those of these that missed while no
+	// more arrived than is sustained; Excused are the requests judged while no forecast would have.
+	Requests, Seconds, Missed, Avoidable, Borne, Excused float64
+	// Demand is the price by all avoidable misses, Headroom the one by those that more headroom would have avoided.
+	Demand, Headroom Price
 	// Unforeseen is for how many seconds misses are still nobody's choice.
 	Unforeseen float64
 }
 
-// spend takes a tick of so many seconds. Demand and foreseen are the demand of the tick and the highest quantile that was
-// forecast for it one lead time before, zero where there was no forecast, both in the same unit.
-func (b *Budget) spend(judged, missed, seconds, demand, foreseen float64, c Config) {
-	if b.Unforeseen = math.Max(0, b.Unforeseen-seconds); foreseen <= 0 || demand > unforeseen*foreseen {
+// spent is what a Budget takes in of a tick.
+type spent struct {
+	// judged, of which missed, are requests; seconds is the tick's length.
+	judged, missed, seconds float64
+	// demand and foreseen are the demand of the tick and the highest quantile that was forecast for it one lead time
+	// before, zero where there was no forecast, both in the same unit.
+	demand, foreseen float64
+	// overloaded says that more arrives than is sustained, or did and is still being worked off.
+	overloaded bool
+}
+
+// spend takes a tick.
+func (b *Budget) spend(x spent, c Config) {
+	if b.Unforeseen = math.Max(0, b.Unforeseen-x.seconds); x.foreseen <= 0 || x.demand > unforeseen*x.foreseen {
 		b.Unforeseen = outlasts
 	}
 	if b.Seconds == 0 {
-		b.Factor = math.Log(atFirst)
+		b.Demand.Factor, b.Headroom.Factor = math.Log(atFirst), math.Log(atFirst)
 	}
-	k := math.Exp2(-seconds / budgetHalfLife)
-	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable, &b.Excused)
-	b.Requests += judged
-	b.Seconds += seconds
-	b.Missed += missed
+	k := math.Exp2(-x.seconds / budgetHalfLife)
+	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable, &b.Borne, &b.Excused)
+	b.Requests += x.judged
+	b.Seconds += x.seconds
+	b.Missed += x.missed
 	if b.Requests <= 0 { // of an engine that tells no latencies, say
-		b.Factor = math.Max(0, b.Factor-cheaper*seconds/3600)
+		b.Demand.Factor = math.Max(0, b.Demand.Factor-cheaper*x.seconds/3600)
+		b.Headroom.Factor = b.Demand.Factor
 		return
 	}
 	prior := b.Requests / b.Seconds * budgetPrior
-	if b.Unforeseen > 0 && b.Excused+judged <= excusable*(b.Requests+prior) {
-		b.Excused += judged
+	if b.Unforeseen > 0 && b.Excused+x.judged <= excusable*(b.Requests+prior) {
+		b.Excused += x.judged
 	} else {
-		b.Avoidable += missed
+		b.Avoidable += x.missed
+		if !x.overloaded {
+			b.Borne += x.missed
+		}
 	}
-	spent := (b.Avoidable/(aim*(1-c.Attainment)) + prior) / (b.Requests + prior)
-	b.Drift = math.Min(math.Max(b.Drift+drift*math.Log(spent)*seconds/3600, 0), mostDrift)
-	goal := math.Min(math.Max(exponent*math.Log(spent)+b.Drift, math.Log(leastFactor)), math.Log(mostFactor))
-	b.Factor = math.Min(math.Max(goal, b.Factor-cheaper*seconds/3600), b.Factor+dearer*seconds/3600)
+	share := func(missed float64) float64 {
+		return (missed/(aim*(1-c.Attainment)) + prior) / (b.Requests + prior)
+	}
+	b.Headroom.follow(share(b.Borne), x.seconds, drift)
+	b.Demand.follow(share(b.Avoidable), x.seconds, 0)
+	b.Demand.Factor = math.Max(b.Demand.Factor, b.Headroom.Factor)
 }
-
-// Price is what a miss is worth, in replica time of a request.
-func (b *Budget) Price() float64 { return usualPrice * math.Exp(b.Factor) }
 
 // Account is what there is to tell of a Budget.
 type Account struct {
@@ -94,7 +123,7 @@ type Account struct {
 
 // Account tells how the budget stands.
 func (b *Budget) Account(c Config) Account {
-	a := Account{Wanted: c.Attainment, Price: b.Price()}
+	a := Account{Wanted: c.Attainment, Price: b.Demand.Of()}
 	if b.Requests >= 1 {
 		a.Known, a.Attained = true, 1-b.Missed/b.Requests
 		a.Spent = b.Missed / b.Requests / (1 - c.Attainment)
@@ -105,12 +134,20 @@ func (b *Budget) Account(c Config) Account {
 // String says how the budget stands.
 func (a Account) String() string {
 	if !a.Known {
-		return fmt.Sprintf("no request was judged yet; a miss counts as the replica time of %.2g requests", a.Price)
+		return fmt.Sprintf("no request was judged yet; a miss counts as the replica time of %s requests", a.price())
 	}
 	state := fmt.Sprintf("%.0f%% of the error budget is used", 100*a.Spent)
 	if a.Spent >= 1 {
 		state = fmt.Sprintf("the error budget is spent (%.1f times)", a.Spent)
 	}
-	return fmt.Sprintf("%.2f%% of requests within the objectives over the last hours, %.4g%% wanted: %s; a miss counts as the replica time of %.2g requests",
-		100*a.Attained, 100*a.Wanted, state, a.Price)
+	return fmt.Sprintf("%.2f%% of requests within the objectives over the last hours, %.4g%% wanted: %s; a miss counts as the replica time of %s requests",
+		100*a.Attained, 100*a.Wanted, state, a.price())
+}
+
+// price is the price with two digits.
+func (a Account) price() string {
+	if a.Price < 10 {
+		return fmt.Sprintf("%.2g", a.Price)
+	}
+	return fmt.Sprintf("%.0f", a.Price)
 }

@@ -10,7 +10,7 @@ import (
 // spending has a budget take an hour's share of requests missed, in ticks of 15 s of 100 requests, foreseen as declared.
 func spending(b *Budget, d time.Duration, missed, demand, foreseen float64) {
 	for range int(d / tick) {
-		b.spend(100, 100*missed, tick.Seconds(), demand, foreseen, goal)
+		b.spend(spent{judged: 100, missed: 100 * missed, seconds: tick.Seconds(), demand: demand, foreseen: foreseen}, goal)
 	}
 }
 
@@ -21,7 +21,7 @@ func TestThePriceFollowsTheBudget(t *testing.T) {
 	price := func(missed float64) float64 {
 		var b Budget
 		spending(&b, 4*time.Hour, missed, 1, 1)
-		return b.Price()
+		return b.Demand.Of()
 	}
 	near(t, "as much missed as is aimed at", price(aimed), usualPrice, 1e-6)
 	near(t, "nothing missed", price(0), usualPrice*leastFactor, 0.2)
@@ -38,32 +38,32 @@ func TestThePriceFollowsTheBudget(t *testing.T) {
 
 func TestThePriceRisesAndFallsInTime(t *testing.T) {
 	var b Budget
-	if b.Price() != usualPrice {
-		t.Errorf("the first price is %v", b.Price())
+	if b.Demand.Of() != usualPrice {
+		t.Errorf("the first price is %v", b.Demand.Of())
 	}
-	b.spend(0, 0, tick.Seconds(), 0, 0, goal)
-	near(t, "the price of a service of which nothing is known", b.Price(), atFirst*usualPrice, 0.02)
+	b.spend(spent{seconds: tick.Seconds()}, goal)
+	near(t, "the price of a service of which nothing is known", b.Demand.Of(), usualPrice*atFirst*math.Exp(-cheaper*tick.Hours()), 1e-9)
 	spending(&b, 2*time.Hour, aimed, 1, 1) // the misses of the first minutes were foreseen by nobody
-	was, limit := b.Factor, dearer*tick.Hours()*(1+1e-9)
+	was, limit := b.Demand.Factor, dearer*tick.Hours()*(1+1e-9)
 	for range 4 * 60 {
-		last := b.Factor
-		b.spend(100, 100, tick.Seconds(), 1, 1, goal)
-		if b.Factor < last || b.Factor-last > limit {
-			t.Fatalf("an hour of misses: from %.4f to %.4f within a tick", last, b.Factor)
+		last := b.Demand.Factor
+		spending(&b, tick, 1, 1, 1)
+		if b.Demand.Factor < last || b.Demand.Factor-last > limit {
+			t.Fatalf("an hour of misses: from %.4f to %.4f within a tick", last, b.Demand.Factor)
 		}
 	}
-	near(t, "an hour of misses", b.Factor, math.Log(mostFactor), 1e-9)
+	near(t, "an hour of misses", b.Demand.Factor, math.Log(mostFactor), 1e-9)
 	if was > 0 {
 		t.Errorf("it was dear before: %v", was)
 	}
-	for hours := 0; b.Factor > 0; hours++ {
+	for hours := 0; b.Demand.Factor > 0; hours++ {
 		if hours > 24 {
 			t.Fatal("a day later the hour is not forgiven")
 		}
-		last := b.Factor
+		last := b.Demand.Factor
 		spending(&b, time.Hour, 0, 1, 1)
-		if b.Factor > last {
-			t.Errorf("%d hours later, without a miss, dearer: %.3f after %.3f", hours, b.Factor, last)
+		if b.Demand.Factor > last {
+			t.Errorf("%d hours later, without a miss, dearer: %.3f after %.3f", hours, b.Demand.Factor, last)
 		}
 	}
 }
@@ -75,19 +75,19 @@ func TestMissesThatNoForecastSawRaiseNothing(t *testing.T) {
 	} {
 		var b Budget
 		spending(&b, 30*time.Minute, aimed, 1, 1)
-		was := b.Price()
+		was := b.Demand.Of()
 		spending(&b, 5*time.Minute, 0.5, c.demand, c.foreseen)
-		if got := b.Price(); got > was {
+		if got := b.Demand.Of(); got > was {
 			t.Errorf("%s: the price went from %.4g to %.4g", name, was, got)
 		}
 		// Those of the next two minutes have the same cause.
 		spending(&b, outlasts*time.Second-tick, 0.5, 1, 1)
-		if got := b.Price(); got > was {
+		if got := b.Demand.Of(); got > was {
 			t.Errorf("%s: in the aftermath it went to %.4g", name, got)
 		}
-		was = b.Price()
+		was = b.Demand.Of()
 		spending(&b, time.Minute, 0.5, 1, 1)
-		if got := b.Price(); got <= was {
+		if got := b.Demand.Of(); got <= was {
 			t.Errorf("%s: misses after that are foreseen ones: %.4g after %.4g", name, got, was)
 		}
 		if a := b.Account(goal); a.Attained > 0.95 {
@@ -96,26 +96,39 @@ func TestMissesThatNoForecastSawRaiseNothing(t *testing.T) {
 	}
 	var b Budget
 	spending(&b, 30*time.Minute, aimed, 1, 1)
-	was := b.Price()
+	was := b.Demand.Of()
 	spending(&b, 5*time.Minute, 0.5, 0.99*unforeseen, 1)
-	if b.Price() <= was {
-		t.Errorf("a demand hardly above the forecast is no excuse: %v", b.Price())
+	if b.Demand.Of() <= was {
+		t.Errorf("a demand hardly above the forecast is no excuse: %v", b.Demand.Of())
 	}
 }
 
 // Where misses do not fall as they should at a higher price, it goes on rising, and comes back when they do.
 func TestWhatIsNotEnoughBuildsUp(t *testing.T) {
 	var b Budget
-	spending(&b, 3*time.Hour, 1.5*aimed, 1, 1)
-	first := b.Price()
-	spending(&b, 3*time.Hour, 1.5*aimed, 1, 1)
-	second := b.Price()
-	if second < 1.5*first || b.Drift > mostDrift {
-		t.Errorf("half more than is aimed at for six hours: %.3g, then %.3g (drift %.2f)", first, second, b.Drift)
+	spending(&b, time.Hour, 1.5*aimed, 1, 1)
+	first := b.Headroom.Of()
+	spending(&b, 5*time.Hour, 1.5*aimed, 1, 1)
+	second := b.Headroom.Of()
+	if second < 1.5*first || b.Headroom.Drift != mostDrift || b.Demand != (Price{Factor: b.Headroom.Factor}) {
+		t.Errorf("half more than is aimed at for six hours: %.3g, then %.3g (%+v)", first, second, b)
 	}
 	spending(&b, 12*time.Hour, 0.5*aimed, 1, 1)
-	if b.Drift != 0 || b.Price() > usualPrice {
-		t.Errorf("after twelve hours with half: %.3g, drift %.2f", b.Price(), b.Drift)
+	if b.Headroom.Drift != 0 || b.Demand.Of() > usualPrice {
+		t.Errorf("after twelve hours with half: %.3g, drift %.2f", b.Demand.Of(), b.Headroom.Drift)
+	}
+}
+
+// Misses of demand that there were no replicas for raise the price of being without them, and buy no headroom.
+func TestOverloadsBuyNoHeadroom(t *testing.T) {
+	var b Budget
+	spending(&b, 6*time.Hour, aimed, 1, 1)
+	was := b
+	for range 20 {
+		b.spend(spent{judged: 100, missed: 50, seconds: tick.Seconds(), demand: 1, foreseen: 1, overloaded: true}, goal)
+	}
+	if b.Headroom.Of() > was.Headroom.Of() || b.Demand.Of() < 1.5*was.Demand.Of() {
+		t.Errorf("five minutes of overload: headroom %.3g after %.3g, demand %.3g after %.3g", b.Headroom.Of(), was.Headroom.Of(), b.Demand.Of(), was.Demand.Of())
 	}
 }
 

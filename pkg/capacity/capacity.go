@@ -182,13 +182,17 @@ func (s *State) Close(t Tick, c Config) {
 		s.Outcomes.judge(busy/float64(t.Replicas), Steepness(busy, s.Outcomes.IndexOfDispersion()), t.Seconds)
 		s.Outcomes.believe(p.err)
 	}
-	s.Budget.spend(judged, missed, t.Seconds, t.Recent, t.Foreseen, c)
+	s.Budget.spend(spent{
+		judged: judged, missed: missed, seconds: t.Seconds, demand: t.Recent, foreseen: t.Foreseen,
+		overloaded: s.Outcomes.Overloaded || s.Outcomes.Recovering > 0,
+	}, c)
 }
 
 // Staffing returns how replicas are to be counted at present.
 func (s *State) Staffing(c Config) Staffing {
 	e := s.edge(s.prior(c))
 	return Staffing{
-		Variance: e.Variance, Factor: e.Factor, Dispersion: s.Outcomes.IndexOfDispersion(), Price: s.Budget.Price(),
+		Variance: e.Variance, Factor: e.Factor, Dispersion: s.Outcomes.IndexOfDispersion(),
+		Price: s.Budget.Demand.Of(), Headroom: s.Budget.Headroom.Of(), Allowed: 1 - c.Attainment,
 	}
 }

@@ -291,13 +291,13 @@ func TestStaffingSaysWhatWasLearned(t *testing.T) {
 	var s State
 	c := goal
 	c.RequestsPerSecond = 2
-	want := Staffing{Variance: errDeclared * errDeclared, Factor: 1, Dispersion: dispersionPrior, Price: usualPrice}
+	want := Staffing{Variance: errDeclared * errDeclared, Factor: 1, Dispersion: dispersionPrior, Price: usualPrice, Headroom: usualPrice, Allowed: 1 - goal.Attainment}
 	if diff := cmp.Diff(want, s.Staffing(c)); diff != "" {
 		t.Errorf("before anything was seen (-want +got):\n%s", diff)
 	}
 	s = experienced()
 	got := s.Staffing(goal)
-	if got.Variance != s.Outcomes.Edge.Variance || got.Factor != s.Outcomes.Edge.Factor || got.Price != s.Budget.Price() {
+	if got.Variance != s.Outcomes.Edge.Variance || got.Factor != s.Outcomes.Edge.Factor || got.Price != s.Budget.Demand.Of() || got.Headroom != s.Budget.Headroom.Of() {
 		t.Errorf("after experience: %+v", got)
 	}
 }

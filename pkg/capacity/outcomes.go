@@ -59,6 +59,8 @@ type Outcomes struct {
 	Belief [len(steepnesses)][gridSize]float64
 	// Late is the mean load of late.
 	Late float64
+	// Held is what the last tick has to tell, until the next one says that its load was not the beginning of more.
+	Held Evidence
 	// Overloaded says whether more arrives than is sustained, or is still being worked off: Backlog, in seconds of a
 	// replica's work. Lasting is since when, in seconds; Recovering for how long misses tell nothing yet.
 	Overloaded                   bool
@@ -69,6 +71,10 @@ type Outcomes struct {
 	// Arrived is the number of the last tick.
 	Dispersion, DispersionTicks, Arrived float64
 }
+
+// Evidence is what a tick tells: so many independent requests that missed and that met, at loads no higher than High and no
+// lower than Low, by the logarithm; Steepness is that of Staffing's law, Keep what it leaves of what was believed before.
+type Evidence struct{ Missed, Met, High, Low, Steepness, Keep float64 }
 
 // count takes the requests of one replica's interval.
 func (o *Outcomes) count(x Interval, c Config) {
@@ -94,19 +100,33 @@ func (o *Outcomes) IndexOfDispersion() float64 {
 	return math.Max(1, (o.Dispersion+dispersionWeight*dispersionPrior)/(o.DispersionTicks+dispersionWeight))
 }
 
-// judge ends a tick of so many seconds in which each replica had that load, relative to the prior, and weighs the beliefs by
-// what was counted since the last one. Steepness is that of Staffing's law at the pool's size.
+// judge ends a tick of so many seconds in which each replica had that load, relative to the prior: it weighs the beliefs by
+// what the last tick told, unless an overload has begun since, and holds what was counted in this one. Steepness is that of Staffing's law at the pool's size.
 func (o *Outcomes) judge(load, steepness, seconds float64) {
 	judged, missed := o.Judged, o.Missed
 	o.Judged, o.Missed = 0, 0
+	was, held := o.Overloaded, o.Held
 	telling := o.telling(load, seconds, judged, missed)
+	if held.Missed+held.Met > 0 && was == o.Overloaded {
+		if next := math.Log(load); next+math.Log(climb) > held.High {
+			held.High = next
+		}
+		o.weigh(held)
+	}
 	if o.Late == 0 {
 		o.Late = load
 	}
 	o.Late = load + math.Exp2(-seconds/memory)*(o.Late-load)
+	o.Held = Evidence{}
 	if telling && judged > 0 && load > 0 {
 		unit := 1 / math.Max(clump, judged/(worth*seconds))
-		o.weigh(load, steepness, math.Min(unit*missed, surprise*seconds), unit*(judged-missed), math.Exp2(-seconds/outcomesHalfLife))
+		o.Held = Evidence{
+			Missed: math.Min(unit*missed, surprise*seconds), Met: unit * (judged - missed),
+			High: math.Log(math.Max(load, o.Late)), Low: math.Log(load), Steepness: steepness, Keep: math.Exp2(-seconds / outcomesHalfLife),
+		}
+		if o.Late < climb*load {
+			o.Held.Low = math.Log(o.Late)
+		}
 	}
 }
 
@@ -133,19 +153,15 @@ func (o *Outcomes) telling(load, seconds, judged, missed float64) bool {
 	return false
 }
 
-// weigh weighs the beliefs by the likelihood of so many independent requests that missed and that met. They came under the
-// present load or that of late: those that missed are laid at the door of the higher one. The others are, in a climb, at
-// that of the lower, since misses come after their load; what is no climb is noise, and both are the same.
-func (o *Outcomes) weigh(load, steepness, missed, met, keep float64) {
-	high, low := math.Log(math.Max(load, o.Late)), math.Log(load)
-	if o.Late < climb*load {
-		low = math.Log(o.Late)
-	}
+// weigh weighs the beliefs by the likelihood of a tick's requests. They came under its load or that of late, or of the tick
+// after it, where load was switched on within it: those that missed are laid at the door of the highest one. The others
+// are, in a climb, at that of the lower, since misses come after their load; what is no climb is noise, and both are the same.
+func (o *Outcomes) weigh(x Evidence) {
 	best := math.Inf(-1)
 	for f := range o.Belief {
-		s := steepnesses[f] * steepness
+		s := steepnesses[f] * x.Steepness
 		for j := range o.Belief[f] {
-			b := o.Belief[f][j]*keep + missed*math.Log(missing(s*(high-gridAt(j)))) + met*math.Log1p(-missing(s*(low-gridAt(j))))
+			b := o.Belief[f][j]*x.Keep + x.Missed*math.Log(missing(s*(x.High-gridAt(j)))) + x.Met*math.Log1p(-missing(s*(x.Low-gridAt(j))))
 			o.Belief[f][j] = b
 			best = math.Max(best, b)
 		}

@@ -243,8 +243,8 @@ func TestPlansAgainstSimulatedPools(t *testing.T) {
 				f.learn(t, &s, n*truth*(0.65+0.2*math.Sin(float64(i)/20)))
 			}
 			mu, staffing := s.Estimate(f.config).PerReplica, s.Staffing(f.config)
-			for _, price := range []float64{10, 40} {
-				staffing.Price = price
+			for _, price := range []float64{10, 150} {
+				staffing.Price, staffing.Headroom = price, price
 				plan, rate := largest(staffing, n, mu)
 				f.serve(t, time.Minute, rate)
 				missed := 1 - f.attained(t, 40*time.Minute, rate)
@@ -257,7 +257,7 @@ func TestPlansAgainstSimulatedPools(t *testing.T) {
 				if missed < best-0.01 || missed > worst {
 					t.Errorf("%s, %d replicas, price %v: %.2f%% missed, %.2f%% to %.2f%% expected", profile, replicas, price, 100*missed, 100*best, 100*worst)
 				}
-				if price > 30 && math.Abs(missed-plan.Misses) > 0.02 {
+				if price > 100 && math.Abs(missed-plan.Misses) > 0.02 {
 					t.Errorf("%s, %d replicas, price %v: %.2f%% missed, %.2f%% expected", profile, replicas, price, 100*missed, 100*plan.Misses)
 				}
 			}

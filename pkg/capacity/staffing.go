@@ -15,6 +15,12 @@ const (
 	mostReplicas = 1 << 30
 	// leastPool is the smallest load, in busy replicas, that the law is used at.
 	leastPool = 0.3
+	// tolerable is how many times as many misses as are allowed may be expected of the least load that may come: the model
+	// says more of them than there are, but a small pool is not to be run over because it has missed nothing for hours.
+	tolerable = 3.
+	// settledDoubt is the standard error of a capacity that is as well known as misses let it be: below it the misses
+	// themselves, by their price, say better how many there are than a model of them.
+	settledDoubt = 0.08
 )
 
 // headroom is how many replicas, relative to a load that keeps x busy on average, attain 99 %.
@@ -37,8 +43,11 @@ type Staffing struct {
 	// Variance is that of the logarithm of a replica's capacity, Factor that of the steepness, Dispersion the index of
 	// dispersion of arrivals.
 	Variance, Factor, Dispersion float64
-	// Price is what a missing request is worth, in replica time of a request.
-	Price float64
+	// Price is what a missing request is worth, in replica time of a request, Headroom the same where it is certain what
+	// comes.
+	Price, Headroom float64
+	// Allowed is the share of requests that may miss.
+	Allowed float64
 }
 
 // Plan is a number of replicas and what it is expected to miss.
@@ -47,14 +56,20 @@ type Plan struct {
 	Replicas, Misses float64
 }
 
-// Misses is the share of requests that miss an objective where a load that keeps x replicas busy meets n. The uncertainty
-// of the edge widens the logistic function as that of a normal variable does (MacKay's approximation, 1992).
+// Misses is the share of requests that miss an objective where a load that keeps x replicas busy meets n.
 func (s Staffing) Misses(x, n float64) float64 {
 	if x <= 0 {
 		return 0
 	}
+	return logistic(s.slope(x) * math.Log(x/n))
+}
+
+// slope is the steepness of misses over the logarithm of a load that keeps x replicas busy. The uncertainty of the edge
+// flattens it as that of a normal variable flattens a logistic function (MacKay's approximation, 1992).
+func (s Staffing) slope(x float64) float64 {
 	steep := s.Factor * Steepness(x, s.Dispersion)
-	return logistic(steep * math.Log(x/n) / math.Sqrt(1+math.Pi/8*steep*steep*s.Variance))
+	doubt := math.Max(0, s.Variance-settledDoubt*settledDoubt)
+	return steep / math.Sqrt(1+math.Pi/8*doubt*steep*steep)
 }
 
 // demands are as many loads as a plan is made of at the most.
@@ -63,7 +78,7 @@ const demands = 16
 // prospect is a distribution of loads with what of their misses does not depend on the number of replicas.
 type prospect struct {
 	number                int
-	weight, steep, middle [demands]float64
+	weight, slope, middle [demands]float64
 }
 
 // prospect prepares loads; what there are too many of is added to the last one.
@@ -74,9 +89,8 @@ func (s Staffing) prospect(loads []Demand) (p prospect) {
 		}
 		i := min(p.number, demands-1)
 		p.number = i + 1
-		steep := s.Factor * Steepness(d.Busy, s.Dispersion)
 		p.weight[i] += d.Probability * d.Busy
-		p.steep[i], p.middle[i] = steep/math.Sqrt(1+math.Pi/8*steep*steep*s.Variance), math.Log(d.Busy)
+		p.slope[i], p.middle[i] = s.slope(d.Busy), math.Log(d.Busy)
 	}
 	return p
 }
@@ -85,43 +99,64 @@ func (s Staffing) prospect(loads []Demand) (p prospect) {
 func (p *prospect) missed(n float64) (missed float64) {
 	at := math.Log(n)
 	for i := range p.number {
-		missed += p.weight[i] * logistic(p.steep[i]*(p.middle[i]-at))
+		missed += p.weight[i] * logistic(p.slope[i]*(p.middle[i]-at))
 	}
 	return missed
 }
 
-// Plan returns the number of replicas, at least one, that costs the least, its misses included. The candidates are so many
-// that it takes about the same time whatever the number.
+// Plan returns the number of replicas, at least one, that costs the least, its misses included; no more than it would be if
+// it were certain that the largest of the loads comes, and enough for the least of them.
 func (s Staffing) Plan(loads []Demand) Plan {
-	var mean, least, most float64
-	for i, d := range loads {
+	var mean float64
+	var most Demand
+	least := math.Inf(1)
+	for _, d := range loads {
 		mean += d.Probability * d.Busy
-		most = math.Max(most, d.Busy)
-		if i == 0 || d.Busy < least {
-			least = d.Busy
+		least = math.Min(least, d.Busy)
+		if d.Busy > most.Busy {
+			most.Busy = d.Busy
 		}
 	}
 	if !(mean > 0) {
 		return Plan{Replicas: 1}
 	}
 	const fewest, spare = 0.7, 2.5 // bounds of what is tried, relative to the least and the most that may come
-	low, high := math.Max(1, math.Floor(fewest*least)), math.Ceil(spare*most)+2
+	most.Probability = 1
+	certain := s.prospect([]Demand{most})
+	n := certain.cheapest(math.Max(1, math.Floor(fewest*most.Busy)), math.Ceil(spare*most.Busy)+2, s.Headroom)
+	all := s.prospect(loads)
+	enough := math.Min(s.enough(least), math.Ceil(spare*least))
+	n = all.cheapest(math.Max(enough, math.Max(1, math.Floor(fewest*least))), math.Max(enough, n), s.Price)
+	return Plan{Replicas: n, Misses: all.missed(n) / mean}
+}
+
+// enough is the least number of replicas with which no more than is tolerable is expected to miss.
+func (s Staffing) enough(x float64) float64 {
+	missed := tolerable * s.Allowed
+	if !(missed > 0 && missed < 0.5) {
+		return 1
+	}
+	return math.Ceil(x * math.Pow((1-missed)/missed, 1/s.slope(x)))
+}
+
+// cheapest is the number of replicas between two bounds that costs the least at a price. The candidates are so many that it
+// takes about the same time whatever the bounds.
+func (p *prospect) cheapest(low, high, price float64) float64 {
 	if !(high < mostReplicas) { // no load that there is
 		low, high = math.Min(low, mostReplicas), mostReplicas
 	}
-	p := s.prospect(loads)
 	best := low
 	for {
 		const candidates = 128 // enough not to step over a dip of the cost
 		step := math.Max(1, math.Floor((high-low)/candidates))
 		cheapest := math.Inf(1)
 		for n := low; n <= high; n += step {
-			if cost := n + s.Price*p.missed(n); cost < cheapest {
+			if cost := n + price*p.missed(n); cost < cheapest {
 				cheapest, best = cost, n
 			}
 		}
 		if step == 1 {
-			return Plan{Replicas: best, Misses: p.missed(best) / mean}
+			return best
 		}
 		low, high = math.Max(low, best-step), math.Min(high, best+step)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // usual is a staffing with a capacity known to 15 %.
-var usual = Staffing{Variance: 0.15 * 0.15, Factor: 1, Dispersion: 1.2, Price: usualPrice}
+var usual = Staffing{Variance: 0.15 * 0.15, Factor: 1, Dispersion: 1.2, Price: usualPrice, Headroom: usualPrice}
 
 func TestHeadroomAgainstTheSimulatedPools(t *testing.T) {
 	for replicas, share := range map[float64]float64{1: 0.71, 2: 0.80, 4: 0.86, 8: 0.89, 16: 0.90, 32: 0.92} {
@@ -52,19 +52,24 @@ func TestMissesAreMonotone(t *testing.T) {
 }
 
 // twin tries every number of replicas, from those on that give up nearly all of every load: where a miss is hardly worth
-// its replica time, to serve nothing would be the cheapest.
+// its replica time, to serve nothing would be the cheapest. There are no more than for the largest
+// load for certain, and never more than two and a half times as many.
 func (s Staffing) twin(loads []Demand) (n, cost float64) {
-	least, most := math.Inf(1), 0.
+	least, largest := math.Inf(1), Demand{Probability: 1}
 	for _, d := range loads {
-		least, most = math.Min(least, d.Busy), math.Max(most, d.Busy)
+		least, largest.Busy = math.Min(least, d.Busy), math.Max(largest.Busy, d.Busy)
 	}
-	cost = math.Inf(1)
-	for k := math.Max(1, math.Floor(0.7*least)); k <= math.Ceil(3*most)+3; k++ {
-		if c := k + s.Price*missed(s, loads, k); c < cost {
-			n, cost = k, c
+	try := func(loads []Demand, low, high, price float64) (n, cost float64) {
+		cost = math.Inf(1)
+		for k := math.Max(1, math.Floor(0.7*low)); k <= high; k++ {
+			if c := k + price*missed(s, loads, k); c < cost {
+				n, cost = k, c
+			}
 		}
+		return n, cost
 	}
-	return n, cost
+	most, _ := try([]Demand{largest}, largest.Busy, math.Ceil(2.5*largest.Busy)+2, s.Headroom)
+	return try(loads, least, most, s.Price)
 }
 
 // randomStaffing draws what may be learned.
@@ -72,8 +77,13 @@ func randomStaffing(r *rand.Rand) Staffing {
 	e := 0.03 + 0.27*r.Float64()
 	return Staffing{
 		Variance: e * e, Factor: 0.4 + r.Float64(), Dispersion: 1 + r.ExpFloat64(),
-		Price: usualPrice * math.Exp(math.Log(leastFactor)+r.Float64()*math.Log(mostFactor/leastFactor)),
+		Price: usualPrice * anyFactor(r), Headroom: usualPrice * anyFactor(r),
 	}
+}
+
+// anyFactor draws what a price may be, relative to the usual one.
+func anyFactor(r *rand.Rand) float64 {
+	return math.Exp(math.Log(leastFactor) + r.Float64()*math.Log(mostFactor/leastFactor))
 }
 
 // randomLoads draws a forecast: a few quantiles of a lognormal demand around a median.
@@ -159,7 +169,7 @@ func TestMoreOfADistributionHardlyEverFewerReplicas(t *testing.T) {
 
 // What nobody knows does not buy any number of replicas: the plan is bounded by the demand, whatever the doubt and price.
 func TestDoubtBuysNoMoreThanTwiceAndAHalf(t *testing.T) {
-	lost := Staffing{Variance: 1, Factor: 0.4, Dispersion: 30, Price: usualPrice * mostFactor}
+	lost := Staffing{Variance: 1, Factor: 0.4, Dispersion: 30, Price: usualPrice * mostFactor, Headroom: usualPrice * mostFactor}
 	for _, x := range []float64{0.1, 1, 10, 100} {
 		if got := lost.Plan([]Demand{{Busy: x, Probability: 1}}); got.Replicas > 2.5*x+3 || got.Replicas < 2*x {
 			t.Errorf("%v busy: %+v", x, got)
@@ -173,7 +183,7 @@ func TestAHigherPriceNeverFewerReplicas(t *testing.T) {
 		s := randomStaffing(r)
 		loads := randomLoads(r, math.Exp(r.Float64()*math.Log(100))/5)
 		last := 0.
-		for s.Price = 3; s.Price < 80; s.Price *= 1.2 {
+		for s.Price = 3; s.Price < 300; s.Price *= 1.2 {
 			n := s.Plan(loads).Replicas
 			if n < last {
 				t.Fatalf("%+v: %v replicas for %+v, %v at a lower price", s, n, loads, last)
@@ -246,4 +256,18 @@ func missed(s Staffing, loads []Demand, n float64) (sum float64) {
 		sum += d.Probability * d.Busy * s.Misses(d.Busy, n)
 	}
 	return sum
+}
+
+// However dear it is to be without replicas when demand comes, there are no more than it would take if it were there.
+func TestAHighPriceBuysNoMoreThanTheLargestLoadNeeds(t *testing.T) {
+	loads := []Demand{{Busy: 2, Probability: 0.9}, {Busy: 8, Probability: 0.1}}
+	s := usual
+	s.Price = 1000 * usualPrice
+	enough := usual.Plan([]Demand{{Busy: 8, Probability: 1}}).Replicas
+	if got := s.Plan(loads).Replicas; got != enough {
+		t.Errorf("%v replicas, %v are enough for the largest load", got, enough)
+	}
+	if got := usual.Plan(loads).Replicas; got >= enough {
+		t.Errorf("%v replicas at the usual price, %v are enough for the largest load", got, enough)
+	}
 }

@@ -100,7 +100,7 @@ func TestARampIsMetByReplicasOrderedALeadTimeAhead(t *testing.T) {
 		order := ahead.orderedBy(6)
 		t.Logf("seed %d: attainment %.4f with forecast, %.4f without; %.0f and %.0f GPU-seconds, peak %v; a seventh replica ordered at %v (%v without), %.1f requests/s come at %v",
 			seed, with, without, ahead.gpuSeconds, behind.gpuSeconds, peak, order, behind.orderedBy(6), atSix, arrives.Round(time.Second))
-		if with < 0.98 { // of a service's first ten minutes, with its first climb in them
+		if with < 0.99 { // of a service's first ten minutes, with its first climb in them
 			t.Errorf("attainment %.4f", with)
 		}
 		gain += with - without
@@ -117,7 +117,7 @@ func TestARampIsMetByReplicasOrderedALeadTimeAhead(t *testing.T) {
 	if gain <= 0 {
 		t.Errorf("the forecast does harm: attainment changes by %.4f on average", gain/seeds)
 	}
-	if earlier < -lead/10 { // the first climb of a service is anybody's
+	if earlier < 0 {
 		t.Errorf("the forecast orders %v later than present demand does", -earlier/3)
 	}
 }

@@ -193,13 +193,16 @@ func (f *Forecaster) Predict(s *Spec) []Prediction {
 type Levels struct {
 	// Last is the newest value, Before the one before it.
 	Last, Before float64
-	// Mean is the mean of days, Peak the largest value of late, which fades over a week.
-	Mean, Peak float64
+	// Mean is the mean of days, Peak the largest value of late, which fades over a week, Most the same over months.
+	Mean, Peak, Most float64
 	// Averages are exponentially weighted means over about 1, 2, 4, … 128 rows.
 	Averages [8]float64
 	// Change is the mean size of a step from one row to the next over the last hour or so.
 	Change float64
 }
+
+// mostFades is how long Levels.Most takes to fade: a service that has its peak each week comes back to it.
+const mostFades = 90 * 24 * time.Hour
 
 // meanHalfLife is that of Levels.Mean: long against a day, so that it is a unit to measure by and no level.
 const meanHalfLife = 4 * 24 * time.Hour
@@ -215,6 +218,7 @@ func (l *Levels) learn(v float64, n int, step time.Duration) {
 	l.Before, l.Last = l.Last, v
 	l.Mean += math.Min(1, math.Max(first, math.Ln2*float64(step)/float64(meanHalfLife))) * (v - l.Mean)
 	l.Peak = math.Max(v, l.Peak*(1-1/rowsOf(7*24*time.Hour, step)))
+	l.Most = math.Max(v, l.Most*(1-1/rowsOf(mostFades, step)))
 	for k := range l.Averages {
 		l.Averages[k] += math.Max(first, 1/float64(int(1)<<k)) * (v - l.Averages[k])
 	}

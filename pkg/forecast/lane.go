@@ -20,6 +20,9 @@ const (
 	densely = 200
 	// startWeight is the number of residuals, each an independent one, that the start quantiles weigh.
 	startWeight = 6
+	// firstRecord is by how much the most seen is taken to be exceeded within one horizon before anything is known of it;
+	// recordHalfLife is in how many horizons half of what is known of it, as a logarithm, is forgotten.
+	firstRecord, recordHalfLife = 2, 8
 )
 
 // Lane is what is learned at one horizon.
@@ -45,6 +48,8 @@ type Lane struct {
 	Weights []float64
 	// Spread is by how much the quantiles are drawn out from the median, by quantile; see widen.
 	Spread []float64
+	// Record is the logarithm of by how much the most seen of late was exceeded within one horizon, fading.
+	Record float64
 	// Skill is how the mixture has done.
 	Skill Record
 }
@@ -53,8 +58,8 @@ type Lane struct {
 type Pending struct {
 	// Due is the number of the row that it is for, Rows the number of rows that it stands for.
 	Due, Rows int
-	// Unit, Points, Scales, Features, Slope and State are what the experts saw.
-	Unit           float64
+	// Unit, Points, Scales, Features, Slope and State are what the experts saw; Most is the most seen by then.
+	Unit, Most     float64
 	Points, Scales [numRules]float64
 	Features       [numFeatures]float64
 	Slope          float64
@@ -72,6 +77,7 @@ func newLane(s *Spec, rows int) Lane {
 		Rows: rows, Stride: stride, Residuals: make([]Residuals, numRules), States: make([]Residuals, numStates),
 		Pending: make([]Pending, min(rows, densely)+1), Calibrations: make([][numRidges]Residuals, quantiles),
 		Losses: newLosses(quantiles), Weights: make([]float64, quantiles*numExperts), Trend: newTrend(rows), Skill: newRecord(quantiles), Spread: make([]float64, quantiles),
+		Record: math.Log(firstRecord),
 	}
 	for i := range l.Residuals {
 		l.Residuals[i] = newResiduals(cover)
@@ -158,6 +164,8 @@ func (l *Lane) learn(s *Spec, p *Pending, actual, unit float64) {
 		l.Residuals[i].add((actual - p.Points[i]) / (p.Scales[i] * grown))
 	}
 	l.States[p.State].add(actual / unit)
+	l.Record *= math.Exp2(-float64(p.Rows) / (recordHalfLife * float64(l.Rows)))
+	l.Record = math.Max(l.Record, math.Log(math.Min(actual/p.Most, firstRecord)))
 	l.Trend.learn(p.Slope/unit, (actual-p.Points[ruleLastValue])/unit)
 	if grown > 1 {
 		for i := range p.Features {
@@ -207,6 +215,7 @@ func chosen(row, stride int) bool {
 func (l *Lane) ask(s *Spec, f *Forecaster, p *Pending) {
 	v := f.look(s, l)
 	p.Unit, p.Scales, p.Features, p.Slope, p.State = v.unit, v.scales, v.features, v.slope, min(v.state, numStates-1)
+	p.Most = f.Levels.Most
 	for i := range l.Regressions {
 		for k := range numRidges {
 			p.Raw[i*numRidges+k] = f.bounded(v.unit * l.Regressions[i].predict(&v.features, k))
@@ -221,8 +230,16 @@ func (l *Lane) ask(s *Spec, f *Forecaster, p *Pending) {
 		p.Quantiles[i] = f.bounded(p.Quantiles[i])
 	}
 	l.mix(s, p)
-	for i := range p.Mixed {
-		p.Mixed[i] = f.bounded(p.Mixed[i])
+	l.unsurpassed(f, p.Mixed)
+}
+
+// unsurpassed keeps forecasts from exceeding the most that was seen by more than it has been exceeded of late within one
+// horizon: a service that is on or off, or has its peak each day, does not go beyond what it can be just because nobody
+// knows when it will be there.
+func (l *Lane) unsurpassed(f *Forecaster, values []float64) {
+	most := f.Levels.Most * math.Exp(l.Record)
+	for i, v := range values {
+		values[i] = math.Min(f.bounded(v), most)
 	}
 }
 

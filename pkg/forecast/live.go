@@ -65,7 +65,7 @@ const (
 	rowsPerHorizon = 4
 	longestRow     = time.Minute
 	// horizonSlack is how far the lead time may drift before the errors seen at the old one are given up.
-	horizonSlack = 0.25
+	horizonSlack = 0.12
 	// maxHorizon bounds the horizon, in rows.
 	maxHorizon = 360
 	// staleRows is the age in rows at which a forecast is too old to be told.
@@ -101,7 +101,7 @@ type State struct {
 
 // Advance takes demand, the mean rate since the previous call, and returns what is expected one horizon ahead. The
 // horizon is rounded up to whole rows, of which it has about four, each of at least a Step and, where a Step is no longer,
-// at most a minute; it keeps the one in use while it drifts by less than a quarter, since errors are learned for one
+// at most a minute; it keeps the one in use while it drifts by less than an eighth, since errors are learned for one
 // horizon. A demand that no load can be (negative, not finite, beyond believing) is left out as Skip does.
 func (s *State) Advance(now time.Time, demand float64, horizon time.Duration, c Config) Forecast {
 	now = now.Round(0) // a wall clock may be set, the monotonic one would hide it

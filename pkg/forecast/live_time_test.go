@@ -17,8 +17,8 @@ func TestANewHorizonLearnsFromWhatIsKept(t *testing.T) {
 	for range 3000 {
 		step(5 * time.Minute)
 	}
-	if f := step(6 * time.Minute); f.Horizon != 5*time.Minute || !f.Skill.Known {
-		t.Fatalf("a drift of a fifth gave up what was learned: %+v", f)
+	if f := step(5*time.Minute + 30*time.Second); f.Horizon != 5*time.Minute || !f.Skill.Known {
+		t.Fatalf("a drift of a tenth gave up what was learned: %+v", f)
 	}
 	f := step(8 * time.Minute)
 	if f.Horizon != 8*time.Minute || !f.Known() || !f.Skill.Known {

@@ -123,6 +123,7 @@ func (l *Lane) state(s *Spec, f *Forecaster) Prediction {
 	for i := range s.Quantiles {
 		out.LastValue = append(out.LastValue, p.Quantiles[i*numExperts+ruleLastValue])
 	}
+	l.unsurpassed(f, out.LastValue)
 	ascend(out.LastValue)
 	if l.Skill.Withdrawn && !slices.Contains(s.Without, stageWithdrawal) {
 		out.Source = LastValue

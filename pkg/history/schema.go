@@ -28,6 +28,7 @@ var parts = []part{
 	{"token forecasts", 1, func(l *scaling.Learned) any { return &l.Tokens }},
 	{"lead time", 1, func(l *scaling.Learned) any { return &l.LeadTime }},
 	{"capacity", 1, func(l *scaling.Learned) any { return &l.Capacity }},
+	{"returns", 1, func(l *scaling.Learned) any { return &l.Returns }},
 	{"replicas", 1, func(l *scaling.Learned) any { return &l.Replicas }},
 }
 

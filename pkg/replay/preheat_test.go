@@ -102,15 +102,16 @@ func TestTheProductionLoopMeetsARamp(t *testing.T) {
 	// Nothing in the eight quiet minutes before tells of the climb: the forecast cannot foresee its beginning, only follow
 	// it. A run that other orders have changed has other luck, too.
 	const luck = 0.02
-	var gain float64
+	var gain, mean float64
 	for seed := range seeds {
 		gain += (with["forecast"][seed] - with["reactive"][seed]) / seeds
+		mean += with["forecast"][seed] / seeds
 		if with["forecast"][seed] < with["reactive"][seed]-luck {
 			t.Errorf("seed %d: attainment with forecast %.4f, without %.4f", seed, with["forecast"][seed], with["reactive"][seed])
 		}
 	}
-	if gain < 0.05 {
-		t.Errorf("the forecast raises attainment by %.4f, want 0.05", gain)
+	if gain < 0.03 || mean < 0.75 {
+		t.Errorf("the forecast raises attainment by %.4f to %.4f, want 0.03 and 0.75", gain, mean)
 	}
 }
 

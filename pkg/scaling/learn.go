@@ -24,6 +24,7 @@ func (t *tick) learn() {
 	d.Unseen = t.sight.unseen
 	d.Waiting, d.Running = t.sight.waiting, t.sight.running
 	d.LeadTime = t.state.LeadTime.Estimate(c.LeadTime)
+	d.Budget = t.state.Capacity.Budget.Account(c.Capacity)
 	if t.sight.measured == 0 {
 		d.Capacity = t.state.Capacity.Estimate(c.Capacity)
 		for _, f := range t.state.forecasters() {
@@ -72,8 +73,11 @@ func (t *tick) elapsed() time.Duration {
 	return t.obs.Time.Sub(last.Time)
 }
 
-// horizon is how far ahead a decision takes effect: what a replica ordered now will take in nine cases of ten.
-func (t *tick) horizon() time.Duration { return t.decision.LeadTime.P90 }
+// horizon is how far ahead a decision takes effect: what a replica ordered now will take in nine cases of ten, and a tick
+// until it is ordered and another until it is seen to serve. A spike of the clock is met by those that are not late.
+func (t *tick) horizon() time.Duration {
+	return t.decision.LeadTime.P90 + 2*t.planner.config.Forecast.Step
+}
 
 // demand is the offered load of the whole target: that of the measured replicas, the unseen and unmeasured ones taken
 // for their equals. A replica too new to be measured has hardly any load yet.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
 	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
-	"github.com/preheat-autoscaler/preheat/pkg/timeseries"
 )
 
 const (
@@ -15,8 +14,6 @@ const (
 	noiseDoubt = 2
 	// noiseWindow is over how many seconds present demand is known.
 	noiseWindow = 60.
-	// shortestKeep is the least time for which a replica is kept after it was needed last.
-	shortestKeep = time.Minute
 	// queuePerReplica is the target of the HorizontalPodAutoscaler on queue length that most guides show: what it would
 	// have done is told for comparison.
 	queuePerReplica = 5
@@ -42,7 +39,7 @@ func (t *tick) plan() {
 	reactive := t.reactive(staffing, now)
 	needed := math.Max(reactive, t.predictive(staffing, reactive))
 	if needed < float64(t.obs.Desired) {
-		needed = t.beyondNoise(staffing, needed, now)
+		needed = t.asOrdered(t.beyondNoise(staffing, needed, now))
 	}
 	t.conclude(needed, reactive)
 }
@@ -64,22 +61,26 @@ func (t *tick) levelWindow() time.Duration {
 
 // reactive is what present demand and its backlog need.
 func (t *tick) reactive(s capacity.Staffing, now float64) float64 {
-	mu := t.decision.Capacity.PerReplica
-	backlog, drain := t.backlogAhead(now), t.drain()
-	busy := now/mu + backlog/(mu*drain)
-	plan := s.Plan([]capacity.Demand{{Busy: busy, Probability: 1}})
-	text := fmt.Sprintf("%.2f replicas busy", busy)
-	if backlog > 0 {
-		text += fmt.Sprintf(", %.0f requests of backlog to drain in %.0f s among them", backlog, drain)
+	plan := s.Plan(certain(t.busy(now)))
+	text := fmt.Sprintf("%.2f replicas busy", t.busy(now))
+	if backlog := t.backlogAhead(now); backlog > 0 {
+		text += fmt.Sprintf(", %.0f requests of backlog to drain in %.0f s among them", backlog, t.drain())
 	}
 	t.step("reactive", ceil(plan.Replicas), "%s: %.0f with headroom, %s", text, plan.Replicas, expected(plan, s))
 	return plan.Replicas
 }
 
+// busy is how many replicas demand and its backlog keep busy.
+func (t *tick) busy(now float64) float64 {
+	return (now + t.backlogAhead(now)/t.drain()) / t.decision.Capacity.PerReplica
+}
+
+// certain is a load that is known.
+func certain(busy float64) []capacity.Demand { return []capacity.Demand{{Busy: busy, Probability: 1}} }
+
 // expected says what a plan is expected to miss and why it is no larger.
 func expected(p capacity.Plan, s capacity.Staffing) string {
-	return fmt.Sprintf("%.2g%% of requests expected to miss (capacity ±%.0f%%, arrivals %.1f times as uneven as random ones)",
-		100*p.Misses, 100*math.Sqrt(s.Variance), s.Dispersion)
+	return fmt.Sprintf("%.2g%% of requests expected to miss (arrivals %.1f times as uneven as random ones)", 100*p.Misses, s.Dispersion)
 }
 
 // drain is the time in seconds in which a backlog is to be worked off.
@@ -135,7 +136,7 @@ func (t *tick) predictive(s capacity.Staffing, reactive float64) float64 {
 			f.Point, f.Horizon.Round(time.Second), t.state.Promised, t.state.Came)
 		return 0
 	}
-	plan := s.Plan(t.ahead(1))
+	plan := s.Plan(t.ahead())
 	floor := t.floor(s)
 	n := math.Max(plan.Replicas, floor)
 	text := expected(plan, s)
@@ -156,60 +157,31 @@ func (t *tick) floor(s capacity.Staffing) float64 {
 	if !t.planner.config.QuantileAsked {
 		return 0
 	}
-	busy := t.decision.Forecast.Upper / t.decision.Capacity.PerReplica
-	return s.Plan([]capacity.Demand{{Busy: busy, Probability: 1}}).Replicas
+	return s.Plan(certain(t.decision.Forecast.Upper / t.decision.Capacity.PerReplica)).Replicas
 }
 
-// ahead is the distribution of the load one lead time from now, every value of it multiplied by a factor: the forecast's
-// quantiles, with what lies between two of them at their mean, and all below the median at the median.
-func (t *tick) ahead(factor float64) []capacity.Demand {
+// ahead is the distribution of the load one lead time from now: the forecast's quantiles, with what lies between two of
+// them at their mean, and all below the median at the median.
+func (t *tick) ahead() []capacity.Demand {
 	f, mu := t.decision.Forecast, t.decision.Capacity.PerReplica
 	loads := make([]capacity.Demand, 0, len(f.Values)+1)
 	below, value := 0., f.Values[0]
 	for i, q := range f.Quantiles {
-		loads = append(loads, capacity.Demand{Busy: factor * (value + f.Values[i]) / 2 / mu, Probability: q - below})
+		loads = append(loads, capacity.Demand{Busy: (value + f.Values[i]) / 2 / mu, Probability: q - below})
 		below, value = q, f.Values[i]
 	}
-	return append(loads, capacity.Demand{Busy: factor * value / mu, Probability: 1 - below})
+	return append(loads, capacity.Demand{Busy: value / mu, Probability: 1 - below})
 }
 
 // beyondNoise is what is needed where fewer replicas are than there are: only as few as would do if present demand were
 // larger by its own noise. Without it a steady random load between two numbers of replicas would have them change for ever.
+// What is forecast has its noise in its quantiles.
 func (t *tick) beyondNoise(s capacity.Staffing, needed, now float64) float64 {
 	factor := 1 + noiseDoubt*math.Sqrt(s.Dispersion/math.Max(1, now*noiseWindow))
-	mu := t.decision.Capacity.PerReplica
-	n := s.Plan([]capacity.Demand{{Busy: factor * (now/mu + t.backlogAhead(now)/(mu*t.drain())), Probability: 1}}).Replicas
-	if t.believed() {
-		n = math.Max(n, s.Plan(t.ahead(factor)).Replicas)
+	n := math.Min(float64(t.obs.Desired), s.Plan(certain(factor*t.busy(now))).Replicas)
+	if ceil(n) <= ceil(needed) {
+		return needed
 	}
-	n = math.Min(float64(t.obs.Desired), math.Max(needed, n))
-	if ceil(n) > ceil(needed) {
-		t.step("noise", ceil(n), "%.0f would do, if demand were not %.0f%% more than it seems: %.0f", needed, 100*(factor-1), n)
-	}
+	t.step("noise", ceil(n), "%.0f would do, if demand were not %.0f%% more than it seems: %.0f", needed, 100*(factor-1), n)
 	return n
-}
-
-// worthKeeping is the number of replicas that is worth keeping where fewer would do: the most that were needed within the
-// last lead time. To load a replica again costs as much as to keep it for as long as it loads; who does not know when it
-// will be needed next does best to keep it for just that long (ski rental: never more than twice the cost of knowing).
-func (t *tick) worthKeeping(wanted int32) int32 {
-	t.want(wanted)
-	if wanted >= t.obs.Desired {
-		return wanted
-	}
-	keep := max(t.decision.LeadTime.P50, shortestKeep)
-	most, _ := t.state.Wanted.Since(t.obs.Time.Add(-keep)).Max()
-	kept := min(max(wanted, int32(most)), t.obs.Desired)
-	if kept > wanted {
-		t.decision.Reason = WorthKeeping
-		t.step("break-even", kept, "%d would do, %d were needed within the last %v: to load one again would cost as much as to keep it that long",
-			wanted, kept, keep.Round(time.Second))
-	}
-	return kept
-}
-
-// want remembers what was needed, so that it is kept for a while.
-func (t *tick) want(replicas int32) {
-	need := timeseries.Sample{Time: t.obs.Time, Value: float64(replicas)}
-	t.state.Wanted = t.state.Wanted.Append(need, longestPeriod)
 }

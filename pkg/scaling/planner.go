@@ -122,7 +122,7 @@ func (t *tick) resume() {
 			f.Resampler = timeseries.Resampler{}
 		}
 		t.state.Arrivals, t.state.Wanted, t.state.Proposals, t.state.Changes = nil, nil, nil, nil
-		t.state.Promises = nil
+		t.state.Promises, t.state.Order = nil, Order{}
 	}
 }
 
@@ -175,6 +175,7 @@ func (t *tick) conclude(needed, reactive float64) {
 	wanted = t.seen(kept)
 	t.propose(wanted)
 	t.constrain(math.Max(needed, float64(kept)), t.watched(t.renewed(wanted)))
+	t.order()
 }
 
 // constrain takes a number of replicas through the constraints and makes it the decision.

@@ -28,8 +28,13 @@ type State struct {
 	// of the medians that were forecast for instants that have passed and of what came, in requests per second.
 	Promises       []Promise
 	Promised, Came float64
-	// Wanted are the numbers of replicas that were needed, before any was kept for longer. Proposals are the numbers of replicas wanted before stabilization, Changes the changes of the desired number,
-	// whoever made them; Desired is the number at the last observation.
+	// Order is the newest one.
+	Order Order
+	// Returns is what has been learned of replicas that were needed again.
+	Returns Returns
+	// Wanted are the numbers of replicas that were needed, before any was kept for longer. Proposals are the numbers of
+	// replicas wanted before stabilization, Changes the changes of the desired number, whoever made them; Desired is the
+	// number at the last observation.
 	Wanted, Proposals, Changes timeseries.Series
 	Desired                    int32
 }
