@@ -136,11 +136,12 @@ func (s *State) declared(c Config) (rate float64, text string) {
 }
 
 // edge is what was believed at the end of the last tick, the prior before the first one.
-func (s *State) edge(p prior) Edge {
+func (s *State) edge(c Config) Edge {
 	if s.Outcomes.Edge.Factor > 0 {
 		return s.Outcomes.Edge
 	}
-	return Edge{Variance: p.err * p.err, Factor: 1}
+	doubt := s.prior(c).err
+	return Edge{Variance: doubt * doubt, Factor: 1}
 }
 
 // Estimate returns what one replica sustains, of the present mix.
@@ -149,7 +150,7 @@ func (s *State) Estimate(c Config) Estimate {
 	if p.source == Unknown {
 		return Estimate{Source: Unknown, Text: p.text}
 	}
-	edge := s.edge(p)
+	edge := s.edge(c)
 	rate, err := p.rate*math.Exp(edge.Mean), math.Sqrt(edge.Variance)
 	return Estimate{
 		PerReplica: rate, Error: err, Concurrency: p.concurrency, Source: p.source,
@@ -190,7 +191,7 @@ func (s *State) Close(t Tick, c Config) {
 
 // Staffing returns how replicas are to be counted at present.
 func (s *State) Staffing(c Config) Staffing {
-	e := s.edge(s.prior(c))
+	e := s.edge(c)
 	return Staffing{
 		Variance: e.Variance, Factor: e.Factor, Dispersion: s.Outcomes.IndexOfDispersion(),
 		Price: s.Budget.Demand.Of(), Headroom: s.Budget.Headroom.Of(), Allowed: 1 - c.Attainment,
