@@ -73,6 +73,16 @@ var ablations = []ablation{
 	{name: "no-break-even", says: "replicas are not kept for the time that loading one takes", patches: []patch{{planning, "tick.worthKeeping", `
 		t.want(wanted)
 		return wanted`}}},
+	{name: "no-returns", says: "replicas are kept for one lead time, however soon they were needed again", patches: []patch{{planning, "Returns.worth", `return 1`}}},
+	{name: "no-orders", says: "an order does not stand until what it was for has come", patches: []patch{{planning, "tick.asOrdered", `return needed`}}},
+	{name: "no-record", says: "forecasts go as far above the most seen as they like", patches: []patch{{forecasts, "Lane.unsurpassed", `
+		for i, v := range values {
+			values[i] = f.bounded(v)
+		}`}}},
+	{name: "one-price", says: "headroom has the price of demand", patches: []patch{{capacities, "State.Staffing", `
+		x := s.StaffingAsItWas(c)
+		x.Headroom = x.Price
+		return x`}}},
 	{name: "no-backlog", says: "what waits is no demand", patches: []patch{{planning, "tick.backlogAhead", `return 0`}}},
 	{name: "no-remaining", says: "starting replicas take the whole lead time from now on", patches: []patch{{planning, "tick.remaining", `
 		return t.decision.LeadTime.P50`}}},
@@ -85,7 +95,7 @@ var ablations = []ablation{
 	{name: "no-overloads", says: "misses of an overload's aftermath count like any", patches: []patch{{capacities, "Outcomes.telling", `return true`}}},
 	{name: "poisson", says: "arrivals are taken for a Poisson process", patches: []patch{{capacities, "Outcomes.IndexOfDispersion", `return 1`}}},
 	{name: "no-doubt", says: "capacity is planned with as if it were known exactly", patches: []patch{{capacities, "State.edge", `
-		e := s.edgeAsItWas(p)
+		e := s.edgeAsItWas(c)
 		e.Variance = 0
 		return e`}}},
 	{name: "no-law", says: "nothing is learned of the engine's steps, and nothing declared", patches: []patch{noLaw}},
