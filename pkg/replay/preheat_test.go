@@ -115,6 +115,30 @@ func TestTheProductionLoopMeetsARamp(t *testing.T) {
 	}
 }
 
+// On constant Poisson load replicas change direction no more than once an hour, once the first half hour is over.
+func TestConstantLoadMovesNextToNothing(t *testing.T) {
+	const first, hours = time.Hour, 4
+	for _, rate := range []float64{3, 12, 27, 45} {
+		j, _ := run(t, replay.Config{Seed: 7, Lead: minute}, replay.Target{
+			Name: "chat", Profile: engine(), Policy: ours(t, ""), Initial: 4, Max: 12,
+			Load: &rising{poisson: *load(7, 0, 1<<40), low: rate, high: rate, to: time.Hour, end: first + hours*time.Hour},
+		})
+		turns, last := 0, int32(0)
+		for _, d := range j.decisions {
+			if move := d.Replicas - d.Current; move != 0 && d.Time.Sub(j.decisions[0].Time) > first {
+				if move*last < 0 {
+					turns++
+				}
+				last = move
+			}
+		}
+		t.Logf("%v requests/s: %d turns in %d hours, attainment %.4f", rate, turns, hours, j.attained())
+		if turns > hours || j.attained() < 0.99 {
+			t.Errorf("%v requests/s: %d turns in %d hours, attainment %.4f", rate, turns, hours, j.attained())
+		}
+	}
+}
+
 func TestABudgetOfGPUsHoldsInAReplayToo(t *testing.T) {
 	profile := engine()
 	profile.GPUs = 2
