@@ -74,7 +74,7 @@ var ablations = []ablation{
 		t.want(wanted)
 		return wanted`}}},
 	{name: "no-returns", says: "replicas are kept for one lead time, however soon they were needed again", patches: []patch{{planning, "Returns.worth", `return 1`}}},
-	{name: "no-orders", says: "an order does not stand until what it was for has come", patches: []patch{{planning, "tick.asOrdered", `return needed`}}},
+	{name: "no-orders", says: "an order does not stand until what it was for has come", patches: []patch{{planning, "tick.asOrdered", `return kept`}}},
 	{name: "no-record", says: "forecasts go as far above the most seen as they like", patches: []patch{{forecasts, "Lane.unsurpassed", `
 		for i, v := range values {
 			values[i] = f.bounded(v)

@@ -15,15 +15,16 @@ const (
 	// request. At the edge of the objectives misses grow twenty-fold for each ln(20)/s = 10 % of load or so, which makes a
 	// hundredth of missing requests worth the next replica at a price of some seven to ten.
 	usualPrice = 7.
-	// exponent is how steeply the price goes with the budget spent; leastFactor and mostFactor bound it.
+	// exponent is how steeply the price goes with the budget spent; leastFactor and mostFactor bound what it goes to.
 	exponent                = 2.
 	leastFactor, mostFactor = 0.43, 40.
-	// drift is how fast, in e-folds an hour for each e-fold that more is spent than is aimed at, the price of headroom goes
-	// on rising where it was not enough to change it, and back where less is: misses may grow more slowly with load than is
-	// believed. mostDrift bounds it, in e-folds.
+	// drift is how fast, in e-folds an hour for each e-fold that more is spent than is aimed at, a price goes on rising where
+	// it was not enough to change it, and back where less is: misses may grow more slowly with load than is believed, or
+	// come back whenever the budget has recovered. mostDrift bounds it, in e-folds.
 	drift, mostDrift = 2., 1.5
 	// dearer and cheaper are how many e-folds an hour a price may rise and fall by: the misses of a minute say little of the
-	// next hours. atFirst is its factor for a service of which nothing is known yet, whose first climb nobody has seen.
+	// next hours. atFirst is its factor for a service of which nothing is known yet, and falls to what the budget says within half
+	// an hour: its first minutes are those that no forecaster has seen.
 	dearer, cheaper = 12., 12.
 	atFirst         = 300.
 	// unforeseen is how far above the highest quantile that was forecast demand has to be for its misses to be nobody's
@@ -44,7 +45,7 @@ type Price struct {
 func (p Price) Of() float64 { return usualPrice * math.Exp(p.Factor) }
 
 // follow goes on for so many seconds where a share of the misses that are aimed at is spent.
-func (p *Price) follow(spent, seconds, drift float64) {
+func (p *Price) follow(spent, seconds float64) {
 	p.Drift = math.Min(math.Max(p.Drift+drift*math.Log(spent)*seconds/3600, 0), mostDrift)
 	goal := math.Min(math.Max(exponent*math.Log(spent)+p.Drift, math.Log(leastFactor)), math.Log(mostFactor))
 	p.Factor = math.Min(math.Max(goal, p.Factor-cheaper*seconds/3600), p.Factor+dearer*seconds/3600)
@@ -104,8 +105,8 @@ func (b *Budget) spend(x spent, c Config) {
 	share := func(missed float64) float64 {
 		return (missed/(aim*(1-c.Attainment)) + prior) / (b.Requests + prior)
 	}
-	b.Headroom.follow(share(b.Borne), x.seconds, drift)
-	b.Demand.follow(share(b.Avoidable), x.seconds, 0)
+	b.Headroom.follow(share(b.Borne), x.seconds)
+	b.Demand.follow(share(b.Avoidable), x.seconds)
 	b.Demand.Factor = math.Max(b.Demand.Factor, b.Headroom.Factor)
 }
 

@@ -110,7 +110,7 @@ func TestWhatIsNotEnoughBuildsUp(t *testing.T) {
 	first := b.Headroom.Of()
 	spending(&b, 5*time.Hour, 1.5*aimed, 1, 1)
 	second := b.Headroom.Of()
-	if second < 1.5*first || b.Headroom.Drift != mostDrift || b.Demand != (Price{Factor: b.Headroom.Factor}) {
+	if second < 1.5*first || b.Headroom.Drift != mostDrift || b.Demand != b.Headroom {
 		t.Errorf("half more than is aimed at for six hours: %.3g, then %.3g (%+v)", first, second, b)
 	}
 	spending(&b, 12*time.Hour, 0.5*aimed, 1, 1)

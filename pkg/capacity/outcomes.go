@@ -107,8 +107,8 @@ func (o *Outcomes) judge(load, steepness, seconds float64) {
 	o.Judged, o.Missed = 0, 0
 	was, held := o.Overloaded, o.Held
 	telling := o.telling(load, seconds, judged, missed)
-	if held.Missed+held.Met > 0 && was == o.Overloaded {
-		if next := math.Log(load); next+math.Log(climb) > held.High {
+	if held.Missed+held.Met > 0 && (was || !o.Overloaded) {
+		if next := math.Log(load); next+math.Log(climb) > held.High && seconds <= memory {
 			held.High = next
 		}
 		o.weigh(held)

@@ -8,7 +8,8 @@ import (
 
 // GPUBudget keeps what all replicas hold together within a number of GPUs. It is a hard limit of the cost and comes
 // after Bounds: where the minimum asks for more than it pays for, the budget holds. One replica stays in any case: none
-// would mean paused, and nothing would ever start again. While nobody knows what a replica holds it does not act.
+// would mean paused, and nothing would ever start again. While nobody knows what a replica holds it does not act,
+// and while doubt holds the present replicas it lets go of none.
 type GPUBudget struct {
 	// GPUs is the most that the replicas may hold, at least 1.
 	GPUs int32
@@ -33,6 +34,9 @@ func (c GPUBudget) Apply(in scaling.Input, wanted int32) scaling.Ruling {
 	}
 	if wanted <= most {
 		return unchanged(wanted)
+	}
+	if in.Held && wanted <= in.Current { // what a replica takes may have changed as nobody watched: a rollout, a label
+		return scaling.Ruling{Replicas: wanted, Text: fmt.Sprintf("%s, %d a replica: %d at most, once demand is seen again", budget, each, most)}
 	}
 	return scaling.Ruling{
 		Replicas: most, Reason: scaling.AtGPUBudget, Limited: in.Needed > float64(most),

@@ -73,3 +73,14 @@ func TestTheGPUBudgetHoldsWhateverIsWanted(t *testing.T) {
 		t.Errorf("the budget held %d times and was idle %d times: too few to tell", held, ignorant)
 	}
 }
+
+func TestAGPUBudgetLetsGoOfNothingWhileDoubtHolds(t *testing.T) {
+	in := scaling.Input{Current: 6, GPUsPerReplica: 4, Held: true}
+	if got := (GPUBudget{GPUs: 8}).Apply(in, 6); got.Replicas != 6 || got.Reason != "" || !strings.Contains(got.Text, "2 at most, once demand is seen again") {
+		t.Errorf("%+v", got)
+	}
+	in.Held = false
+	if got := (GPUBudget{GPUs: 8}).Apply(in, 6); got.Replicas != 2 || got.Reason != scaling.AtGPUBudget {
+		t.Errorf("%+v", got)
+	}
+}

@@ -81,6 +81,8 @@ type Input struct {
 	Lead time.Duration
 	// Needed is what demand needs, as a real number.
 	Needed float64
+	// Held says that it is doubt that holds the present replicas: what nobody watches is no reason to let go of any.
+	Held bool
 	// State is the planner's memory, the present proposal included; it must not be changed.
 	State *State
 }

@@ -80,37 +80,15 @@ type Order struct {
 	Until    time.Time
 }
 
-// asOrdered keeps replicas that were ordered: on a forecast until what they were ordered for has had time to show, since they
-// are ready a while before, when demand says nothing of it yet and the newest forecast is of a later time; otherwise for
-// half of their loading, since who lets go what is hardly begun and orders it again has nothing for it.
-func (t *tick) asOrdered(needed float64) float64 {
-	o := t.state.Order
-	n := min(o.Replicas, t.obs.Desired)
-	if t.obs.Time.After(o.Until) || n <= ceil(needed) {
-		return needed
-	}
-	t.step("order", n, "%.0f would do now; %d were ordered, which stands until %s", needed, n, o.Until.Format(time.TimeOnly))
-	return float64(n)
-}
-
-// order remembers what is ordered.
-func (t *tick) order() {
-	d, f := &t.decision, t.decision.Forecast
-	switch {
-	case d.Replicas <= d.Current:
-	case d.Reason == ForecastDemand:
-		t.state.Order = Order{d.Replicas, f.At.Add(f.Horizon + t.levelWindow())}
-	default:
-		t.state.Order = Order{d.Replicas, t.obs.Time.Add(d.LeadTime.P50 / 2)}
-	}
-}
-
 // worthKeeping is the number of replicas that is worth keeping where fewer would do: the most that were needed within as
 // much of the last lead time as it has paid to keep them for. To load a replica again costs as much as to keep it for as
 // long as it loads.
 func (t *tick) worthKeeping(wanted int32) int32 {
-	lead := max(t.decision.LeadTime.P50, shortestKeep)
-	t.state.Returns.learn(t.state.Wanted, timeseries.Sample{Time: t.obs.Time, Value: float64(wanted)}, lead)
+	lead := min(max(t.decision.LeadTime.P50, shortestKeep), longestPeriod-shortestKeep)
+	if t.state.Watched.IsZero() {
+		t.state.Watched = t.obs.Time
+	}
+	t.state.Returns.learn(t.state.Wanted.Since(t.state.Watched), timeseries.Sample{Time: t.obs.Time, Value: float64(wanted)}, lead)
 	t.want(wanted)
 	if wanted >= t.obs.Desired {
 		return wanted
@@ -120,10 +98,41 @@ func (t *tick) worthKeeping(wanted int32) int32 {
 	kept := min(max(wanted, int32(most)), t.obs.Desired)
 	if kept > wanted {
 		t.decision.Reason = WorthKeeping
-		t.step("break-even", kept, "%d would do, %d were needed within the last %v: for so long it has paid to keep them, by how soon they were needed again, where loading one takes %v",
+		t.step("break-even", kept, "%d would do, %d were needed within the last %v: by how soon replicas were needed again it has paid to keep them for so long, where loading one takes %v",
 			wanted, kept, keep.Round(time.Second), lead.Round(time.Second))
 	}
 	return kept
+}
+
+// asOrdered keeps what was ordered. On a forecast that stands until what it was for has had time to show: the replicas are
+// ready a while before, when demand says nothing of it yet, and the newest forecast is of a later time. Other orders stand
+// for half of a loading: to let go of what has hardly begun to load, and to order it again, is for nothing.
+func (t *tick) asOrdered(kept int32) int32 {
+	o := t.state.Order
+	n := min(o.Replicas, t.obs.Desired)
+	if t.obs.Time.After(o.Until) || n <= kept {
+		return kept
+	}
+	t.decision.Reason = WorthKeeping
+	t.step("order", n, "%d would do now; %d were ordered not long ago, and that stands for another %v",
+		kept, n, o.Until.Sub(t.obs.Time).Round(time.Second))
+	return n
+}
+
+// order remembers what is ordered, for the reason that the demand gave. An order that stands is not cut short by the next.
+func (t *tick) order(motive Reason) {
+	d, f := &t.decision, t.decision.Forecast
+	if d.Replicas <= d.Current {
+		return
+	}
+	until := t.obs.Time.Add(d.LeadTime.P50 / 2)
+	if motive == ForecastDemand {
+		until = f.At.Add(f.Horizon + t.levelWindow())
+	}
+	if until.Before(t.state.Order.Until) {
+		until = t.state.Order.Until
+	}
+	t.state.Order = Order{d.Replicas, until}
 }
 
 // want remembers what was needed, so that it is kept for a while.

@@ -59,8 +59,8 @@ func TestWhatIsWorthKeepingIsLearned(t *testing.T) {
 		t.Errorf("who knows nothing keeps for one lead time, not %v", got)
 	}
 	wobble := remembered(lead, repeated(60, 5, 4, 5, 4, 4)...)
-	if got := wobble.worth(); got != 1 && got < 0.3 {
-		t.Errorf("what is needed again within two minutes is kept for %v of a lead time", got)
+	if got := wobble.worth(); got != 1 {
+		t.Errorf("what is always needed again is kept for %v of a lead time", got)
 	}
 	spikes := remembered(lead, repeated(6, append([]float64{12, 12}, repeated(28, 3)...)...)...)
 	if got := spikes.worth(); got != 0 {
@@ -86,5 +86,68 @@ func TestWorthIsTheCheapest(t *testing.T) {
 		if cost(keep) < cost(best)-1e-9 {
 			t.Errorf("kept for %v: %v, for %v: %v", best, cost(best), keep, cost(keep))
 		}
+	}
+}
+
+// standing is a tick of a target with so many replicas, under a lead time of four minutes.
+func standing(at time.Time, st *State, desired int32) *tick {
+	t := &tick{planner: &Planner{}, state: st, obs: &Observation{Time: at, Desired: desired}}
+	t.decision.Current, t.decision.Replicas = desired, desired
+	t.decision.LeadTime.P50 = 4 * time.Minute
+	return t
+}
+
+func TestOrdersStandUntilWhatTheyAreForHasCome(t *testing.T) {
+	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	order := func(st *State, at time.Time, from, to int32, why Reason) {
+		x := standing(at, st, from)
+		x.decision.Replicas, x.decision.Reason = to, AtMaximum // whatever a constraint says in the end
+		x.decision.Forecast.At, x.decision.Forecast.Horizon = at, 10*time.Minute
+		x.order(why)
+	}
+	kept := func(st *State, at time.Time, desired, wanted int32) int32 {
+		return standing(at, st, desired).asOrdered(wanted)
+	}
+	var forecast State
+	order(&forecast, at, 3, 10, ForecastDemand)
+	for after, want := range map[time.Duration]int32{0: 10, 10 * time.Minute: 10, 11 * time.Minute: 10, 12 * time.Minute: 3} {
+		if got := kept(&forecast, at.Add(after), 10, 3); got != want {
+			t.Errorf("ordered on a forecast, %v later: %d kept, want %d", after, got, want)
+		}
+	}
+	if got := kept(&forecast, at, 8, 3); got != 8 {
+		t.Errorf("somebody took two: %d kept of 8", got)
+	}
+	if got := kept(&forecast, at, 10, 12); got != 12 {
+		t.Errorf("more is wanted: %d", got)
+	}
+	order(&forecast, at.Add(time.Minute), 10, 11, ReactiveDemand)
+	if got := kept(&forecast, at.Add(9*time.Minute), 11, 3); got != 11 {
+		t.Errorf("the next order cut the one before short: %d kept", got)
+	}
+	var reactive State
+	order(&reactive, at, 3, 5, ReactiveDemand)
+	for after, want := range map[time.Duration]int32{time.Minute: 5, 2 * time.Minute: 5, 3 * time.Minute: 3} {
+		if got := kept(&reactive, at.Add(after), 5, 3); got != want {
+			t.Errorf("ordered for present demand, %v later: %d kept, want %d", after, got, want)
+		}
+	}
+}
+
+// What is held in doubt was not needed, and teaches nothing of returns.
+func TestHoldsTeachNothingOfReturns(t *testing.T) {
+	var st State
+	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	for i := range 240 {
+		at = at.Add(time.Minute)
+		x := standing(at, &st, 10)
+		if i%20 == 19 {
+			x.hold(NoFreshData, "held")
+		} else {
+			x.worthKeeping(3)
+		}
+	}
+	if st.Returns != (Returns{}) {
+		t.Errorf("%+v", st.Returns)
 	}
 }

@@ -39,7 +39,7 @@ func (t *tick) plan() {
 	reactive := t.reactive(staffing, now)
 	needed := math.Max(reactive, t.predictive(staffing, reactive))
 	if needed < float64(t.obs.Desired) {
-		needed = t.asOrdered(t.beyondNoise(staffing, needed, now))
+		needed = t.beyondNoise(staffing, needed, now)
 	}
 	t.conclude(needed, reactive)
 }

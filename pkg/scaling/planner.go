@@ -46,6 +46,8 @@ type tick struct {
 	obs      *Observation
 	sight    sight
 	decision Decision
+	// held is set where doubt holds the present replicas.
+	held bool
 }
 
 // decide goes through the stages in order; each may end the tick with a hold.
@@ -81,8 +83,10 @@ func (t *tick) hold(r Reason, format string, args ...any) {
 	t.step("hold", t.obs.Desired, format, args...)
 	t.propose(t.obs.Desired)
 	t.want(t.obs.Desired)
-	t.state.Since = time.Time{} // nobody has watched: a full window is to be seen again
+	t.state.Watched = time.Time{} // what was held was not needed
+	t.state.Since = time.Time{}   // nobody has watched: a full window is to be seen again
 	if r != Paused && r != ScaledToZeroByOther {
+		t.held = true
 		t.constrain(float64(t.obs.Desired), t.obs.Desired)
 	}
 }
@@ -159,6 +163,7 @@ func (t *tick) withoutCapacity() {
 		t.step("queue", ceil(needed), "%.0f requests wait and %.0f run: %.2f replicas, no more than twice the ready ones", waiting, running, needed)
 	}
 	t.conclude(needed, needed)
+	t.state.Watched = time.Time{} // nobody knows what was needed
 	if t.decision.Replicas == t.obs.Desired {
 		t.decision.Reason = CapacityUnknown
 		t.step("hold", t.obs.Desired, "nobody knows yet what a replica sustains: %d replicas are held", t.obs.Desired)
@@ -170,12 +175,13 @@ func (t *tick) conclude(needed, reactive float64) {
 	d := &t.decision
 	wanted := ceil(needed)
 	d.Needed = wanted
-	d.Reason = t.motive(wanted, ceil(reactive))
-	kept := t.worthKeeping(wanted)
+	motive := t.motive(wanted, ceil(reactive))
+	d.Reason = motive
+	kept := t.asOrdered(t.worthKeeping(wanted))
 	wanted = t.seen(kept)
 	t.propose(wanted)
 	t.constrain(math.Max(needed, float64(kept)), t.watched(t.renewed(wanted)))
-	t.order()
+	t.order(motive)
 }
 
 // constrain takes a number of replicas through the constraints and makes it the decision.
@@ -183,7 +189,7 @@ func (t *tick) constrain(needed float64, wanted int32) {
 	d := &t.decision
 	in := Input{
 		Now: t.obs.Time, Current: t.obs.Desired, Unschedulable: d.Unschedulable, GPUsPerReplica: t.obs.GPUsPerReplica,
-		Lead: d.LeadTime.P90, Needed: needed, State: t.state,
+		Lead: d.LeadTime.P90, Needed: needed, Held: t.held, State: t.state,
 	}
 	for _, c := range t.planner.config.Constraints {
 		r := c.Apply(in, wanted)

@@ -37,6 +37,8 @@ type State struct {
 	// number at the last observation.
 	Wanted, Proposals, Changes timeseries.Series
 	Desired                    int32
+	// Watched is since when what is in Wanted was needed, and not just held.
+	Watched time.Time
 }
 
 // ReplicaState is what is remembered of one replica.

@@ -89,7 +89,7 @@ var gaugeHelp = map[gauge]string{
 	leadTimeP90:      "90th percentile of the time from the order of a replica until it serves.",
 	capacity:         "What one replica sustains within its objectives.",
 	sloWanted:        "Share of requests that is to be within the objectives, 0 to 1.",
-	sloAttained:      "Share of requests within the objectives over the last hours, 0 to 1; what was two hours ago counts half.",
+	sloAttained:      "Share of requests within the objectives over the last hours, 0 to 1; what was an hour ago counts half.",
 	budgetSpent:      "Share of the misses that the objective allows that there were over the last hours; from 1 on the error budget is spent.",
 	missPrice:        "What a missed request is worth to the planner, in requests that a replica serves in the time.",
 	blind:            "1 where nothing can be decided for want of fresh data.",

@@ -102,7 +102,7 @@ preheat_target_error_budget_spent_ratio{name="llama",namespace="default"} 0.58
 # HELP preheat_target_miss_price_requests What a missed request is worth to the planner, in requests that a replica serves in the time.
 # TYPE preheat_target_miss_price_requests gauge
 preheat_target_miss_price_requests{name="llama",namespace="default"} 9
-# HELP preheat_target_slo_attained_ratio Share of requests within the objectives over the last hours, 0 to 1; what was two hours ago counts half.
+# HELP preheat_target_slo_attained_ratio Share of requests within the objectives over the last hours, 0 to 1; what was an hour ago counts half.
 # TYPE preheat_target_slo_attained_ratio gauge
 preheat_target_slo_attained_ratio{name="llama",namespace="default"} 0.9942
 # HELP preheat_target_slo_wanted_ratio Share of requests that is to be within the objectives, 0 to 1.

@@ -322,7 +322,7 @@ type ForecastWeight struct {
 	Share Percent `json:"share"`
 }
 
-// ErrorBudgetStatus is how the objective was met over the last hours: what happened two hours ago counts half.
+// ErrorBudgetStatus is how the objective was met over the last hours: what happened an hour ago counts half.
 type ErrorBudgetStatus struct {
 	// attained is the share of requests within the objective. Absent where no request was judged.
 	// +optional
