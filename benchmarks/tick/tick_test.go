@@ -21,9 +21,9 @@ const (
 	numTargets = 1000
 	numPods    = 4
 	interval   = 15 * time.Second
-	// history is how many ticks go before the measured ones: more than the forecast's 512 errors, so that every buffer
-	// is full and every step scores, learns and forecasts.
-	history = 560
+	// history is how many ticks go before the measured ones: more than the thirty horizons after which the forecast's skill
+	// is known, so that every step scores, learns and forecasts.
+	history = 1100
 )
 
 var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
