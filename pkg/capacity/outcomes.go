@@ -101,7 +101,8 @@ func (o *Outcomes) IndexOfDispersion() float64 {
 }
 
 // judge ends a tick of so many seconds in which each replica had that load, relative to the prior: it weighs the beliefs by
-// what the last tick told, unless an overload has begun since, and holds what was counted in this one. Steepness is that of Staffing's law at the pool's size.
+// what the last tick told, unless an overload has begun since, and holds what was counted in this one. Steepness is that of
+// Staffing's law at the pool's size.
 func (o *Outcomes) judge(load, steepness, seconds float64) {
 	judged, missed := o.Judged, o.Missed
 	o.Judged, o.Missed = 0, 0

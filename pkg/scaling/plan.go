@@ -36,10 +36,12 @@ func (t *tick) plan() {
 	}
 	staffing := t.state.Capacity.Staffing(t.planner.config.Capacity)
 	t.step("budget", -1, "%s", d.Budget)
-	reactive := t.reactive(staffing, now)
+	backlog := t.backlogAhead(now)
+	busy := (now + backlog/t.drain()) / d.Capacity.PerReplica
+	reactive := t.reactive(staffing, busy, backlog)
 	needed := math.Max(reactive, t.predictive(staffing, reactive))
 	if needed < float64(t.obs.Desired) {
-		needed = t.beyondNoise(staffing, needed, now)
+		needed = t.beyondNoise(staffing, needed, now, busy)
 	}
 	t.conclude(needed, reactive)
 }
@@ -59,20 +61,15 @@ func (t *tick) levelWindow() time.Duration {
 	return min(max(t.decision.LeadTime.P50/2, shortestTick), time.Minute)
 }
 
-// reactive is what present demand and its backlog need.
-func (t *tick) reactive(s capacity.Staffing, now float64) float64 {
-	plan := s.Plan(certain(t.busy(now)))
-	text := fmt.Sprintf("%.2f replicas busy", t.busy(now))
-	if backlog := t.backlogAhead(now); backlog > 0 {
+// reactive is what present demand and its backlog need, which keep so many replicas busy.
+func (t *tick) reactive(s capacity.Staffing, busy, backlog float64) float64 {
+	plan := s.Plan(certain(busy))
+	text := fmt.Sprintf("%.2f replicas busy", busy)
+	if backlog > 0 {
 		text += fmt.Sprintf(", %.0f requests of backlog to drain in %.0f s among them", backlog, t.drain())
 	}
 	t.step("reactive", ceil(plan.Replicas), "%s: %.0f with headroom, %s", text, plan.Replicas, expected(plan, s))
 	return plan.Replicas
-}
-
-// busy is how many replicas demand and its backlog keep busy.
-func (t *tick) busy(now float64) float64 {
-	return (now + t.backlogAhead(now)/t.drain()) / t.decision.Capacity.PerReplica
 }
 
 // certain is a load that is known.
@@ -176,9 +173,9 @@ func (t *tick) ahead() []capacity.Demand {
 // beyondNoise is what is needed where fewer replicas are than there are: only as few as would do if present demand were
 // larger by its own noise. Without it a steady random load between two numbers of replicas would have them change for ever.
 // What is forecast has its noise in its quantiles.
-func (t *tick) beyondNoise(s capacity.Staffing, needed, now float64) float64 {
+func (t *tick) beyondNoise(s capacity.Staffing, needed, now, busy float64) float64 {
 	factor := 1 + noiseDoubt*math.Sqrt(s.Dispersion/math.Max(1, now*noiseWindow))
-	n := math.Min(float64(t.obs.Desired), s.Plan(certain(factor*t.busy(now))).Replicas)
+	n := math.Min(float64(t.obs.Desired), s.Plan(certain(factor*busy)).Replicas)
 	if ceil(n) <= ceil(needed) {
 		return needed
 	}
