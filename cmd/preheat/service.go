@@ -212,7 +212,7 @@ func (s *service) wireServer() error {
 			Deployments: factory.Apps().V1().Deployments().Lister(), StatefulSets: factory.Apps().V1().StatefulSets().Lister(),
 		},
 		Samples: s.store, Scrapes: s.store, Decisions: s.decisions,
-		DecisionStaleness: 3 * s.options.interval, Synced: s.cluster.HasSynced,
+		DecisionStaleness: 3 * s.options.interval, Settling: 10*time.Second + 2*s.options.scrapeInterval, Synced: s.cluster.HasSynced,
 	})
 	if err != nil {
 		return err

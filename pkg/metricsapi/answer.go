@@ -57,20 +57,28 @@ func (p *Provider) answer(o *object, q query, now time.Time) (answer, error) {
 }
 
 // measure takes a quantity over the object's ready pods. Where fewer than half of them are known, so is nothing; where
-// some are missing from a sum, they are taken to be like the others: a sum that leaves them out would be too low, and
-// no answer at all each time a replica has just become ready would stop the HPA while it is needed most.
+// some are missing from a sum, they are taken to be like the others: a sum that leaves them out would be too low. Pods
+// that have just become ready, and of which nothing is known yet, count for nothing in either: they have served next to
+// nothing, and to take them to be like the others would answer every scale-up with a demand that grows with it.
 func (p *Provider) measure(o *object, s series, now time.Time) (answer, error) {
-	ready, total := p.caches.readyPods(o)
+	ready, settled, total := p.caches.readyPods(o, func(since time.Time) bool {
+		return now.Sub(since).Abs() < p.opts.Settling // clocks of nodes that are far off settle nothing
+	})
 	if len(ready) == 0 {
 		return answer{}, noReadyPods(o, s, total)
 	}
 	sample, known, ok := p.opts.Samples.Group(ready, s.measured, now)
-	if !ok || 2*known < len(ready) {
+	expected := len(ready)
+	if 0 < settled && settled < len(ready) {
+		_, knownSettled, _ := p.opts.Samples.Group(ready[:settled], s.measured, now)
+		expected, ok = settled+known-knownSettled, ok && 2*knownSettled >= settled
+	}
+	if !ok || 2*known < expected {
 		return answer{}, p.missing(o, s, ready, known, now)
 	}
 	value := sample.Value
 	if s.additive {
-		value *= float64(len(ready)) / float64(known)
+		value *= float64(expected) / float64(known)
 	}
 	rounded, ok := quantity(value)
 	if !ok {

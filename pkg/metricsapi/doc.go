@@ -9,6 +9,7 @@
 //
 // Pods answer for themselves, Deployments, StatefulSets, Services and InferenceAutoscalers for their ready pods taken
 // together. Pods that are not ready have no sample: the HPA counts a starting pod as loaded as soon as it has one.
+// A pod that has just become ready adds nothing to a sum until it has been scraped.
 // metricLabelSelector is matched against the object's labels and, where the metric is a quantile, "quantile".
 //
 // # External metrics

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -260,39 +261,49 @@ func (c *Caches) autoscalers(namespace string) []*v1alpha1.InferenceAutoscaler {
 	return all
 }
 
-// readyPods returns the object's pods that are ready, and how many it has in all.
-func (c *Caches) readyPods(o *object) (ready []store.PodID, total int) {
-	if o.pod != nil {
-		if isReady(o.pod) {
-			ready = []store.PodID{podID(o.pod)}
-		}
-		return ready, 1
+// readyPods returns the object's pods that are ready, and how many it has in all. The first settled of them have been
+// ready for longer than what isNew says of the time at which they became so.
+func (c *Caches) readyPods(o *object, isNew func(since time.Time) bool) (ready []store.PodID, settled, total int) {
+	pods := []*corev1.Pod{o.pod}
+	if o.pod == nil {
+		pods = c.podsMatching(o.reference.Namespace, o.pods)
 	}
-	pods := c.podsMatching(o.reference.Namespace, o.pods)
 	ready = make([]store.PodID, 0, len(pods))
 	for _, pod := range pods {
-		if isReady(pod) {
-			ready = append(ready, podID(pod))
+		since, ok := readySince(pod)
+		if !ok {
+			continue
+		}
+		ready = append(ready, podID(pod))
+		if !isNew(since) {
+			last := len(ready) - 1
+			ready[settled], ready[last] = ready[last], ready[settled]
+			settled++
 		}
 	}
-	return ready, len(pods)
+	return ready, settled, len(pods)
 }
 
 func podID(pod *corev1.Pod) store.PodID {
 	return store.PodID{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)}
 }
 
-// isReady reports whether a pod serves: ready and not being deleted.
-func isReady(pod *corev1.Pod) bool {
+// readySince returns when a pod began to serve; false unless it does: ready and not being deleted.
+func readySince(pod *corev1.Pod) (since time.Time, ok bool) {
 	if pod.DeletionTimestamp != nil {
-		return false
+		return time.Time{}, false
 	}
 	for i := range pod.Status.Conditions {
 		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
+			return c.LastTransitionTime.Time, c.Status == corev1.ConditionTrue
 		}
 	}
-	return false
+	return time.Time{}, false
+}
+
+func isReady(pod *corev1.Pod) bool {
+	_, ok := readySince(pod)
+	return ok
 }
 
 // labelIndex finds pods by one label: "namespace/key=value".

@@ -24,6 +24,9 @@ type Options struct {
 	Decisions Decisions
 	// DecisionStaleness is the age beyond which a decision serves nothing; default 1 minute, at least three ticks.
 	DecisionStaleness time.Duration
+	// Settling is for how long a pod that has become ready may be unknown without counting as missing: until it has
+	// been found and, for a rate, scraped twice. Default 20 seconds.
+	Settling time.Duration
 	// Now is the clock that staleness is judged by; default time.Now.
 	Now func() time.Time
 	// Synced reports whether the caches are complete; until then everything is answered by 503. Nil means always.
@@ -54,6 +57,9 @@ func NewProvider(opts Options) (*Provider, error) {
 	}
 	if opts.DecisionStaleness == 0 {
 		opts.DecisionStaleness = time.Minute
+	}
+	if opts.Settling == 0 {
+		opts.Settling = 20 * time.Second
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

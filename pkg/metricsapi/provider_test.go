@@ -154,19 +154,30 @@ func TestMetricBySelector(t *testing.T) {
 func TestPartlyKnownGroups(t *testing.T) {
 	tests := map[string]struct {
 		pods, scraped int
+		newest        []time.Duration // since the last pods became ready
 		metric        string
 		want          string
 	}{
-		"all known: the sum": {4, 4, "inference_requests_waiting", "4"},
-		"half known: the others are taken to be like them": {4, 2, "inference_requests_waiting", "4"},
-		"means are of those known":                         {4, 3, "inference_kv_cache_utilization_ratio", "500m"},
-		"fewer than half known: nothing":                   {4, 1, "inference_requests_waiting", ""},
-		"nor means":                                        {4, 1, "inference_kv_cache_utilization_ratio", ""},
+		"all known: the sum": {4, 4, nil, "inference_requests_waiting", "4"},
+		"half known: the others are taken to be like them": {4, 2, nil, "inference_requests_waiting", "4"},
+		"means are of those known":                         {4, 3, nil, "inference_kv_cache_utilization_ratio", "500m"},
+		"fewer than half known: nothing":                   {4, 1, nil, "inference_requests_waiting", ""},
+		"nor means":                                        {4, 1, nil, "inference_kv_cache_utilization_ratio", ""},
+
+		"who has just become ready has served nothing":   {4, 2, []time.Duration{3 * time.Second, 9 * time.Second}, "inference_requests_waiting", "2"},
+		"however many they are":                          {4, 1, []time.Duration{0, 0, 0}, "inference_requests_per_second", "2"},
+		"also where its node's clock is ahead":           {2, 1, []time.Duration{-3 * time.Second}, "inference_requests_waiting", "1"},
+		"but not for longer":                             {4, 2, []time.Duration{20 * time.Second, time.Minute}, "inference_requests_waiting", "4"},
+		"nor where the clock is wrong":                   {2, 1, []time.Duration{-time.Hour}, "inference_requests_waiting", "2"},
+		"and counts once it is known":                    {4, 4, []time.Duration{time.Second}, "inference_requests_waiting", "4"},
+		"it does not stand in for one that is missing":   {4, 1, []time.Duration{time.Second}, "inference_requests_waiting", ""},
+		"where all are new, half of them must be known":  {4, 1, []time.Duration{0, 0, 0, 0}, "inference_requests_waiting", ""},
+		"and then the others are taken to be like these": {4, 2, []time.Duration{0, 0, 0, 0}, "inference_requests_waiting", "4"},
 	}
 	for sentence, test := range tests {
 		t.Run(sentence, func(t *testing.T) {
 			w := newWorld()
-			w.many(test.pods, test.scraped)
+			w.many(test.pods, test.scraped, test.newest...)
 			name := types.NamespacedName{Namespace: "default", Name: "many"}
 			got, err := w.provider(t).GetMetricByName(t.Context(), name, custom("deployments.apps", test.metric), labels.Everything())
 			if test.want == "" {

@@ -79,6 +79,15 @@ func (w *world) pod(name string, labels map[string]string, ready corev1.Conditio
 	return podID(p)
 }
 
+// readySince says when a pod has become ready; until then it has been for ever.
+func (w *world) readySince(pod string, at time.Time) {
+	item, _, err := w.pods.GetByKey("default/" + pod)
+	if err != nil {
+		panic(err)
+	}
+	item.(*corev1.Pod).Status.Conditions[0].LastTransitionTime = metav1.NewTime(at)
+}
+
 func (w *world) deployment(name string, labels map[string]string) {
 	selector := map[string]string{"app": name}
 	add(w.deployments, &appsv1.Deployment{ObjectMeta: named(name, labels), Spec: appsv1.DeploymentSpec{
@@ -148,11 +157,16 @@ func (w *world) qwen() {
 	})
 }
 
-// many adds n ready pods that all match one selector, the first scraped of them scraped with waiting 1.
-func (w *world) many(n, scraped int) {
+// many adds n ready pods that all match one selector, the first scraped of them scraped with waiting 1, the last of them
+// ready for as long as newest says.
+func (w *world) many(n, scraped int, newest ...time.Duration) {
 	w.deployment("many", nil)
 	for i := range n {
-		id := w.pod(fmt.Sprintf("many-%d", i), map[string]string{"app": "many"}, corev1.ConditionTrue)
+		name := fmt.Sprintf("many-%d", i)
+		id := w.pod(name, map[string]string{"app": "many"}, corev1.ConditionTrue)
+		if young := i - (n - len(newest)); young >= 0 {
+			w.readySince(name, now.Add(-newest[young]))
+		}
 		if i < scraped {
 			w.scraped(id, 1)
 		}
