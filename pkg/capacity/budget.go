@@ -27,12 +27,14 @@ const (
 	// an hour: its first minutes are those that no forecaster has seen.
 	dearer, cheaper = 12., 12.
 	atFirst         = 300.
-	// unforeseen is how far above the highest quantile that was forecast demand has to be for its misses to be nobody's
-	// choice: no price would have bought them. They are told and do not raise it. outlasts is for how long, in seconds.
-	unforeseen, outlasts = 1.3, 120.
-	// excusable is the share of all requests that can be excused so: a forecast that is exceeded more often is a bad one,
-	// and its misses are to be paid for.
-	excusable = 0.1
+	// unforeseen is how far above the highest quantile that was forecast demand has to be, while it is more than was ever
+	// seen, for its misses to be nobody's choice: no price would have bought them. They are told and do not raise it. They
+	// are for as long as more arrives than is sustained, however late the replicas come, and outlasts seconds longer. What
+	// came once can come again: remembered is the half-life, in seconds, of the most seen.
+	unforeseen, outlasts, remembered = 1.3, 120., 30 * 86400.
+	// excusable is the share of the time that can be excused so: a forecast that is exceeded more often is a bad one, and its
+	// misses are to be paid for. It is of the time, not of requests: of those a step of load brings the more the higher it is.
+	excusable = 0.125
 )
 
 // Price is what a miss is worth, in replica time of a request.
@@ -56,12 +58,12 @@ func (p *Price) follow(spent, seconds float64) {
 type Budget struct {
 	// Requests and Seconds are decayed sums of the requests judged and of time. Missed are those that missed an objective,
 	// Avoidable those of them that a forecast would have allowed to avoid, Borne those of these that missed while no
-	// more arrived than is sustained; Excused are the requests judged while no forecast would have.
-	Requests, Seconds, Missed, Avoidable, Borne, Excused float64
+	// more arrived than is sustained; ExcusedSeconds are the time in which no forecast would have.
+	Requests, Seconds, Missed, Avoidable, Borne, ExcusedSeconds float64
 	// Demand is the price by all avoidable misses, Headroom the one by those that more headroom would have avoided.
 	Demand, Headroom Price
-	// Unforeseen is for how many seconds misses are still nobody's choice.
-	Unforeseen float64
+	// Most is the highest demand seen, fading; Unforeseen for how many seconds misses are still nobody's choice.
+	Most, Unforeseen float64
 }
 
 // spent is what a Budget takes in of a tick.
@@ -77,14 +79,17 @@ type spent struct {
 
 // spend takes a tick.
 func (b *Budget) spend(x spent, c Config) {
-	if b.Unforeseen = math.Max(0, b.Unforeseen-x.seconds); x.foreseen <= 0 || x.demand > unforeseen*x.foreseen {
+	b.Unforeseen = math.Max(0, b.Unforeseen-x.seconds)
+	begins := x.foreseen <= 0 || x.demand > math.Max(unforeseen*x.foreseen, b.Most)
+	if begins || b.Unforeseen > 0 && x.overloaded {
 		b.Unforeseen = outlasts
 	}
+	b.Most = math.Max(x.demand, b.Most*math.Exp2(-x.seconds/remembered))
 	if b.Seconds == 0 {
 		b.Demand.Factor, b.Headroom.Factor = math.Log(atFirst), math.Log(atFirst)
 	}
 	k := math.Exp2(-x.seconds / budgetHalfLife)
-	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable, &b.Borne, &b.Excused)
+	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable, &b.Borne, &b.ExcusedSeconds)
 	b.Requests += x.judged
 	b.Seconds += x.seconds
 	b.Missed += x.missed
@@ -94,8 +99,8 @@ func (b *Budget) spend(x spent, c Config) {
 		return
 	}
 	prior := b.Requests / b.Seconds * budgetPrior
-	if b.Unforeseen > 0 && b.Excused+x.judged <= excusable*(b.Requests+prior) {
-		b.Excused += x.judged
+	if b.Unforeseen > 0 && b.ExcusedSeconds+x.seconds <= excusable*(b.Seconds+budgetPrior) {
+		b.ExcusedSeconds += x.seconds
 	} else {
 		b.Avoidable += x.missed
 		if !x.overloaded {
@@ -118,6 +123,8 @@ type Account struct {
 	Known            bool
 	// Spent is the share of the allowed misses that was used: above 1 the objective is missed.
 	Spent float64
+	// Excused is the share of the misses that raise no price: of more demand than was ever seen or foreseen.
+	Excused float64
 	// Price is what a miss is worth, in replica time of a request.
 	Price float64
 }
@@ -128,6 +135,9 @@ func (b *Budget) Account(c Config) Account {
 	if b.Requests >= 1 {
 		a.Known, a.Attained = true, 1-b.Missed/b.Requests
 		a.Spent = b.Missed / b.Requests / (1 - c.Attainment)
+		if b.Missed > 0 {
+			a.Excused = 1 - b.Avoidable/b.Missed
+		}
 	}
 	return a
 }
@@ -140,6 +150,9 @@ func (a Account) String() string {
 	state := fmt.Sprintf("%.0f%% of the error budget is used", 100*a.Spent)
 	if a.Spent >= 1 {
 		state = fmt.Sprintf("the error budget is spent (%.1f times)", a.Spent)
+	}
+	if a.Excused >= 0.01 {
+		state += fmt.Sprintf(", %.0f%% of it by more demand than was ever seen or foreseen, which raises no price", 100*a.Excused)
 	}
 	return fmt.Sprintf("%.2f%% of requests within the objectives over the last hours, %.4g%% wanted: %s; a miss counts as the replica time of %s requests",
 		100*a.Attained, 100*a.Wanted, state, a.price())

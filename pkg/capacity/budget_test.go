@@ -76,7 +76,9 @@ func TestMissesThatNoForecastSawRaiseNothing(t *testing.T) {
 		var b Budget
 		spending(&b, 30*time.Minute, aimed, 1, 1)
 		was := b.Demand.Of()
-		spending(&b, 5*time.Minute, 0.5, c.demand, c.foreseen)
+		for range 20 {
+			b.spend(spent{judged: 100, missed: 50, seconds: tick.Seconds(), demand: c.demand, foreseen: c.foreseen, overloaded: true}, goal)
+		}
 		if got := b.Demand.Of(); got > was {
 			t.Errorf("%s: the price went from %.4g to %.4g", name, was, got)
 		}
@@ -100,6 +102,41 @@ func TestMissesThatNoForecastSawRaiseNothing(t *testing.T) {
 	spending(&b, 5*time.Minute, 0.5, 0.99*unforeseen, 1)
 	if b.Demand.Of() <= was {
 		t.Errorf("a demand hardly above the forecast is no excuse: %v", b.Demand.Of())
+	}
+}
+
+// A step of load that nobody saw is excused until the replicas for it have come, however many requests it brings.
+func TestTheWholeOfAnUnforeseenStepIsExcused(t *testing.T) {
+	step := func(b *Budget, minutes int, judged, demand, foreseen float64) {
+		for range minutes * int(time.Minute/tick) {
+			b.spend(spent{judged: judged, missed: judged, seconds: tick.Seconds(), demand: demand, foreseen: foreseen, overloaded: true}, goal)
+		}
+	}
+	var calm Budget
+	spending(&calm, 6*time.Hour, aimed, 1, 1)
+	b := calm
+	step(&b, 5, 400, 4, 1) // one lead time
+	step(&b, 4, 400, 4, 4) // the forecast has seen it, the replicas are not there yet
+	spending(&b, 5*time.Minute, aimed, 4, 4)
+	if b.Demand.Of() > 1.01*calm.Demand.Of() {
+		t.Errorf("nine minutes in which everything missed: the price went from %.4g to %.4g", calm.Demand.Of(), b.Demand.Of())
+	}
+	step(&b, 15, 400, 16, 4)
+	if b.Demand.Of() <= 1.2*calm.Demand.Of() {
+		t.Errorf("half an hour of them is a bad forecast: %.4g after %.4g", b.Demand.Of(), calm.Demand.Of())
+	}
+	b = calm
+	step(&b, 5, 400, 4, 1)
+	spending(&b, 2*time.Hour, aimed, 1, 1)
+	was := b.Demand.Of()
+	step(&b, 5, 390, 3.9, 1)
+	if b.Demand.Of() <= 1.2*was {
+		t.Errorf("what came once can come again: %.4g after %.4g", b.Demand.Of(), was)
+	}
+	b = calm
+	step(&b, 5, 100, 1, 1)
+	if b.Demand.Of() <= 1.5*calm.Demand.Of() {
+		t.Errorf("an overload that was foreseen is paid for: %.4g after %.4g", b.Demand.Of(), calm.Demand.Of())
 	}
 }
 
@@ -150,6 +187,10 @@ func TestAccount(t *testing.T) {
 		if !strings.Contains(a.String(), "a miss counts as the replica time of") {
 			t.Errorf("%s: no price in %q", name, a)
 		}
+	}
+	b := Budget{Requests: 1000, Missed: 50, Avoidable: 5}
+	if says := "(5.0 times), 90% of it by more demand than was ever seen or foreseen, which raises no price; a miss"; !strings.Contains(b.Account(goal).String(), says) {
+		t.Errorf("%q is not in %q", says, b.Account(goal))
 	}
 	if a := new(Budget).Account(goal); a.Known || a.Price != usualPrice || !strings.HasPrefix(a.String(), "no request was judged yet; a miss counts as the replica time of ") {
 		t.Errorf("at first: %s (%+v)", a, a)
