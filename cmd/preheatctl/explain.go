@@ -92,7 +92,7 @@ func (o *explainOptions) run(ctx context.Context, s streams, now time.Time) erro
 	if o.file != "" {
 		all, err := o.saved(s.In)
 		if err != nil {
-			return fmt.Errorf("-f %s: %w", o.file, err)
+			return fmt.Errorf("-f %s: %w; give what `kubectl get inferenceautoscalers -o yaml` has written, or - for standard input", o.file, err)
 		}
 		return o.write(s.Out, all, len(all) == 1)
 	}

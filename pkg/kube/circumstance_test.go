@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -296,16 +297,21 @@ func TestCircumstancesAreObservedThroughTheInformers(t *testing.T) {
 	}
 }
 
-func TestWithoutTheRightToReadNodesTheyStayUnknown(t *testing.T) {
-	w := newWorld(t)
-	w.metadata.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, nil, apierrors.NewForbidden(corev1.Resource("nodes"), "", fmt.Errorf("no right"))
-	})
-	go w.nodes.informer.RunWithContext(t.Context())
-	eventually(t, "the refusal is taken for an answer", w.nodes.hasSynced)
-	pod := readyPod("a")
-	bind(pod, "n", 180)
-	if got := w.nodes.of(pod); got != leadtime.NodeUnknown {
-		t.Errorf("got %d, want unknown", got)
+func TestNodesThatCannotBeReadStayUnknownAndHoldNothingUp(t *testing.T) {
+	for name, err := range map[string]error{
+		"no right":        apierrors.NewForbidden(corev1.Resource("nodes"), "", errors.New("no right")),
+		"another failure": apierrors.NewInternalError(errors.New("etcd is full")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.metadata.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+			go w.nodes.informer.RunWithContext(t.Context())
+			eventually(t, "the refusal is taken for an answer", w.nodes.hasSynced)
+			pod := readyPod("a")
+			bind(pod, "n", 180)
+			if got := w.nodes.of(pod); got != leadtime.NodeUnknown {
+				t.Errorf("got %d, want unknown", got)
+			}
+		})
 	}
 }

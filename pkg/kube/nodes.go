@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,9 +20,9 @@ import (
 // nodes knows since when each node has existed, from metadata alone.
 type nodes struct {
 	informer cache.SharedIndexInformer
-	// refused is set where the API server lets nobody read nodes on our behalf: then of each pod it stays unknown whether
-	// its node was made for it.
-	refused atomic.Bool
+	// failed is set where nodes could not be read, most often since it is not allowed: while they are not, it is unknown of
+	// each pod whether its node was made for it. Nothing else waits for them.
+	failed atomic.Bool
 }
 
 func newNodes(client metadata.Interface, log *slog.Logger) (*nodes, error) {
@@ -30,14 +31,16 @@ func newNodes(client metadata.Interface, log *slog.Logger) (*nodes, error) {
 	if err := n.informer.SetTransform(stripNode); err != nil {
 		return nil, fmt.Errorf("set transform of node informer: %w", err)
 	}
+	var told sync.Once
 	err := n.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+		n.failed.Store(true)
 		if !apierrors.IsForbidden(err) {
 			cache.DefaultWatchErrorHandler(ctx, r, err)
 			return
 		}
-		if !n.refused.Swap(true) {
+		told.Do(func() {
 			log.Info("not allowed to read nodes: of no replica it is known whether a node was made for it; grant list and watch on nodes to the service account", "error", err)
-		}
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set error handler of node informer: %w", err)
@@ -57,7 +60,7 @@ func stripNode(obj any) (any, error) {
 }
 
 // hasSynced reports whether all that can be known of nodes is.
-func (n *nodes) hasSynced() bool { return n.refused.Load() || n.informer.HasSynced() }
+func (n *nodes) hasSynced() bool { return n.failed.Load() || n.informer.HasSynced() }
 
 // of returns whether a pod's node was there before the pod. A node that is younger than its pod's place on it is another
 // one, which has had the name since.
