@@ -45,7 +45,11 @@ func (Rate) Stage() string { return "rate" }
 func (c Rate) Apply(in scaling.Input, wanted int32) scaling.Ruling {
 	switch {
 	case wanted > in.Current:
-		if limit := c.Up.limit(in, +1); wanted > limit {
+		limit := c.Up.limit(in, +1)
+		if in.Current == 0 {
+			limit = max(limit, 1) // a share of nothing is nothing: the first replica is never denied
+		}
+		if wanted > limit {
 			return limited(limit, wanted, "up", true)
 		}
 	case wanted < in.Current:

@@ -29,6 +29,7 @@ var parts = []part{
 	{"lead time", 1, func(l *scaling.Learned) any { return &l.LeadTime }},
 	{"capacity", 1, func(l *scaling.Learned) any { return &l.Capacity }},
 	{"returns", 1, func(l *scaling.Learned) any { return &l.Returns }},
+	{"silences", 1, func(l *scaling.Learned) any { return &l.Silences }},
 	{"replicas", 1, func(l *scaling.Learned) any { return &l.Replicas }},
 }
 

@@ -28,7 +28,7 @@ func Preheat(ia *v1alpha1.InferenceAutoscaler, path baseline.Path) (baseline.Pol
 // PreheatWith is Preheat with a change to the planner's configuration that no spec can ask for: an ablation, such as
 // forecast.Config's Only.
 func PreheatWith(ia *v1alpha1.InferenceAutoscaler, path baseline.Path, change func(*scaling.Config)) (baseline.Policy, error) {
-	planner, err := assemble.Planner(ia, assemble.Options{Interval: path.Interval})
+	planner, err := assemble.Planner(ia, assemble.Options{Interval: path.Interval, Fronted: true})
 	if err != nil {
 		return nil, fmt.Errorf("make the policy of %s: %w", ia.Name, err)
 	}
@@ -60,6 +60,7 @@ func (p *preheat) Path() baseline.Path { return p.path }
 // Decide implements baseline.Policy.
 func (p *preheat) Decide(o baseline.Observation) scaling.Decision {
 	p.seen = o.Observation
+	p.seen.Front = scaling.Front{Time: o.Gateway.Time, Held: o.Gateway.Queued, Arrived: o.Gateway.Arrived}
 	if err := p.loop.Tick(context.Background(), o.Time, p.targets); err != nil {
 		panic(err) // neither Observe nor Actuate fails
 	}

@@ -8,6 +8,7 @@ var meanings = map[scaling.Reason]string{
 	scaling.ReactiveDemand:      "present demand or its backlog needs more replicas",
 	scaling.ForecastDemand:      "demand one lead time ahead needs more replicas than present demand does",
 	scaling.DemandFell:          "fewer replicas are enough, now and one lead time ahead",
+	scaling.Idle:                "there is no demand, none is expected, and no replica is worth keeping until it comes",
 	scaling.WorthKeeping:        "fewer would be enough now; to load the others again would cost more than to keep them for a while",
 	scaling.ScaleDownStabilized: "fewer would be enough now, but were not throughout the stabilization window",
 	scaling.ScaleUpStabilized:   "more are needed now, but were not throughout the scale-up window",

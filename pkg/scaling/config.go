@@ -16,6 +16,9 @@ type Config struct {
 	Paused bool
 	// Staleness is the age beyond which a replica's reading counts as missing.
 	Staleness time.Duration
+	// Zero allows to let go of the last replica, and makes zero replicas a state to come back from: it is for who has
+	// something in front that holds requests then, see Front. Otherwise zero replicas were asked for by somebody else.
+	Zero bool
 	// Window is how long must have been observed since the start before anything is scaled down: no less than the longest
 	// stabilization window.
 	Window time.Duration

@@ -32,6 +32,8 @@ const (
 	ForecastVeto Reason = "ForecastVeto"
 	// WorthKeeping: fewer would do at this instant; to load the others again would cost more than to keep them for a while.
 	WorthKeeping Reason = "WorthKeeping"
+	// Idle: there is no demand, none is expected, and a replica is not worth keeping for what comes later.
+	Idle Reason = "Idle"
 	// WithinTolerance: the change would be smaller than the tolerance.
 	WithinTolerance Reason = "WithinTolerance"
 	// RateLimited: a scaling policy bounds the change.

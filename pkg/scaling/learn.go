@@ -36,6 +36,7 @@ func (t *tick) learn() {
 		t.state.Since = t.obs.Time
 	}
 	d.Demand, d.DemandKnown = t.demand(), true
+	t.listen()
 	t.learnCapacity()
 	d.Forecast = t.state.Forecast.Advance(t.obs.Time, d.Demand, t.horizon(), c.Forecast)
 	t.promise()

@@ -19,6 +19,7 @@ type Learned struct {
 	LeadTime leadtime.State
 	Capacity capacity.State
 	Returns  Returns
+	Silences Silences
 	// Replicas are those that were there, by ID: what their starts taught must not be learned twice.
 	Replicas []ReplicaLearned
 }
@@ -31,7 +32,7 @@ type ReplicaLearned struct {
 
 // Learned returns what has been learned, sharing storage with the State: it must be used before the next Plan.
 func (s *State) Learned() Learned {
-	l := Learned{Forecast: s.Forecast, Tokens: s.Tokens, LeadTime: s.LeadTime, Capacity: s.Capacity, Returns: s.Returns}
+	l := Learned{Forecast: s.Forecast, Tokens: s.Tokens, LeadTime: s.LeadTime, Capacity: s.Capacity, Returns: s.Returns, Silences: s.Silences}
 	for id, r := range s.Replicas {
 		if r.Unschedulable || r.Learned {
 			l.Replicas = append(l.Replicas, ReplicaLearned{ID: id, Unschedulable: r.Unschedulable, Learned: r.Learned})
@@ -45,7 +46,7 @@ func (s *State) Learned() Learned {
 // scale-downs stays as it is. Of the time up to now, which nobody has watched, the forecast knows nothing; a forecast of
 // an instant that has passed is none.
 func (s *State) Restore(l Learned, now time.Time) {
-	s.Forecast, s.Tokens, s.LeadTime, s.Capacity, s.Returns = l.Forecast, l.Tokens, l.LeadTime, l.Capacity, l.Returns
+	s.Forecast, s.Tokens, s.LeadTime, s.Capacity, s.Returns, s.Silences = l.Forecast, l.Tokens, l.LeadTime, l.Capacity, l.Returns, l.Silences
 	for _, f := range s.forecasters() {
 		f.Skip(now)
 		if newest := f.Newest; now.Sub(newest.At) > newest.Horizon {

@@ -51,7 +51,8 @@ type line struct {
 	desired int32
 	pods    []*pod
 	made    int
-	gpus    int32 // of a replica; zero: nobody knows
+	gpus    int32          // of a replica; zero: nobody knows
+	front   *scaling.Front // holds what comes while no pod is ready; nil: there is none
 	last    scaling.Decision
 	// ready is how long a replica takes to become ready; follow lets replicas follow decisions.
 	ready  time.Duration
@@ -115,6 +116,7 @@ func (l *line) tick(rate float64) scaling.Decision {
 			ready = append(ready, p)
 		}
 	}
+	l.hold(rate*tick.Seconds(), ready)
 	for _, p := range ready {
 		p.serve(rate*tick.Seconds()/float64(len(ready)), 5*tick.Seconds())
 		if !p.frozen {
@@ -122,6 +124,22 @@ func (l *line) tick(rate float64) scaling.Decision {
 		}
 	}
 	return l.decide()
+}
+
+// hold lets what stands in front take notice of arrivals, keep them while no pod is ready, and hand over what it has kept.
+func (l *line) hold(arrivals float64, ready []*pod) {
+	f := l.front
+	if f == nil {
+		return
+	}
+	f.Time = l.now
+	f.Arrived += arrivals
+	if len(ready) == 0 {
+		f.Held += arrivals
+		return
+	}
+	ready[0].waiting += f.Held
+	f.Held = 0
 }
 
 // serve takes arrivals and finishes up to most of them and of what waited.
@@ -139,6 +157,9 @@ func (l *line) decide() scaling.Decision {
 	obs := scaling.Observation{Time: l.now, Desired: l.desired, GPUsPerReplica: l.gpus}
 	for _, p := range l.pods {
 		obs.Replicas = append(obs.Replicas, p.Replica)
+	}
+	if l.front != nil {
+		obs.Front = *l.front
 	}
 	l.state, l.last = l.planner.Plan(l.state, obs)
 	if l.follow {

@@ -51,6 +51,8 @@ type Observation struct {
 	GPUsPerReplica int32
 	// Replicas are those that exist, in any phase and any order.
 	Replicas []Replica
+	// Front is what holds requests while no replica is ready; it is asked for where Config.Zero is set.
+	Front Front
 }
 
 // Count returns how many replicas are in a phase.

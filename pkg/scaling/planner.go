@@ -35,6 +35,7 @@ func (p *Planner) Plan(prev State, obs Observation) (State, Decision) {
 	t.resume()
 	t.recordChange()
 	t.sight = p.look(&st, &obs)
+	t.front()
 	t.decide()
 	return st, t.decision
 }
@@ -56,8 +57,12 @@ func (t *tick) decide() {
 	switch {
 	case t.planner.config.Paused:
 		t.hold(Paused, "spec.paused is set: %d replicas are held", t.obs.Desired)
-	case t.obs.Desired == 0:
+	case t.obs.Desired == 0 && !t.planner.config.Zero:
 		t.hold(ScaledToZeroByOther, "zero replicas were asked for by somebody else, which means paused; ask for one to resume")
+	case t.sight.ready == 0 && t.fronted():
+		t.plan()
+	case t.obs.Desired == 0:
+		t.wake()
 	case t.sight.ready == 0:
 		t.hold(NoReadyReplica, "no replica is ready yet, so nothing is known of demand: %d replicas are held", t.obs.Desired)
 	case t.sight.seen == 0 && len(t.sight.unseen) == 0:
@@ -85,6 +90,7 @@ func (t *tick) hold(r Reason, format string, args ...any) {
 	t.want(t.obs.Desired)
 	t.state.Watched = time.Time{} // what was held was not needed
 	t.state.Since = time.Time{}   // nobody has watched: a full window is to be seen again
+	t.state.Silence = Silence{}
 	if r != Paused && r != ScaledToZeroByOther {
 		t.held = true
 		t.constrain(float64(t.obs.Desired), t.obs.Desired)
@@ -119,7 +125,7 @@ func (t *tick) resume() {
 	switch c := t.planner.config; {
 	case !ok:
 	case gap > max(c.Window, 2*c.Staleness, 2*c.Forecast.Step): // nothing of the window was seen, and it was not one tick
-		t.state.Since = time.Time{}
+		t.state.Since, t.state.Silence = time.Time{}, Silence{}
 	case gap < -c.Staleness:
 		t.state.Since, t.state.Replicas = time.Time{}, nil
 		for _, f := range t.state.forecasters() {
@@ -127,6 +133,7 @@ func (t *tick) resume() {
 		}
 		t.state.Arrivals, t.state.Wanted, t.state.Proposals, t.state.Changes = nil, nil, nil, nil
 		t.state.Promises, t.state.Order = nil, Order{}
+		t.state.Silence, t.state.Front = Silence{}, Front{}
 	}
 }
 
@@ -175,8 +182,15 @@ func (t *tick) conclude(needed, reactive float64) {
 	d := &t.decision
 	wanted := ceil(needed)
 	d.Needed = wanted
-	motive := t.motive(wanted, ceil(reactive))
+	present := ceil(reactive)
+	if t.silent() {
+		present = 0
+	}
+	motive := t.motive(wanted, present)
 	d.Reason = motive
+	if t.unneeded(wanted) == 0 {
+		d.Needed, d.Reason, wanted, needed = 0, Idle, 0, 0
+	}
 	kept := t.asOrdered(t.worthKeeping(wanted))
 	wanted = t.seen(kept)
 	t.propose(wanted)

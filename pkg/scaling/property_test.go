@@ -156,6 +156,11 @@ func TestNothingBreaksThePlanner(t *testing.T) {
 		pick := func() float64 { return values[rng.IntN(len(values))] }
 		c := config()
 		c.Capacity.RequestsPerSecond = []float64{0, 5, 1e-300, 1e300}[seed%4]
+		least := int32(1)
+		if seed%3 == 0 {
+			c.Zero, least = true, 0
+			c.Constraints[3] = constraint.Bounds{Max: 20}
+		}
 		p, err := scaling.NewPlanner(c)
 		if err != nil {
 			t.Fatal(err)
@@ -185,6 +190,9 @@ func TestNothingBreaksThePlanner(t *testing.T) {
 				}
 				obs.Replicas = append(obs.Replicas, r)
 			}
+			if rng.IntN(4) > 0 {
+				obs.Front = scaling.Front{Time: now.Add(-time.Duration(rng.IntN(90)-10) * time.Second), Held: pick(), Arrived: pick()}
+			}
 			var d scaling.Decision
 			st, d = p.Plan(st, obs)
 			finite(t, reflect.ValueOf(d), "decision")
@@ -192,11 +200,14 @@ func TestNothingBreaksThePlanner(t *testing.T) {
 				finite(t, reflect.ValueOf(st), "state")
 			}
 			held := d.Reason == scaling.ScaledToZeroByOther
-			if !held && (d.Replicas < 1 || d.Replicas > 20) || held && d.Replicas != 0 {
+			if !held && (d.Replicas < least || d.Replicas > 20) || held && d.Replicas != 0 {
 				t.Fatalf("seed %d: bounds of 1 to 20: %s", seed, explain(d))
 			}
 			if d.Reason == "" || d.Current != obs.Desired {
 				t.Fatalf("seed %d: %+v", seed, d)
+			}
+			if d.Replicas == 0 && d.Current > 0 && (obs.Front.Held > 0 || d.Running+d.Waiting > 0 || len(d.Unseen) > 0) {
+				t.Fatalf("seed %d: zero without a proof of silence: %s", seed, explain(d))
 			}
 			if d.Blind && d.Replicas < min(obs.Desired, 20) {
 				t.Fatalf("seed %d: scaled down blindly: %s", seed, explain(d))

@@ -32,6 +32,11 @@ type State struct {
 	Order Order
 	// Returns is what has been learned of replicas that were needed again.
 	Returns Returns
+	// Silences is what has been learned of times without any demand, Silence the present one. Front is what was read last of
+	// what holds requests.
+	Silences Silences
+	Silence  Silence
+	Front    Front
 	// Wanted are the numbers of replicas that were needed, before any was kept for longer. Proposals are the numbers of
 	// replicas wanted before stabilization, Changes the changes of the desired number, whoever made them; Desired is the
 	// number at the last observation.

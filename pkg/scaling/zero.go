@@ -1,0 +1,237 @@
+package scaling
+
+import (
+	"math"
+	"time"
+)
+
+// Front is what stands in front of a target's replicas and holds requests while none is ready, an activator or a gateway,
+// as it was read at one instant. Without one nobody would hear of the first request at zero replicas.
+type Front struct {
+	// Time is when it was read, zero where there is none or nothing was read of it.
+	Time time.Time
+	// Held is the number of requests that it holds; Arrived counts all that have come by it, or were held by it where it
+	// stands aside while replicas are ready.
+	Held, Arrived float64
+}
+
+const (
+	// shortestIdle and idleSteps are the lengths of silences that are told apart: from a minute, each twice the last.
+	shortestIdle = time.Minute
+	idleSteps    = 14
+	// idleHalfLife is how fast lengths of silences are forgotten.
+	idleHalfLife = 14 * 24 * time.Hour
+	// idlePrior is what it weighs, in silences, that one that has lasted for some time is taken to last as long again
+	// before anything was seen (a survival function of the form 1/t, as good as any for a duration without a scale).
+	idlePrior = 1.
+	// openingWeight is what the newest beginning of demand weighs in the mean of them.
+	openingWeight = 0.3
+)
+
+// Silences is what has been learned of times without any demand: plain data.
+type Silences struct {
+	// Lasted are decayed numbers of silences by length, in steps of idleSteps. Those that were shorter are none.
+	Lasted [idleSteps]float64
+	// Opening is the mean demand in requests per second within the first lead time after a silence; Opened counts those.
+	Opening, Opened float64
+}
+
+// learn takes a silence that has ended.
+func (i *Silences) learn(lasted time.Duration) {
+	if lasted < shortestIdle {
+		return
+	}
+	k := math.Exp2(-float64(lasted) / float64(idleHalfLife))
+	for n := range i.Lasted {
+		i.Lasted[n] *= k
+	}
+	i.Lasted[idleStep(lasted)]++
+}
+
+// idleStep is the step of a length.
+func idleStep(lasted time.Duration) int {
+	return min(max(0, int(math.Log2(float64(lasted)/float64(shortestIdle)))), idleSteps-1)
+}
+
+// remaining is how much longer a silence is expected to last that has lasted so long.
+func (i *Silences) remaining(lasted time.Duration) time.Duration {
+	weight, sum := idlePrior, idlePrior*float64(lasted)
+	for n, w := range i.Lasted {
+		length := math.Exp2(float64(n)+0.5) * float64(shortestIdle)
+		if length > float64(lasted) {
+			weight += w
+			sum += w * (length - float64(lasted))
+		}
+	}
+	return time.Duration(sum / weight)
+}
+
+// open takes the mean demand within the first lead time after a silence.
+func (i *Silences) open(demand float64) {
+	i.Opened++
+	i.Opening += math.Max(1/i.Opened, openingWeight) * (demand - i.Opening)
+}
+
+// Silence is the present one, or the demand that ended the last.
+type Silence struct {
+	// Since is when it began, zero while there is demand or nobody knows. Ended is when the last one did, zero once its
+	// beginning of demand was learned from; Came is what has come since, in requests.
+	Since, Ended time.Time
+	Came         float64
+}
+
+// fronted reports whether what stands in front of the target is known to the minute. Only where replicas may go to zero is
+// it asked.
+func (t *tick) fronted() bool {
+	f, c := t.obs.Front, t.planner.config
+	age := t.obs.Time.Sub(f.Time)
+	const most = 1e12 // more is no number of requests
+	known := !f.Time.IsZero() && f.Held >= 0 && f.Held < most && f.Arrived >= 0 && f.Arrived < most
+	return c.Zero && known && age <= c.Staleness && age >= -c.Staleness
+}
+
+// front takes what is held in front of a target without a ready replica for its demand.
+func (t *tick) front() {
+	f, was := t.obs.Front, t.state.Front
+	if t.fronted() {
+		t.state.Front = f
+	}
+	if !t.fronted() || t.sight.ready > 0 {
+		return
+	}
+	t.sight.waiting += f.Held
+	t.sight.measured = max(1, t.sight.measured)
+	t.sight.arrivals += arrivedAt(was, f)
+	if f.Time.After(was.Time) {
+		t.sight.news++
+	}
+}
+
+// arrivedAt is the requests per second that came between two readings. Of the first one, and where the counter began anew,
+// what is held is known to have come, and no more.
+func arrivedAt(was, is Front) float64 {
+	seconds := is.Time.Sub(was.Time).Seconds()
+	switch {
+	case was.Time.IsZero():
+		return is.Held / shortestTick.Seconds()
+	case seconds <= 0:
+		return 0
+	case is.Arrived < was.Arrived:
+		return is.Held / seconds
+	}
+	return (is.Arrived - was.Arrived) / seconds
+}
+
+// silent reports whether it is certain that there is no demand at all: nothing held in front, and of every ready replica
+// it is known that nothing has arrived and nothing is in flight.
+func (t *tick) silent() bool {
+	s := &t.sight
+	return t.fronted() && t.obs.Front.Held == 0 && len(s.unseen) == 0 && s.unmeasured == 0 && s.measured >= max(1, s.ready) &&
+		s.arrivals == 0 && s.waiting+s.running == 0
+}
+
+// listen learns of silences.
+func (t *tick) listen() {
+	s, now := &t.state.Silence, t.obs.Time
+	if !s.Ended.IsZero() {
+		s.Came += t.sight.arrivals * t.elapsed().Seconds()
+		if lead := max(t.decision.LeadTime.P50, shortestKeep); now.Sub(s.Ended) >= lead {
+			t.state.Silences.open(s.Came / now.Sub(s.Ended).Seconds())
+			s.Ended, s.Came = time.Time{}, 0
+		}
+	}
+	switch quiet := t.silent(); {
+	case quiet && s.Since.IsZero():
+		s.Since = now
+	case !quiet && !s.Since.IsZero() && t.sight.arrivals > 0:
+		t.state.Silences.learn(now.Sub(s.Since))
+		*s = Silence{Ended: now, Came: t.sight.arrivals * t.elapsed().Seconds()}
+	case !quiet:
+		s.Since = time.Time{}
+	}
+}
+
+// unneeded is the number of replicas where none may be needed: none on proof of silence for as long as a scale-down asks
+// for, while nothing is forecast that is worth a replica, and where the silence is expected to last for longer than it
+// costs to load a replica and to have who comes then wait.
+func (t *tick) unneeded(wanted int32) int32 {
+	if !t.planner.config.Zero || wanted > 1 {
+		return wanted
+	}
+	if t.obs.Front.Time.IsZero() {
+		t.step("zero", wanted, "nothing is known to hold requests while there is no replica: one stays")
+		return wanted
+	}
+	since := t.state.Silence.Since
+	if since.IsZero() {
+		return wanted
+	}
+	quiet := t.obs.Time.Sub(since)
+	if t.obs.Desired > 0 && quiet < t.planner.config.Window {
+		t.step("zero", wanted, "nothing has come for %v of the %v that zero asks for", quiet.Round(time.Second), t.planner.config.Window)
+		return wanted
+	}
+	switch {
+	case t.expected(quiet):
+		return wanted
+	case t.obs.Desired == 0:
+		t.step("zero", 0, "nothing has come for %v, and nothing is expected that would be worth a replica", quiet.Round(time.Second))
+		return 0
+	case t.pays(quiet):
+		return 0
+	}
+	return wanted
+}
+
+// expected reports whether demand is forecast that is worth a replica: without one all of it would miss.
+func (t *tick) expected(quiet time.Duration) bool {
+	f, mu := t.decision.Forecast, t.decision.Capacity.PerReplica
+	if t.planner.config.Forecast.Disabled || t.obs.Desired == 0 && (!f.Known() || !t.decision.Capacity.Known()) {
+		return false
+	}
+	if !f.Known() || !t.decision.Capacity.Known() {
+		t.step("zero", 1, "nothing has come for %v, and nobody knows yet what is to come: one stays", quiet.Round(time.Second))
+		return true
+	}
+	price := t.state.Capacity.Staffing(t.planner.config.Capacity).Price
+	busy := 0.
+	for _, d := range t.ahead() {
+		busy += d.Probability * d.Busy
+	}
+	if worth := price * busy; worth >= 1 {
+		t.step("zero", 1, "nothing has come for %v, but %.3g requests/s are expected in %v: to miss them all would cost as much as %.2g replicas",
+			quiet.Round(time.Second), busy*mu, f.Horizon.Round(time.Second), worth)
+		return true
+	}
+	return false
+}
+
+// pays reports whether a silence that has lasted so long is expected to go on for longer than it costs to end it.
+func (t *tick) pays(quiet time.Duration) bool {
+	lead := t.decision.LeadTime.P50
+	price := t.state.Capacity.Staffing(t.planner.config.Capacity).Price
+	remaining := t.state.Silences.remaining(quiet)
+	missed := t.state.Silences.Opening * lead.Seconds()
+	wait := time.Duration(price * missed / t.decision.Capacity.PerReplica * float64(time.Second))
+	cost := lead + wait
+	if remaining < cost {
+		t.step("zero", 1, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it are worth %v: one stays",
+			quiet.Round(time.Second), remaining.Round(time.Second), lead.Round(time.Second), missed, wait.Round(time.Second))
+		return false
+	}
+	t.step("zero", 0, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it are worth %v: none is needed",
+		quiet.Round(time.Second), remaining.Round(time.Second), lead.Round(time.Second), missed, wait.Round(time.Second))
+	return true
+}
+
+// wake asks for one replica where there is none and nobody can tell whether requests wait for one.
+func (t *tick) wake() {
+	t.decision.Blind, t.decision.Reason = true, NoFreshData
+	t.decision.Unseen = append(t.decision.Unseen, "what holds requests in front of the target: nothing was read of it within "+t.planner.config.Staleness.String())
+	t.step("zero", 1, "there is no replica, and nobody knows whether requests wait for one: one is asked for")
+	t.decision.Needed = 1
+	t.propose(1)
+	t.want(1)
+	t.state.Since, t.state.Watched = time.Time{}, time.Time{}
+	t.constrain(1, 1)
+}

@@ -1,0 +1,133 @@
+package scaling_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+// zeroLine is a target that may go to zero, with something in front that holds requests; it has served for half an hour.
+func zeroLine(t *testing.T) *line {
+	t.Helper()
+	c := config()
+	c.Zero = true
+	c.Constraints[3] = constraint.Bounds{Max: 20}
+	l := newLine(t, c, 1)
+	l.front, l.follow = &scaling.Front{}, true
+	l.ticks(120, 3)
+	if l.desired == 0 {
+		t.Fatalf("zero under load: %s", explain(l.last))
+	}
+	return l
+}
+
+// until lets ticks pass without demand until there is no replica, and returns how long that took.
+func (l *line) until(longest time.Duration) (took time.Duration) {
+	l.t.Helper()
+	for ; l.desired > 0; took += tick {
+		if took > longest {
+			l.t.Fatalf("%v without demand, and still %s", took, explain(l.last))
+		}
+		l.tick(0)
+	}
+	return took
+}
+
+func TestSilenceGoesToZeroAndTheFirstRequestWakes(t *testing.T) {
+	l := zeroLine(t)
+	if took := l.until(30 * time.Minute); took < 5*time.Minute {
+		t.Errorf("zero after %v, want a full window of five minutes", took)
+	}
+	l.want(0, scaling.Idle)
+	l.ticks(240, 0)
+	l.want(0, scaling.Idle)
+	l.tick(0.1)
+	l.want(1, scaling.ReactiveDemand)
+	l.ticks(20, 0.1) // it loads, and the held request is no silence
+	if l.desired != 1 || l.last.Ready != 1 || l.front.Held > 0 {
+		t.Errorf("five minutes later: %s", explain(l.last))
+	}
+}
+
+func TestABurstAtZeroIsOrderedAtOnce(t *testing.T) {
+	l := zeroLine(t)
+	l.until(30 * time.Minute)
+	l.tick(40)
+	l.tick(40)
+	if l.last.Replicas < 8 {
+		t.Errorf("40 requests/s at 5 a replica: %s", explain(l.last))
+	}
+}
+
+func TestNoZeroWithoutProofOfSilence(t *testing.T) {
+	for name, spoil := range map[string]func(*line){
+		"nothing in front":                  func(l *line) { l.front = nil },
+		"what is in front is not read":      func(l *line) { l.front.Time = l.now.Add(-time.Minute) },
+		"it holds a request":                func(l *line) { l.front.Held = 1 },
+		"it reports nonsense":               func(l *line) { l.front.Held = math.NaN() },
+		"a replica is not seen":             func(l *line) { l.pods[0].frozen = true },
+		"a replica works on a request":      func(l *line) { l.pods[0].Reading.Set(signals.RequestsRunning, 1) },
+		"one of two is not seen":            func(l *line) { l.pods[len(l.pods)-1].frozen = true },
+		"a request comes every two minutes": func(l *line) { l.pods[0].finished += math.Floor(math.Mod(l.now.Sub(t0).Minutes(), 2) / 1.75) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := zeroLine(t)
+			l.scale(int32(1 + len(name)%2))
+			for range 400 {
+				l.follow = false
+				l.tick(0)
+				spoil(l)
+				l.follow = true
+				if l.decide(); l.desired == 0 {
+					t.Fatalf("zero after %v: %s", l.now.Sub(t0), explain(l.last))
+				}
+			}
+		})
+	}
+}
+
+func TestWhoCannotBeAskedAtZeroIsTakenToHoldRequests(t *testing.T) {
+	l := zeroLine(t)
+	l.until(30 * time.Minute)
+	front := l.front
+	l.front = nil
+	l.tick(0)
+	l.want(1, scaling.NoFreshData)
+	if !l.last.Blind {
+		t.Errorf("not blind: %s", explain(l.last))
+	}
+	l.ticks(40, 0) // nobody tells in front: it stays
+	if l.desired != 1 {
+		t.Errorf("without anybody in front: %s", explain(l.last))
+	}
+	l.front = front
+	l.until(30 * time.Minute)
+}
+
+func TestWithoutLeaveZeroIsSomebodysWill(t *testing.T) {
+	l := newLine(t, config(), 0)
+	l.front = &scaling.Front{Held: 3}
+	l.tick(0)
+	l.want(0, scaling.ScaledToZeroByOther)
+}
+
+// Short silences, learned, keep the replica; long ones let it go sooner than nobody's knowledge would.
+func TestSilencesAreLearned(t *testing.T) {
+	l := zeroLine(t)
+	for range 6 { // each ten minutes long
+		l.ticks(40, 0)
+		l.ticks(20, 3)
+	}
+	s := l.state.Silences
+	var known float64
+	for _, n := range s.Lasted {
+		known += n
+	}
+	if known < 5.5 || s.Opened < 5 || math.Abs(s.Opening-3) > 1 {
+		t.Errorf("six silences and what came after them: %+v", s)
+	}
+}
