@@ -27,14 +27,15 @@ const (
 	// an hour: its first minutes are those that no forecaster has seen.
 	dearer, cheaper = 12., 12.
 	atFirst         = 300.
-	// unforeseen is how far above the highest quantile that was forecast demand has to be, while it is more than was ever
-	// seen, for its misses to be nobody's choice: no price would have bought them. They are told and do not raise it. They
-	// are for as long as more arrives than is sustained, however late the replicas come, and outlasts seconds longer. What
-	// came once can come again: remembered is the half-life, in seconds, of the most seen.
-	unforeseen, outlasts, remembered = 1.3, 120., 30 * 86400.
-	// excusable is the share of the time that can be excused so: a forecast that is exceeded more often is a bad one, and its
-	// misses are to be paid for. It is of the time, not of requests: of those a step of load brings the more the higher it is.
-	excusable = 0.125
+	// unforeseen is how far above the highest quantile that was forecast demand has to be, and unseen how far above the most
+	// ever seen, for its misses to be nobody's choice: no price would have bought them. They are told and do not raise it.
+	// They are for as long as more arrives than is sustained, however late the replicas come, and outlasts seconds longer.
+	// What came once can come again, a little higher by chance: remembered is the half-life, in seconds, of the most seen.
+	unforeseen, unseen, outlasts, remembered = 1.3, 1.05, 120., 30 * 86400.
+	// excusable is for how many seconds of the last hours misses can be excused so: a forecast that is exceeded for longer is
+	// a bad one, and its misses are to be paid for. It is time, not requests: of those a step of load brings the more the
+	// higher it is.
+	excusable = 1100.
 )
 
 // Price is what a miss is worth, in replica time of a request.
@@ -80,11 +81,13 @@ type spent struct {
 // spend takes a tick.
 func (b *Budget) spend(x spent, c Config) {
 	b.Unforeseen = math.Max(0, b.Unforeseen-x.seconds)
-	begins := x.foreseen <= 0 || x.demand > math.Max(unforeseen*x.foreseen, b.Most)
+	begins := x.demand > math.Max(unforeseen*x.foreseen, unseen*b.Most)
 	if begins || b.Unforeseen > 0 && x.overloaded {
 		b.Unforeseen = outlasts
 	}
-	b.Most = math.Max(x.demand, b.Most*math.Exp2(-x.seconds/remembered))
+	if b.Most *= math.Exp2(-x.seconds / remembered); x.demand > b.Most && !math.IsInf(x.demand, 1) {
+		b.Most = x.demand
+	}
 	if b.Seconds == 0 {
 		b.Demand.Factor, b.Headroom.Factor = math.Log(atFirst), math.Log(atFirst)
 	}
@@ -99,9 +102,10 @@ func (b *Budget) spend(x spent, c Config) {
 		return
 	}
 	prior := b.Requests / b.Seconds * budgetPrior
-	if b.Unforeseen > 0 && b.ExcusedSeconds+x.seconds <= excusable*(b.Seconds+budgetPrior) {
+	if b.Unforeseen > 0 && b.ExcusedSeconds+x.seconds <= excusable {
 		b.ExcusedSeconds += x.seconds
 	} else {
+		b.Unforeseen = 0
 		b.Avoidable += x.missed
 		if !x.overloaded {
 			b.Borne += x.missed

@@ -70,8 +70,8 @@ func TestThePriceRisesAndFallsInTime(t *testing.T) {
 
 func TestMissesThatNoForecastSawRaiseNothing(t *testing.T) {
 	for name, c := range map[string]struct{ demand, foreseen float64 }{
-		"demand twice what was foreseen": {2, 1},
-		"no forecast":                    {1, 0},
+		"demand twice what was foreseen":  {2, 1},
+		"no forecast, and more than ever": {2, 0},
 	} {
 		var b Budget
 		spending(&b, 30*time.Minute, aimed, 1, 1)
@@ -137,6 +137,37 @@ func TestTheWholeOfAnUnforeseenStepIsExcused(t *testing.T) {
 	step(&b, 5, 100, 1, 1)
 	if b.Demand.Of() <= 1.5*calm.Demand.Of() {
 		t.Errorf("an overload that was foreseen is paid for: %.4g after %.4g", b.Demand.Of(), calm.Demand.Of())
+	}
+}
+
+func TestExcusesEnd(t *testing.T) {
+	var calm Budget
+	spending(&calm, 6*time.Hour, aimed, 1, 1)
+	overload := func(b *Budget, span time.Duration, demand, foreseen float64) {
+		for range int(span / tick) {
+			b.spend(spent{judged: 100, missed: 100, seconds: tick.Seconds(), demand: demand, foreseen: foreseen, overloaded: true}, goal)
+		}
+	}
+	b := calm
+	for range 3 {
+		overload(&b, 3*time.Minute, 4, 0)
+		spending(&b, 2*time.Hour, aimed, 1, 0)
+	}
+	was := b.Avoidable
+	if overload(&b, 3*time.Minute, 4, 0); b.Avoidable < was+1000 {
+		t.Errorf("the same spike for the fourth time, which no forecast foresaw: %.0f avoidable misses after %.0f", b.Avoidable, was)
+	}
+	b = calm
+	overload(&b, tick, 4, 1)
+	overload(&b, 24*time.Hour, 4, 4)
+	if b.Unforeseen > 0 || b.Avoidable < 0.99*b.Missed {
+		t.Errorf("an overload of a day is excused at its end: %.0f of %.0f misses are not", b.Avoidable, b.Missed)
+	}
+	b = calm
+	b.spend(spent{seconds: tick.Seconds(), demand: math.Inf(1), foreseen: 1}, goal)
+	b.spend(spent{seconds: tick.Seconds(), demand: math.NaN(), foreseen: 1}, goal)
+	if !(b.Most < 2) {
+		t.Errorf("the most that was seen is %v", b.Most)
 	}
 }
 

@@ -20,8 +20,8 @@ import (
 // nodes knows since when each node has existed, from metadata alone.
 type nodes struct {
 	informer cache.SharedIndexInformer
-	// failed is set where nodes could not be read, most often since it is not allowed: while they are not, it is unknown of
-	// each pod whether its node was made for it. Nothing else waits for them.
+	// failed is set once nodes could not be read, most often since it is not allowed: nothing waits for them then. Until they
+	// are read it is unknown of each pod whether its node was made for it.
 	failed atomic.Bool
 }
 
