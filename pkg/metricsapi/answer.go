@@ -58,8 +58,9 @@ func (p *Provider) answer(o *object, q query, now time.Time) (answer, error) {
 
 // measure takes a quantity over the object's ready pods. Where fewer than half of them are known, so is nothing; where
 // some are missing from a sum, they are taken to be like the others: a sum that leaves them out would be too low. Pods
-// that have just become ready, and of which nothing is known yet, count for nothing in either: they have served next to
-// nothing, and to take them to be like the others would answer every scale-up with a demand that grows with it.
+// that have just become ready, and of which nothing is known yet, count for nothing in either beside those that have been
+// for longer: they have served next to nothing, and to take them to be like the others would answer every scale-up with a
+// demand that grows with it. Where all are new, they are all that there is.
 func (p *Provider) measure(o *object, s series, now time.Time) (answer, error) {
 	ready, settled, total := p.caches.readyPods(o, func(since time.Time) bool {
 		return now.Sub(since).Abs() < p.opts.Settling // clocks of nodes that are far off settle nothing
@@ -71,7 +72,8 @@ func (p *Provider) measure(o *object, s series, now time.Time) (answer, error) {
 	expected := len(ready)
 	if 0 < settled && settled < len(ready) {
 		_, knownSettled, _ := p.opts.Samples.Group(ready[:settled], s.measured, now)
-		expected, ok = settled+known-knownSettled, ok && 2*knownSettled >= settled
+		expected = settled + known - knownSettled
+		ok = ok && (2*knownSettled >= settled || 2*known >= len(ready))
 	}
 	if !ok || 2*known < expected {
 		return answer{}, p.missing(o, s, ready, known, now)

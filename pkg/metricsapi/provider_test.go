@@ -171,6 +171,7 @@ func TestPartlyKnownGroups(t *testing.T) {
 		"nor where the clock is wrong":                   {2, 1, []time.Duration{-time.Hour}, "inference_requests_waiting", "2"},
 		"and counts once it is known":                    {4, 4, []time.Duration{time.Second}, "inference_requests_waiting", "4"},
 		"it does not stand in for one that is missing":   {4, 1, []time.Duration{time.Second}, "inference_requests_waiting", ""},
+		"nor is it missed where most are known":          {4, 3, []time.Duration{0, 0, 0, time.Minute}, "inference_requests_waiting", "4"},
 		"where all are new, half of them must be known":  {4, 1, []time.Duration{0, 0, 0, 0}, "inference_requests_waiting", ""},
 		"and then the others are taken to be like these": {4, 2, []time.Duration{0, 0, 0, 0}, "inference_requests_waiting", "4"},
 	}
