@@ -8,7 +8,7 @@ import (
 // Admin is the fleet's interface for fault injection; serve it on loopback only.
 //
 //	GET  /pods                              what every replica is doing
-//	POST /pods/NAMESPACE/NAME/fault/KIND    none, stale, garbage, error, hang, nan
+//	POST /pods/NAMESPACE/NAME/fault/KIND    none, stale, garbage, error, hang, nan, lie, wake-error
 //	POST /pods/NAMESPACE/NAME/restart       counters start at zero, streams break
 func (f *Fleet) Admin() http.Handler {
 	mux := http.NewServeMux()

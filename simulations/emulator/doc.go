@@ -8,7 +8,12 @@
 //
 // Before a replica has loaded, its port is open and every path answers 503,
 // the metric page included, because vLLM publishes no page before its engine
-// is up. What real engines do with tokens is not emulated: texts are filler, and a
+// is up. With Options.SleepMode it has vLLM's sleep mode too: POST /sleep,
+// POST /wake_up, GET /is_sleeping, and POST /collective_rpc for the reload that
+// a wake from level 2 needs, with the states of sleep.go. A request that carries
+// CachedTokensHeader is believed even if a sleep has dropped the KV cache since.
+//
+// What real engines do with tokens is not emulated: texts are filler, and a
 // request says how long it is by its size or by the headers below.
 //
 // It must not decide anything about scaling, and nothing of Preheat's service
@@ -59,6 +64,11 @@ type Options struct {
 	ModelName string
 	// Version is the vLLM version to claim; empty means 0.26.0.
 	Version string
+	// SleepMode is vLLM's --enable-sleep-mode together with
+	// VLLM_SERVER_DEV_MODE=1: without both its endpoints do not exist.
+	SleepMode bool
+	// SleepTimes hold in sleep mode; the zero value means DefaultSleepTimes.
+	SleepTimes SleepTimes
 }
 
 // DefaultStreamInterval is the number of tokens in one streamed chunk. One, as
@@ -75,6 +85,12 @@ func (o Options) completed() (Options, error) {
 	if o.Version == "" {
 		o.Version = "0.26.0"
 	}
+	if o.SleepTimes == (SleepTimes{}) {
+		o.SleepTimes = DefaultSleepTimes
+	}
+	if t := o.SleepTimes; t.Copy < 0 || t.Map < 0 || t.Reload < 0 {
+		return o, fmt.Errorf("sleep times %+v must not be negative", t)
+	}
 	if o.ModelName == "" {
 		return o, errors.New("neither the options nor the profile name a model")
 	}
@@ -84,7 +100,7 @@ func (o Options) completed() (Options, error) {
 	return o, nil
 }
 
-// Fault is a way in which a metric page goes wrong.
+// Fault is a way in which a replica goes wrong: its metric page, or its waking up.
 type Fault string
 
 // The faults that can be injected at run time.
@@ -101,11 +117,17 @@ const (
 	HangFault Fault = "hang"
 	// NaNFault has NaN for every value of the engine.
 	NaNFault Fault = "nan"
+	// LieFault answers /wake_up at once and says that nothing sleeps, in
+	// /is_sleeping and on the metric page, while the wake still takes its time.
+	LieFault Fault = "lie"
+	// WakeErrorFault answers HTTP 500 where the KV cache is to wake and leaves
+	// it asleep; weights that were to wake with it are awake by then.
+	WakeErrorFault Fault = "wake-error"
 )
 
 // Faults lists all of them.
 func Faults() []Fault {
-	return []Fault{NoFault, StaleFault, GarbageFault, ErrorFault, HangFault, NaNFault}
+	return []Fault{NoFault, StaleFault, GarbageFault, ErrorFault, HangFault, NaNFault, LieFault, WakeErrorFault}
 }
 
 // hangLimit bounds HangFault: no scraper waits longer.

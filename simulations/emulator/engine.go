@@ -22,6 +22,8 @@ type engine struct {
 	replica *replica.Replica
 	created time.Time // of the replica: the start of its counters and the zero of its clock
 	streams map[uint64]*stream
+	resumed chan struct{} // not nil while the engine sleeps: closed when it wakes
+	held    int           // requests that wait for it
 	lastID  uint64
 	totals  totals
 }
@@ -50,6 +52,7 @@ func (e *engine) restart() error {
 		delete(e.streams, id)
 	}
 	e.replica, e.created = fresh, time.Now()
+	e.open()
 	e.totals = totals{
 		maxTokens: replica.NewHistogram(replica.TokenBounds(e.options.Profile.MaxModelLen)),
 		parallel:  replica.NewHistogram(replica.TokenBounds(20)),
@@ -124,10 +127,25 @@ func (e *engine) nudge() {
 	}
 }
 
+// admit starts a request as soon as the engine is awake.
+func (e *engine) admit(ctx context.Context, req replica.Request, s *stream) error {
+	for {
+		if err := e.submit(req, s); !errors.Is(err, errPaused) {
+			return err
+		}
+		if err := e.await(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // submit starts a request; the stream receives its tokens.
 func (e *engine) submit(req replica.Request, s *stream) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.resumed != nil {
+		return errPaused
+	}
 	e.lastID++
 	req.ID, s.id = e.lastID, e.lastID
 	if err := e.replica.Submit(e.now(), req); err != nil {
@@ -157,6 +175,8 @@ type snapshot struct {
 	stats   replica.Stats
 	totals  totals
 	created time.Time
+	// sleepLevel is what the metric shows, which is not always the truth.
+	sleepLevel int
 }
 
 func (e *engine) snapshot() snapshot {
@@ -164,6 +184,7 @@ func (e *engine) snapshot() snapshot {
 	defer e.mu.Unlock()
 	e.advance()
 	out := snapshot{stats: e.replica.Stats(), totals: e.totals, created: e.created}
+	out.stats.Waiting += e.held
 	out.totals.maxTokens = out.totals.maxTokens.Clone()
 	out.totals.parallel = out.totals.parallel.Clone()
 	return out
@@ -179,7 +200,7 @@ func (e *engine) inflight() int {
 // Tokens that the handler has not fetched yet add up.
 type stream struct {
 	id        uint64
-	reason    string // how it will finish: "stop" or "length"
+	reason    string // how it will finish: "stop" or "length", or "abort" by a sleep
 	maxTokens int
 	ready     chan struct{} // capacity 1: something to take
 

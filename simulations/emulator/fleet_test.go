@@ -261,7 +261,7 @@ func TestAdmin(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]Status{"demo/a": {Phase: "serving", Fault: ErrorFault}}, got); diff != "" {
+	if diff := cmp.Diff(map[string]Status{"demo/a": {Phase: "serving", Sleep: "awake", Fault: ErrorFault}}, got); diff != "" {
 		t.Errorf("pods (-want +got):\n%s", diff)
 	}
 	for path, want := range map[string]int{

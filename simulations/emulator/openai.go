@@ -126,7 +126,8 @@ func (p *PodServer) complete(w http.ResponseWriter, r *http.Request, chat bool) 
 		return
 	}
 	s := newStream(c.max, c.reason)
-	if err := p.engine.submit(c.req, s); err != nil {
+	if err := p.engine.admit(r.Context(), c.req, s); err != nil {
+		abandon(r, err)
 		if errors.Is(err, replica.ErrTooLong) || errors.Is(err, replica.ErrBadRequest) {
 			err = badRequest("%v", err)
 		}
@@ -135,6 +136,7 @@ func (p *PodServer) complete(w http.ResponseWriter, r *http.Request, chat bool) 
 	}
 	defer p.engine.cancel(s)
 	answer := newAnswer(c, s.id, p.options.ModelName)
+	answer.token = p.sleeper.token()
 	if c.stream {
 		answer.stream(w, r, s)
 		return
@@ -150,7 +152,9 @@ type answer struct {
 	kind string
 	made int64 // Unix seconds
 	name string
-	buf  []byte
+	// token is the text of one token.
+	token string
+	buf   []byte
 }
 
 func newAnswer(c completion, id uint64, model string) *answer {
@@ -181,6 +185,9 @@ func (a *answer) stream(w http.ResponseWriter, r *http.Request, s *stream) {
 			a.opening()
 		}
 		produced += tokens
+		if done {
+			a.reason = s.outcome()
+		}
 		a.chunk(tokens, done)
 		if done {
 			a.ending(produced)
@@ -221,7 +228,7 @@ func (a *answer) chunk(tokens int, done bool) {
 	}
 	a.buf = append(append(a.buf, a.head...), before...)
 	for range tokens {
-		a.buf = append(a.buf, filler...)
+		a.buf = append(a.buf, a.token...)
 	}
 	a.buf = append(append(a.buf, after...), `,"logprobs":null,"finish_reason":`...)
 	if done {
@@ -258,7 +265,8 @@ func (a *answer) whole(w http.ResponseWriter, r *http.Request, s *stream) {
 		}
 		produced += tokens
 	}
-	text := strings.Repeat(filler, produced)
+	a.reason = s.outcome()
+	text := strings.Repeat(a.token, produced)
 	out := document{ID: a.id, Object: a.kind, Created: a.made, Model: a.name, Usage: json.RawMessage(a.usageBlock(produced))}
 	if a.chat {
 		out.Choices = []documentChoice{{FinishReason: a.reason, Message: &message{Role: "assistant", Content: text}}}

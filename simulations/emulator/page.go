@@ -142,6 +142,7 @@ func appendFloat(b []byte, v float64) []byte {
 // page renders the metric page of this moment.
 func (p *PodServer) page() []byte {
 	snap := p.engine.snapshot()
+	snap.sleepLevel = p.sleeper.shownLevel()
 	p.mu.Lock()
 	broken := p.fault == NaNFault
 	p.mu.Unlock()
@@ -188,8 +189,7 @@ func (p *page) gauges(snap snapshot) {
 	p.gauge("vllm:num_requests_waiting", "Requests in the queue.", p.one(float64(s.Waiting)))
 	p.gauge("vllm:num_requests_waiting_by_reason", "Requests in the queue: for want of capacity, or deferred for another reason.",
 		p.with("reason", "capacity", float64(s.Waiting)), p.with("reason", "deferred", 0))
-	p.gauge("vllm:engine_sleep_state", "Sleep state of the engine: awake, weights offloaded (level 1) or everything discarded (level 2).",
-		p.with("sleep_state", "awake", 1), p.with("sleep_state", "weights_offloaded", 0), p.with("sleep_state", "discard_all", 0))
+	p.sleepStates(snap.sleepLevel)
 	p.gauge("vllm:kv_cache_usage_perc", "KV-cache usage, 1 is full.", p.one(s.KVUsage))
 }
 

@@ -26,6 +26,7 @@ const (
 type PodServer struct {
 	options Options
 	engine  *engine
+	sleeper *sleeper
 	web     *webStats
 	http    *http.Server
 	stop    context.CancelFunc
@@ -50,7 +51,7 @@ func New(o Options) (*PodServer, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &PodServer{
-		options: o, engine: e, web: newWebStats(), fault: NoFault,
+		options: o, engine: e, sleeper: newSleeper(o.SleepTimes, e, ctx.Done()), web: newWebStats(), fault: NoFault,
 		stop: stop, stopped: make(chan struct{}), changed: make(chan struct{}),
 	}
 	// The server's own log would tell about clients that break off: noise here.
@@ -116,11 +117,12 @@ func (p *PodServer) Shutdown(ctx context.Context) error {
 // every counter starts at zero.
 func (p *PodServer) Restart() error {
 	p.web.reset()
+	p.sleeper.reset()
 	return p.engine.restart()
 }
 
-// SetFault makes the metric page go wrong in the given way until it is set
-// again. Completions are not affected.
+// SetFault makes the replica go wrong in the given way until it is set again.
+// Completions are not affected.
 func (p *PodServer) SetFault(f Fault) error {
 	if !slices.Contains(Faults(), f) {
 		return fmt.Errorf("no fault %q; known are %v", f, Faults())
@@ -140,6 +142,7 @@ func (p *PodServer) Inflight() int { return p.engine.inflight() }
 // Status is what the admin interface tells about a replica.
 type Status struct {
 	Phase    string `json:"phase"`
+	Sleep    string `json:"sleep"`
 	Fault    Fault  `json:"fault"`
 	Inflight int    `json:"inflight"`
 }
@@ -148,7 +151,7 @@ type Status struct {
 func (p *PodServer) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Status{Phase: [...]string{"loading", "serving", "draining"}[p.phase], Fault: p.fault, Inflight: p.Inflight()}
+	return Status{Phase: [...]string{"loading", "serving", "draining"}[p.phase], Sleep: p.sleeper.current().describe(), Fault: p.fault, Inflight: p.Inflight()}
 }
 
 // Handler is the replica's HTTP interface.
@@ -166,7 +169,16 @@ func (p *PodServer) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/chat/completions", p.web.measured("/v1/chat/completions", p.whenServing(func(w http.ResponseWriter, r *http.Request) {
 		p.complete(w, r, true)
 	})))
+	if p.options.SleepMode {
+		p.sleepRoutes(mux)
+	}
 	return mux
+}
+
+func (p *PodServer) currentFault() Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fault
 }
 
 func (p *PodServer) current() phase {
@@ -238,7 +250,7 @@ func (p *PodServer) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	case GarbageFault:
 		body = []byte(garbage)
-	case NoFault, NaNFault:
+	case NoFault, NaNFault, LieFault, WakeErrorFault:
 		body = p.page()
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

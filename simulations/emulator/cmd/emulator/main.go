@@ -34,6 +34,8 @@ type flags struct {
 	seed                   int64
 	jitter                 float64
 	maxSeqs, batchedTokens int
+	sleepMode              bool
+	sleepTimes             emulator.SleepTimes
 }
 
 func parse() flags {
@@ -51,6 +53,11 @@ func parse() flags {
 	flag.StringVar(&f.admin, "admin", "", "loopback address for fault injection, with -kubeconfig")
 	flag.Int64Var(&f.seed, "seed", 1, "decides the load times, with -kubeconfig")
 	flag.Float64Var(&f.jitter, "load-jitter", 0.1, "sigma of the lognormal load time, with -kubeconfig")
+	flag.BoolVar(&f.sleepMode, "enable-sleep-mode", false, "have the endpoints of vLLM's sleep mode, as with VLLM_SERVER_DEV_MODE=1")
+	times := emulator.DefaultSleepTimes
+	flag.DurationVar(&f.sleepTimes.Copy, "sleep-copy-time", times.Copy, "time to copy the weights between GPU and host, either way")
+	flag.DurationVar(&f.sleepTimes.Map, "sleep-map-time", times.Map, "time to free or allocate the GPU memory of one tag")
+	flag.DurationVar(&f.sleepTimes.Reload, "sleep-reload-time", times.Reload, "time to read the weights from disk after level 2")
 	flag.Parse()
 	return f
 }
@@ -77,7 +84,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if f.batchedTokens > 0 {
 		profile.MaxNumBatchedTokens = f.batchedTokens
 	}
-	options := emulator.Options{Profile: profile, ModelName: f.model}
+	options := emulator.Options{Profile: profile, ModelName: f.model, SleepMode: f.sleepMode, SleepTimes: f.sleepTimes}
 	switch {
 	case (f.listen == "") == (f.kubeconfig == ""):
 		return errors.New("give either -listen or -kubeconfig")
