@@ -1,10 +1,12 @@
 package activator
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -219,4 +221,40 @@ preheat_activator_requests_total{target="n"} 1
 	}
 	r.SetEndpoints("m", []Endpoint{engine(t, echo)})
 	receive(t, "the answer", held)
+}
+
+func TestAnUpgradeIsHeldAndThenItsBytesPassBothWays(t *testing.T) {
+	r := newRig(t, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprint(conn, "GET /m/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	r.holds("m", 1)
+	r.SetEndpoints("m", []Endpoint{engine(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", r.Header.Get("Upgrade"))
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		upgraded, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer upgraded.Close()
+		line, _ := rw.ReadString('\n')
+		fmt.Fprintf(upgraded, "echo %s", line)
+	})})
+	reader := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	fmt.Fprint(conn, "hello\n")
+	if line, err := reader.ReadString('\n'); line != "echo hello\n" {
+		t.Errorf("got %q, %v", line, err)
+	}
+	conn.Close()
+	r.quiet()
 }
