@@ -188,7 +188,7 @@ func (t *tick) conclude(needed, reactive float64) {
 	}
 	motive := t.motive(wanted, present)
 	d.Reason = motive
-	if t.unneeded(wanted) == 0 {
+	if t.unneeded(wanted) {
 		d.Needed, d.Reason, wanted, needed = 0, Idle, 0, 0
 	}
 	kept := t.asOrdered(t.worthKeeping(wanted))

@@ -151,77 +151,75 @@ func (t *tick) listen() {
 	}
 }
 
-// unneeded is the number of replicas where none may be needed: none on proof of silence for as long as a scale-down asks
-// for, while nothing is forecast that is worth a replica, and where the silence is expected to last for longer than it
-// costs to load a replica and to have who comes then wait.
-func (t *tick) unneeded(wanted int32) int32 {
-	if !t.planner.config.Zero || wanted > 1 {
-		return wanted
+// unneeded reports whether not even one replica is: on proof of silence for as long as a scale-down asks for, while nothing is
+// forecast that is worth a replica, and where the silence is expected to last for longer than it costs to load a replica and
+// to have who comes then wait.
+func (t *tick) unneeded(wanted int32) bool {
+	c, since := t.planner.config, t.state.Silence.Since
+	if !c.Zero || wanted > 1 {
+		return false
 	}
 	if t.obs.Front.Time.IsZero() {
-		t.step("zero", wanted, "nothing is known to hold requests while there is no replica: one stays")
-		return wanted
+		t.step("zero", 1, "nothing is known to hold requests while there is no replica: one stays")
+		return false
 	}
-	since := t.state.Silence.Since
 	if since.IsZero() {
-		return wanted
+		return false
 	}
 	quiet := t.obs.Time.Sub(since)
-	if t.obs.Desired > 0 && quiet < t.planner.config.Window {
-		t.step("zero", wanted, "nothing has come for %v of the %v that zero asks for", quiet.Round(time.Second), t.planner.config.Window)
-		return wanted
-	}
-	switch {
-	case t.expected(quiet):
-		return wanted
-	case t.obs.Desired == 0:
+	switch asleep := t.obs.Desired == 0; {
+	case !asleep && quiet < c.Window:
+		t.step("zero", 1, "nothing has come for %v of the %v that zero asks for", quiet.Round(time.Second), c.Window)
+		return false
+	case !asleep && !t.foretold():
+		t.step("zero", 1, "nothing has come for %v, and nobody knows yet what is to come: one stays", quiet.Round(time.Second))
+		return false
+	case t.foretold() && t.expected(quiet):
+		return false
+	case asleep:
 		t.step("zero", 0, "nothing has come for %v, and nothing is expected that would be worth a replica", quiet.Round(time.Second))
-		return 0
-	case t.pays(quiet):
-		return 0
+		return true
 	}
-	return wanted
+	return t.pays(quiet)
+}
+
+// foretold reports whether it is known what is to come, as far as that is asked for, and what it would keep busy.
+func (t *tick) foretold() bool {
+	d := &t.decision
+	return d.Capacity.Known() && (d.Forecast.Known() || t.planner.config.Forecast.Disabled)
 }
 
 // expected reports whether demand is forecast that is worth a replica: without one all of it would miss.
 func (t *tick) expected(quiet time.Duration) bool {
-	f, mu := t.decision.Forecast, t.decision.Capacity.PerReplica
-	if t.planner.config.Forecast.Disabled || t.obs.Desired == 0 && (!f.Known() || !t.decision.Capacity.Known()) {
+	if t.planner.config.Forecast.Disabled {
 		return false
 	}
-	if !f.Known() || !t.decision.Capacity.Known() {
-		t.step("zero", 1, "nothing has come for %v, and nobody knows yet what is to come: one stays", quiet.Round(time.Second))
-		return true
+	d, busy := &t.decision, 0.
+	for _, load := range t.ahead() {
+		busy += load.Probability * load.Busy
 	}
-	price := t.state.Capacity.Staffing(t.planner.config.Capacity).Price
-	busy := 0.
-	for _, d := range t.ahead() {
-		busy += d.Probability * d.Busy
+	worth := d.Budget.Price * busy
+	if worth < 1 {
+		return false
 	}
-	if worth := price * busy; worth >= 1 {
-		t.step("zero", 1, "nothing has come for %v, but %.3g requests/s are expected in %v: to miss them all would cost as much as %.2g replicas",
-			quiet.Round(time.Second), busy*mu, f.Horizon.Round(time.Second), worth)
-		return true
-	}
-	return false
+	t.step("zero", 1, "nothing has come for %v, but %.3g requests/s are expected in %v: to miss them all would cost as much as %.2g replicas",
+		quiet.Round(time.Second), busy*d.Capacity.PerReplica, d.Forecast.Horizon.Round(time.Second), worth)
+	return true
 }
 
 // pays reports whether a silence that has lasted so long is expected to go on for longer than it costs to end it.
 func (t *tick) pays(quiet time.Duration) bool {
-	lead := t.decision.LeadTime.P50
-	price := t.state.Capacity.Staffing(t.planner.config.Capacity).Price
-	remaining := t.state.Silences.remaining(quiet)
+	d := &t.decision
+	lead, remaining := d.LeadTime.P50, t.state.Silences.remaining(quiet)
 	missed := t.state.Silences.Opening * lead.Seconds()
-	wait := time.Duration(price * missed / t.decision.Capacity.PerReplica * float64(time.Second))
-	cost := lead + wait
-	if remaining < cost {
-		t.step("zero", 1, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it are worth %v: one stays",
-			quiet.Round(time.Second), remaining.Round(time.Second), lead.Round(time.Second), missed, wait.Round(time.Second))
-		return false
+	wait := time.Duration(d.Budget.Price * missed / d.Capacity.PerReplica * float64(time.Second))
+	pays, left, verdict := remaining >= lead+wait, int32(0), "none is needed"
+	if !pays {
+		left, verdict = 1, "one stays"
 	}
-	t.step("zero", 0, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it are worth %v: none is needed",
-		quiet.Round(time.Second), remaining.Round(time.Second), lead.Round(time.Second), missed, wait.Round(time.Second))
-	return true
+	t.step("zero", left, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it are worth %v: %s",
+		quiet.Round(time.Second), remaining.Round(time.Second), lead.Round(time.Second), missed, wait.Round(time.Second), verdict)
+	return pays
 }
 
 // wake asks for one replica where there is none and nobody can tell whether requests wait for one.

@@ -90,6 +90,21 @@ func TestNoZeroWithoutProofOfSilence(t *testing.T) {
 	}
 }
 
+// What a replica sustains is what a reload is weighed by: without it nothing says that zero pays, forecast or not.
+func TestNoZeroWithoutKnownCapacity(t *testing.T) {
+	c := config()
+	c.Zero, c.Forecast.Disabled = true, true
+	c.Capacity.RequestsPerSecond = 0
+	c.Constraints[3] = constraint.Bounds{Max: 20}
+	l := newLine(t, c, 1)
+	l.front, l.follow = &scaling.Front{}, true
+	for range 200 {
+		if l.tick(0); l.desired == 0 {
+			t.Fatalf("zero after %v: %s", l.now.Sub(t0), explain(l.last))
+		}
+	}
+}
+
 func TestWhoCannotBeAskedAtZeroIsTakenToHoldRequests(t *testing.T) {
 	l := zeroLine(t)
 	l.until(30 * time.Minute)
