@@ -16,6 +16,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(self.schedules) || self.schedules.all(s, !has(s.minReplicas) || s.minReplicas <= self.maxReplicas)",fieldPath=".schedules",message="the minReplicas of a schedule must not be above spec.maxReplicas; lower the schedule's minReplicas or raise spec.maxReplicas"
 // +kubebuilder:validation:XValidation:rule="!has(self.schedules) || self.schedules.all(s, !has(s.maxReplicas) || s.maxReplicas <= self.maxReplicas)",fieldPath=".schedules",message="the maxReplicas of a schedule must not be above spec.maxReplicas: a schedule can only lower the ceiling; raise spec.maxReplicas"
 // +kubebuilder:validation:XValidation:rule="!has(self.schedules) || self.schedules.all(s, !has(s.maxReplicas) || has(s.minReplicas) || s.maxReplicas >= self.minReplicas)",fieldPath=".schedules",message="the maxReplicas of a schedule must not be below spec.minReplicas unless the schedule has its own minReplicas; add minReplicas to the schedule or raise its maxReplicas"
+// +kubebuilder:validation:XValidation:rule="self.mode == 'Own' || !has(self.warm)",fieldPath=".warm",message="warm needs mode Own, because replicas that do not serve would count as replicas to any other autoscaler; write mode: Own or leave warm out"
 type InferenceAutoscalerSpec struct {
 	// scaleTargetRef names the workload to scale, in the namespace of this object: anything with a scale subresource,
 	// such as a Deployment, a StatefulSet or a LeaderWorkerSet.
@@ -90,6 +91,22 @@ type InferenceAutoscalerSpec struct {
 	// Example: {scaleDown: {stabilizationWindowSeconds: 600}}
 	// +optional
 	Behavior Behavior `json:"behavior,omitzero"`
+
+	// activator says where requests are held while the target has no ready replica: needed for 0 replicas.
+	// Absent: one replica always stays.
+	// Example: {service: vllm}
+	// +optional
+	Activator *Activator `json:"activator,omitempty"`
+
+	// drain says how long a replica that is let go may finish what it has, in mode Own.
+	// Example: {timeout: 10m}
+	// +optional
+	Drain Drain `json:"drain,omitzero"`
+
+	// warm allows replicas that are loaded and do not serve, in mode Own. Absent: there are none.
+	// Example: {standby: {maxReplicas: 1}, asleep: {maxReplicas: 4}}
+	// +optional
+	Warm *Warm `json:"warm,omitempty"`
 
 	// schedules set other bounds at certain hours, such as a floor before the working day or a ceiling at night.
 	// Where several hold at once, the highest minReplicas and the lowest maxReplicas count; if they contradict each

@@ -1,0 +1,108 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Activator says which requests the activator holds while the target has no ready replica, and how it hands them on.
+type Activator struct {
+	// service is the Service, in the namespace of this object, by which clients reach the target: while none of its
+	// endpoints is ready, the activator stands in for them. It must have a cluster IP. Example: vllm
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="service must be the name of a Service in this namespace: lower-case letters, digits and '-', beginning with a letter"
+	// +required
+	Service string `json:"service"`
+
+	// port is the name of the Service's port whose requests are held. Default: the Service's only port, else the one
+	// named http, else the first. Example: http
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="port must be the name of a port of the Service: lower-case letters, digits and '-'"
+	// +optional
+	Port string `json:"port,omitempty"`
+
+	// models are the values of "model" in the bodies of requests that are for this target, for gateways that send
+	// everything to the activator's own Service. No two targets may have the same. At most 64.
+	// Example: [llama-3-70b]
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +optional
+	Models []string `json:"models,omitempty"`
+
+	// maxConcurrency is the number of requests that one replica is given at once while others are held (vLLM:
+	// --max-num-seqs). When none is held there is no limit. Unit: requests. Default: 32.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	// +optional
+	MaxConcurrency *int32 `json:"maxConcurrency,omitempty"`
+}
+
+// Drain says how replicas are let go.
+type Drain struct {
+	// timeout is how long a replica that is out of its endpoints may finish what it has before it is deleted all the same.
+	// It needs the readiness gate preheat.dev/serving in the target's pod template; without it, pods are deleted at once and
+	// have their terminationGracePeriodSeconds. 0s: they are deleted at once. Default: 5m.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="timeout must be a duration from 0s to 24h; write for example 5m"
+	// +optional
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+}
+
+// Warm allows replicas that are loaded and do not serve. How many of each there are, up to these bounds, is planned from the
+// forecast, from how long each takes to serve, and from what it costs. All need the readiness gate preheat.dev/serving in
+// the target's pod template. They count towards spec.maxGPUs as far as they hold GPUs, and not towards spec.maxReplicas.
+type Warm struct {
+	// standby replicas are loaded and ready, and kept out of the endpoints: they serve at once, and cost as much as one that does.
+	// +optional
+	Standby *StandbyTier `json:"standby,omitempty"`
+
+	// asleep replicas have given up their GPU memory through the engine's sleep mode and wake within seconds.
+	// +optional
+	Asleep *AsleepTier `json:"asleep,omitempty"`
+}
+
+// StandbyTier bounds the replicas that are loaded and kept out of the endpoints.
+type StandbyTier struct {
+	// maxReplicas is the most of them.
+	// +kubebuilder:validation:Minimum=1
+	// +required
+	MaxReplicas int32 `json:"maxReplicas"`
+}
+
+// AsleepTier bounds the replicas whose engine sleeps.
+type AsleepTier struct {
+	// maxReplicas is the most of them: what the host memory of the nodes can take where weights are kept there.
+	// +kubebuilder:validation:Minimum=1
+	// +required
+	MaxReplicas int32 `json:"maxReplicas"`
+
+	// level is how deeply they sleep. Offload keeps the weights in host memory (vLLM's level 1, SGLang's memory saver);
+	// Discard reads them from disk again (vLLM's level 2). Default: Offload.
+	// +kubebuilder:default=Offload
+	// +optional
+	Level SleepLevel `json:"level,omitempty"`
+
+	// gpuPercent is how much of a GPU a sleeping replica keeps others from using: 100 where nobody else may use it
+	// meanwhile, 0 where targets share GPUs and only one of them is awake. Unit: percent. Default: 100.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	GPUPercent *int32 `json:"gpuPercent,omitempty"`
+}
+
+// SleepLevel is how deeply an engine sleeps.
+//
+// +kubebuilder:validation:Enum=Offload;Discard
+type SleepLevel string
+
+const (
+	// SleepOffload keeps the weights in host memory.
+	SleepOffload SleepLevel = "Offload"
+	// SleepDiscard drops the weights.
+	SleepDiscard SleepLevel = "Discard"
+)
+
+const (
+	// ServingGate is the readiness gate by which a pod is kept out of its endpoints: True lets it serve.
+	ServingGate = "preheat.dev/serving"
+)
