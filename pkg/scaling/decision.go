@@ -74,12 +74,20 @@ type Step struct {
 // String returns the step in the form "stage: text".
 func (s Step) String() string { return s.Stage + ": " + s.Text }
 
+// Warm counts replicas that are loaded and do not serve, by tier.
+type Warm struct {
+	// Standby is ready and out of the endpoints, Asleep in the engine's sleep mode.
+	Standby, Asleep int32
+}
+
 // Decision is the outcome of one tick for one target.
 type Decision struct {
 	// Time is the Observation's.
 	Time time.Time
 	// Current is the number of replicas asked for before, Replicas the number wanted from now on.
 	Current, Replicas int32
+	// Warm are the replicas wanted beside them that are loaded and do not serve.
+	Warm Warm
 	// Ready, Starting and Unschedulable are what was observed.
 	Ready, Starting, Unschedulable int32
 	// Reason is the one word that explains Replicas.

@@ -18,7 +18,12 @@ const (
 	Starting Phase = "Starting"
 	// Ready replicas serve.
 	Ready Phase = "Ready"
-	// Draining replicas finish what they have and take nothing new: no capacity.
+	// Standby replicas are loaded and kept out of the endpoints; Asleep ones have given up their GPU memory and wake within
+	// seconds. Neither serves nor counts among those asked for: Observation.Desired is without them.
+	Standby Phase = "Standby"
+	Asleep  Phase = "Asleep"
+	// Draining replicas finish what they have and take nothing new: no capacity. Those that can still be taken back are not
+	// among Observation.Desired.
 	Draining Phase = "Draining"
 )
 
@@ -45,7 +50,8 @@ type Replica struct {
 type Observation struct {
 	// Time is the instant; the planner knows no other clock.
 	Time time.Time
-	// Desired is the number of replicas asked for at present (spec.replicas of the scale subresource).
+	// Desired is the number of serving replicas asked for at present: spec.replicas of the scale subresource, less those
+	// that are kept warm or are drained before they are let go.
 	Desired int32
 	// GPUsPerReplica is how many GPUs one replica holds, zero where that is not known.
 	GPUsPerReplica int32
