@@ -29,15 +29,15 @@ type Archive interface {
 // Tick.
 func (l *Loop) KeepIn(a Archive) { l.archive = a }
 
-// Keep hands all that is remembered to the archive, as far as it finds it due: at the end of the process, when no Tick
-// runs any more.
+// Keep hands all that is remembered to the archive, as far as it finds it due: at the end of the process, when neither Tick
+// nor Nudge runs any more.
 func (l *Loop) Keep(now time.Time) {
 	slots := make(chan struct{}, l.concurrency)
 	var wg sync.WaitGroup
-	for _, m := range l.memories {
+	for _, c := range l.cells {
 		slots <- struct{}{}
 		wg.Go(func() {
-			l.keep(m, now)
+			l.keep(c.memory, now)
 			<-slots
 		})
 	}
@@ -46,9 +46,8 @@ func (l *Loop) Keep(now time.Time) {
 
 // recall returns what is remembered of a target, from the archive where that knows more. Where the target has another
 // subject now, or is another one of the same name, nothing is.
-func (l *Loop) recall(t Target, now time.Time) memory {
-	m, ok := l.memories[t.ID]
-	if !ok || m.target.Subject != t.Subject || m.target.UID != t.UID {
+func (l *Loop) recall(m memory, t Target, now time.Time) memory {
+	if m.target.Planner == nil || m.target.Subject != t.Subject || m.target.UID != t.UID {
 		m = memory{since: now}
 	}
 	m.target = t

@@ -29,8 +29,16 @@ type Loop struct {
 	recorder    Recorder
 	concurrency int
 	archive     Archive // nil where nothing outlives the process
-	// memories belong to Tick, which never runs twice at once.
-	memories map[TargetID]memory
+
+	mu    sync.Mutex
+	cells map[TargetID]*cell // guarded by mu
+}
+
+// cell is the place of one target's memory. Its mutex lets one cycle of a target follow the other.
+type cell struct {
+	mu     sync.Mutex
+	memory memory
+	last   time.Time // of the newest cycle
 }
 
 // memory is what is remembered of a target, what it is of, and since when it has been learned.
@@ -45,51 +53,78 @@ type memory struct {
 // New returns a loop that works on at most concurrency targets at once; one makes it wholly sequential, as a replay
 // needs it.
 func New(o Observer, a Actuator, r Recorder, concurrency int) *Loop {
-	return &Loop{observer: o, actuator: a, recorder: r, concurrency: max(1, concurrency), memories: map[TargetID]memory{}}
+	return &Loop{observer: o, actuator: a, recorder: r, concurrency: max(1, concurrency), cells: map[TargetID]*cell{}}
 }
 
-// State returns what is remembered of a target. It must not be called while Tick runs.
-func (l *Loop) State(id TargetID) scaling.State { return l.memories[id].state }
+// State returns what is remembered of a target. It must not be called while Tick or Nudge run.
+func (l *Loop) State(id TargetID) scaling.State { return l.cell(id).memory.state }
 
-// Tick observes, plans, records and actuates each target once, and forgets those that are no longer there. Every
-// replica of the service plans, so that each one's state is warm when the lease comes to it; the Actuator knows whether
-// it may write. One target's failure does not stop the others; the error joins all of them.
+// cell returns the place of a target's memory, made where there is none yet.
+func (l *Loop) cell(id TargetID) *cell {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, ok := l.cells[id]
+	if !ok {
+		c = &cell{}
+		l.cells[id] = c
+	}
+	return c
+}
+
+// Tick observes, plans, records and actuates each target once, and forgets those that are no longer there. It must not run
+// twice at once. Every replica of the service plans, so that each one's state is warm when the lease comes to it; the
+// Actuator knows whether it may write. One target's failure does not stop the others; the error joins all of them.
 func (l *Loop) Tick(ctx context.Context, now time.Time, targets []Target) error {
-	results := make([]result, len(targets))
+	errs := make([]error, len(targets))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, l.concurrency)
 	for i, t := range targets {
 		slots <- struct{}{}
 		wg.Go(func() {
-			results[i] = l.one(ctx, now, t)
+			errs[i] = l.one(ctx, now, t)
 			<-slots
 		})
 	}
 	wg.Wait()
-	kept := make(map[TargetID]memory, len(targets))
-	var errs []error
-	for i, t := range targets {
-		kept[t.ID] = results[i].memory
-		errs = append(errs, results[i].err)
-	}
-	l.memories = kept
+	l.forgetAllBut(targets)
 	return errors.Join(errs...)
 }
 
-type result struct {
-	memory memory
-	err    error
+// Nudge is a cycle of one target out of turn, for what cannot wait for the next tick: a request that is held while there is
+// no replica. It may run beside Tick and other Nudges.
+func (l *Loop) Nudge(ctx context.Context, now time.Time, t Target) error { return l.one(ctx, now, t) }
+
+func (l *Loop) forgetAllBut(targets []Target) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := make(map[TargetID]*cell, len(targets))
+	for _, t := range targets {
+		kept[t.ID] = l.cells[t.ID]
+	}
+	l.cells = kept
 }
 
-// one is the cycle of one target, with what is remembered of it before and after.
-func (l *Loop) one(ctx context.Context, now time.Time, t Target) result {
-	m := l.recall(t, now)
+// overtaken is how far a cycle's time may lie before that of the last one because it was overtaken, and not because the clock
+// was set back.
+const overtaken = time.Minute
+
+// one is the cycle of one target, with what is remembered of it before and after. It is passed over where a later one was
+// quicker: to a planner time does not go back.
+func (l *Loop) one(ctx context.Context, now time.Time, t Target) error {
+	c := l.cell(t.ID)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ahead := c.last.Sub(now); ahead > 0 && ahead < overtaken {
+		return nil
+	}
+	m := l.recall(c.memory, t, now)
 	err := l.cycle(ctx, now, t, &m.state)
 	if errors.Is(err, errPanicked) {
 		m = memory{target: t, since: now, distrusted: true}
 	}
 	l.keep(m, now)
-	return result{m, err}
+	c.memory, c.last = m, now
+	return err
 }
 
 // cycle observes, plans, actuates and records.
