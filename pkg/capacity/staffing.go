@@ -72,6 +72,19 @@ func (s Staffing) slope(x float64) float64 {
 	return steep / math.Sqrt(1+math.Pi/8*doubt*steep*steep)
 }
 
+// Reserve are replicas beside those that serve which can be had sooner than a new one. They are no part of a Plan's
+// Replicas.
+type Reserve struct {
+	// Replicas is how many there are, Late the share, 0 to 1, of the time that a new one takes for which they are late too.
+	Replicas, Late float64
+}
+
+// Missed is the expected replica time of missing requests where loads meet n replicas, which may be none.
+func (s Staffing) Missed(loads []Demand, n float64) float64 {
+	p := s.prospect(loads)
+	return p.missedWith(math.Max(0, n))
+}
+
 // demands are as many loads as a plan is made of at the most.
 const demands = 16
 
@@ -79,6 +92,7 @@ const demands = 16
 type prospect struct {
 	number                int
 	weight, slope, middle [demands]float64
+	reserve               Reserve
 }
 
 // prospect prepares loads; what there are too many of is added to the last one.
@@ -95,8 +109,17 @@ func (s Staffing) prospect(loads []Demand) (p prospect) {
 	return p
 }
 
-// missed is the expected replica time of missing requests with n replicas.
-func (p *prospect) missed(n float64) (missed float64) {
+// missed is the expected replica time of missing requests with n replicas and the reserve.
+func (p *prospect) missed(n float64) float64 {
+	if p.reserve.Replicas <= 0 {
+		return p.missedWith(n)
+	}
+	late := math.Min(math.Max(p.reserve.Late, 0), 1)
+	return late*p.missedWith(n) + (1-late)*p.missedWith(n+p.reserve.Replicas)
+}
+
+// missedWith is the expected replica time of missing requests with n replicas.
+func (p *prospect) missedWith(n float64) (missed float64) {
 	at := math.Log(n)
 	for i := range p.number {
 		missed += p.weight[i] * logistic(p.slope[i]*(p.middle[i]-at))
@@ -106,7 +129,10 @@ func (p *prospect) missed(n float64) (missed float64) {
 
 // Plan returns the number of replicas, at least one, that costs the least, its misses included; no more than it would be if
 // it were certain that the largest of the loads comes, and enough for the least of them.
-func (s Staffing) Plan(loads []Demand) Plan {
+func (s Staffing) Plan(loads []Demand) Plan { return s.PlanWith(loads, Reserve{}) }
+
+// PlanWith is Plan where there is a reserve.
+func (s Staffing) PlanWith(loads []Demand, reserve Reserve) Plan {
 	var mean float64
 	var most Demand
 	least := math.Inf(1)
@@ -125,6 +151,7 @@ func (s Staffing) Plan(loads []Demand) Plan {
 	certain := s.prospect([]Demand{most})
 	n := certain.cheapest(math.Max(1, math.Floor(fewest*most.Busy)), math.Ceil(spare*most.Busy)+2, s.Headroom)
 	all := s.prospect(loads)
+	all.reserve = reserve
 	enough := math.Min(s.enough(least), math.Ceil(spare*least))
 	n = all.cheapest(math.Max(enough, math.Max(1, math.Floor(fewest*least))), math.Max(enough, n), s.Price)
 	return Plan{Replicas: n, Misses: all.missed(n) / mean}

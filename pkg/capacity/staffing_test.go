@@ -271,3 +271,29 @@ func TestAHighPriceBuysNoMoreThanTheLargestLoadNeeds(t *testing.T) {
 		t.Errorf("%v replicas at the usual price, %v are enough for the largest load", got, enough)
 	}
 }
+
+func TestAReserveTakesThePlaceOfHeadroom(t *testing.T) {
+	s := Staffing{Factor: 1, Dispersion: 1, Price: 10, Headroom: 10, Allowed: 0.01}
+	loads := []Demand{{Busy: 2, Probability: 0.8}, {Busy: 6, Probability: 0.2}}
+	alone := s.Plan(loads).Replicas
+	if same := s.PlanWith(loads, Reserve{Late: 0.5}).Replicas; same != alone {
+		t.Errorf("a reserve of none makes %v replicas of %v", same, alone)
+	}
+	if late := s.PlanWith(loads, Reserve{Replicas: 4, Late: 1}).Replicas; late != alone {
+		t.Errorf("a reserve that takes as long as a new replica makes %v of %v", late, alone)
+	}
+	before := alone
+	for k := range 6 {
+		n := s.PlanWith(loads, Reserve{Replicas: float64(k), Late: 0.1}).Replicas
+		if n > before || n < 2 {
+			t.Fatalf("with %d in reserve %v replicas, with one less %v; the least load keeps 2 busy", k, n, before)
+		}
+		before = n
+	}
+	if before > alone-2 {
+		t.Errorf("with 5 in reserve %v replicas serve, without %v", before, alone)
+	}
+	if none, all := s.Missed(loads, 0), 0.8*2+0.2*6.; math.Abs(none-all) > 1e-9 {
+		t.Errorf("without replicas %v is missed of %v", none, all)
+	}
+}
