@@ -26,13 +26,15 @@ type Activator struct {
 	wakes  sync.WaitGroup
 	idle   chan struct{} // closed when it drains and the last request is done
 
-	mu       sync.Mutex
-	targets  map[string]*target
-	held     int   // requests, over all targets
-	bytes    int64 // over all targets
-	active   int   // requests in ServeHTTP
-	seq      uint64
-	draining bool
+	mu      sync.Mutex
+	targets map[string]*target
+	// listeners are the streams of demand, each with room for one word that there is something new.
+	listeners map[chan struct{}]struct{}
+	held      int   // requests, over all targets
+	bytes     int64 // over all targets
+	active    int   // requests in ServeHTTP
+	seq       uint64
+	draining  bool
 }
 
 // New makes an Activator without targets. Shutdown ends what it starts.
@@ -47,6 +49,7 @@ func New(opts Options) (*Activator, error) {
 		waits:      newWaits(),
 		idle:       make(chan struct{}),
 		targets:    make(map[string]*target),
+		listeners:  make(map[chan struct{}]struct{}),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a, nil
@@ -173,8 +176,13 @@ func (a *Activator) wake(t *target) {
 	if t.waking || len(t.endpoints) > 0 || (t.held.Len() > 1 && now.Sub(t.woken) < rewakeAfter) {
 		return
 	}
-	t.waking, t.woken = true, now
+	t.woken = now
 	t.wakes++
+	a.announce()
+	if a.opts.Wake == nil {
+		return
+	}
+	t.waking = true
 	a.wakes.Go(func() {
 		a.opts.Wake(a.ctx, t.name)
 		a.mu.Lock()

@@ -347,13 +347,13 @@ func TestOptionsThatCannotBeAreAllNamed(t *testing.T) {
 	err := Options{KeepAlive: -1}.Validate()
 	for _, field := range []string{
 		"PerTarget.Requests", "PerTarget.Bytes", "Total.Requests", "Total.Bytes", "MaxAge", "MaxConcurrency", "ConnectTimeout",
-		"ResponseHeaderTimeout", "RetryPause", "Resolve", "Wake", "Logger", "RetryAfter", "KeepAlive",
+		"ResponseHeaderTimeout", "RetryPause", "Resolve", "Logger", "RetryAfter", "KeepAlive",
 	} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("%s is not named in: %v", field, err)
 		}
 	}
 	if _, err := New(Default()); err == nil {
-		t.Error("New takes options without Resolve and Wake")
+		t.Error("New takes options without Resolve")
 	}
 }

@@ -16,14 +16,14 @@ type Bounds struct {
 	Bytes int64
 }
 
-// Options are what an Activator is made of. Default gives all but Resolve and Wake, which have no default.
+// Options are what an Activator is made of. Default gives all but Resolve, which has no default.
 type Options struct {
 	// Resolve says which target a request is for.
 	Resolve Resolver
 	// Wake is called in its own goroutine, at once when a request is held for a target without endpoints. It is called
 	// again for a later request once it has returned and either nothing was held in between or a second has gone by. It
 	// retries what may pass, and returns when ctx ends, which is when the activator has shut down. That a target cannot
-	// be woken is told by Activator.Refuse.
+	// be woken is told by Activator.Refuse. It may be nil: ServeDemand tells of the same.
 	Wake func(ctx context.Context, target string)
 
 	// PerTarget bounds what is held for one target, Total what is held for all. At the total bound the target that holds
@@ -95,9 +95,6 @@ func (o Options) Validate() error {
 	}
 	if o.Resolve == nil {
 		faults = append(faults, errors.New("no Resolve: say which target a request is for"))
-	}
-	if o.Wake == nil {
-		faults = append(faults, errors.New("no Wake: say how a target is woken"))
 	}
 	if o.Logger == nil {
 		faults = append(faults, errors.New("no Logger: start from Default()"))
