@@ -29,7 +29,7 @@ type Activator struct {
 	Models []string `json:"models,omitempty"`
 
 	// maxConcurrency is the number of requests that one replica is given at once while others are held (vLLM:
-	// --max-num-seqs). When none is held there is no limit. Unit: requests. Default: 32.
+	// --max-num-seqs). When none is held there is no limit. Unit: requests. Default: 100.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	// +optional
@@ -105,4 +105,7 @@ const (
 const (
 	// ServingGate is the readiness gate by which a pod is kept out of its endpoints: True lets it serve.
 	ServingGate = "preheat.dev/serving"
+	// ActivatorManager is the value of the label endpointslice.kubernetes.io/managed-by of the EndpointSlices by which
+	// activators stand in for a Service's endpoints.
+	ActivatorManager = "activator.preheat.dev"
 )
