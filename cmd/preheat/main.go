@@ -30,6 +30,9 @@ func main() {
 
 // run is the whole program.
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "activator" {
+		return runActivator(ctx, args[1:])
+	}
 	o := newOptions()
 	flags := o.flags()
 	if err := flags.Parse(args); err != nil {
@@ -42,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 	if err := o.validate(flags.Args()); err != nil {
 		return err
 	}
-	log, err := o.logger(os.Stderr)
+	log, err := logger(os.Stderr, o.logLevel, o.logFormat)
 	if err != nil {
 		return err
 	}
@@ -58,13 +61,13 @@ func run(ctx context.Context, args []string) error {
 }
 
 // logger returns a logger of the wanted format and level.
-func (o *options) logger(out *os.File) (*slog.Logger, error) {
+func logger(out *os.File, atLeast, format string) (*slog.Logger, error) {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+	if err := level.UnmarshalText([]byte(atLeast)); err != nil {
 		return nil, fmt.Errorf("--log-level: %w; write debug, info, warn or error", err)
 	}
 	handler := &slog.HandlerOptions{Level: level}
-	if o.logFormat == "json" {
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(out, handler)), nil
 	}
 	return slog.New(slog.NewTextHandler(out, handler)), nil

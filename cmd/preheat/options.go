@@ -24,6 +24,7 @@ type options struct {
 	stateDir                 string
 	namespace, identity      string
 	serviceName, certSecret  string
+	activatorService         string
 	watchNamespace           string
 	qps                      float32
 	logLevel, logFormat      string
@@ -43,7 +44,7 @@ func newOptions() *options {
 		leaderElect: true,
 		namespace:   cmp.Or(os.Getenv("POD_NAMESPACE"), "preheat-system"),
 		identity:    cmp.Or(os.Getenv("POD_NAME"), fmt.Sprintf("%s-%d", host, os.Getpid())),
-		serviceName: "preheat", certSecret: "preheat-serving-cert",
+		serviceName: "preheat", certSecret: "preheat-serving-cert", activatorService: defaultActivatorService,
 		qps: 100, logLevel: "info", logFormat: "text",
 	}
 }
@@ -61,7 +62,7 @@ func (o *options) flags() *pflag.FlagSet {
 	fs.AddFlagSet(serving)
 	fs.Usage = func() {
 		fmt.Printf("preheat scales LLM inference on Kubernetes ahead of demand, and serves engines' metrics to HPAs.\n\n"+
-			"Usage: preheat [flags]\n\nFlags:\n%s\nFlags of the API server (port, certificates, delegated authentication, audit):\n%s",
+			"Usage: preheat [flags]\n       preheat activator [flags]   holds requests while a target has no replica\n\nFlags:\n%s\nFlags of the API server (port, certificates, delegated authentication, audit):\n%s",
 			own.FlagUsagesWrapped(120), serving.FlagUsagesWrapped(120))
 	}
 	return fs
@@ -84,6 +85,7 @@ func (o *options) ownFlags() *pflag.FlagSet {
 	fs.StringVar(&o.serviceName, "service-name", o.serviceName, "Service in front of this process, to which the APIServices point.")
 	fs.StringVar(&o.certSecret, "serving-cert-secret", o.certSecret,
 		"Secret that holds the serving certificate, which is made and rotated. Not used with --tls-cert-file; empty: self-signed for localhost.")
+	fs.StringVar(&o.activatorService, "activator-service", o.activatorService, "Service, in --namespace, in front of the activators.")
 	fs.StringVar(&o.watchNamespace, "watch-namespace", o.watchNamespace, "Limit everything to one namespace. Empty: all.")
 	fs.Float32Var(&o.qps, "kube-api-qps", o.qps, "Requests per second to the kube-apiserver, at most; twice that in a burst.")
 	fs.StringVar(&o.logLevel, "log-level", o.logLevel, "debug, info, warn or error.")

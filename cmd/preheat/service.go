@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/assemble"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/front"
 	"github.com/preheat-autoscaler/preheat/pkg/history"
 	"github.com/preheat-autoscaler/preheat/pkg/kube"
 	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
@@ -29,6 +32,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/scrape"
 	"github.com/preheat-autoscaler/preheat/pkg/servingcert"
 	"github.com/preheat-autoscaler/preheat/pkg/store"
+	"github.com/preheat-autoscaler/preheat/pkg/switchover"
 	"github.com/preheat-autoscaler/preheat/pkg/telemetry"
 )
 
@@ -47,6 +51,9 @@ type service struct {
 	decisions *controlloop.Decisions
 	metrics   *telemetry.Metrics
 	history   *history.Checkpoints
+	fronts    *switchover.Watch
+	reader    *front.Reader
+	nudges    *nudges
 	loop      *controlloop.Loop
 	pulse     *pulse
 	warm      atomic.Bool // once engines have been scraped and decided on
@@ -86,8 +93,10 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	if err := s.wireScraper(profiles); err != nil {
 		return nil, err
 	}
-	s.loop = controlloop.New(watchedObserver{s.cluster.Observer, s.metrics.Unobserved}, s.cluster.Actuator,
-		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder}, o.targetConcurrency)
+	s.nudges = newNudges(s.decisions)
+	guard := &switchover.Guard{Actuator: s.cluster.Actuator, Watch: s.fronts, Autoscaler: s.cluster.Targets.Autoscaler, Again: s.nudges.after}
+	s.loop = controlloop.New(watchedObserver{s.cluster.Observer, s.unobserved}, guard,
+		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder, s.nudges}, o.targetConcurrency)
 	s.wireHistory()
 	if err := s.wireCertificate(ctx, config); err != nil {
 		return nil, err
@@ -136,8 +145,30 @@ func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles
 	plan := func(ia *v1alpha1.InferenceAutoscaler) (*scaling.Planner, error) {
 		return assemble.Planner(ia, assemble.Options{Interval: s.options.interval})
 	}
-	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Leader: leader, Log: s.log}, o)
+	s.fronts, err = switchover.NewWatch(s.clients.Kubernetes, s.options.watchNamespace,
+		types.NamespacedName{Namespace: s.options.namespace, Name: s.options.activatorService}, s.log)
+	if err != nil {
+		return err
+	}
+	s.reader = front.New(front.Options{
+		Sources: s.fronts.Sources, Held: s.held, Log: s.log,
+		Client: &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext, ResponseHeaderTimeout: 2 * time.Second}},
+	})
+	frontOf := func(id controlloop.TargetID) scaling.Front { return s.reader.Of(id.String()) }
+	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Front: frontOf, Leader: leader, Log: s.log}, o)
 	return err
+}
+
+// held hears that requests are held for a target.
+func (s *service) held(target string) {
+	namespace, name, _ := strings.Cut(target, "/")
+	s.nudges.held(controlloop.TargetID{Namespace: namespace, Name: name})
+}
+
+// unobserved notes a target that could not be observed.
+func (s *service) unobserved(id controlloop.TargetID) {
+	s.metrics.Unobserved(id)
+	s.nudges.failed(id)
 }
 
 func (s *service) wireScraper(profiles *exposition.Profiles) error {
@@ -253,6 +284,8 @@ func (s *service) start(ctx context.Context, background func(func())) error {
 		return err
 	}
 	background(func() { s.guard.Run(ctx, time.Minute) })
+	background(func() { s.fronts.Run(ctx, s.leads) })
+	background(func() { s.reader.Run(ctx) })
 	if s.rotator != nil {
 		background(func() { s.rotator.Run(ctx, time.Minute) })
 	}
@@ -285,11 +318,30 @@ func (s *service) control(ctx context.Context) {
 		s.history.Run(ctx)
 	}()
 	if s.warmUp(ctx) {
+		nudging := make(chan struct{})
+		go func() {
+			defer close(nudging)
+			s.nudges.run(ctx, s.options.targetConcurrency, s.nudge)
+		}()
 		s.loop.Run(ctx, s.options.interval, targets, s.decided)
+		<-nudging
 	}
 	<-saving
 	s.save()
 	<-scraping
+}
+
+// nudge decides on one target out of turn.
+func (s *service) nudge(ctx context.Context, id controlloop.TargetID) {
+	t, ok := s.cluster.Targets.Target(id)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(kube.Urgent(ctx), s.options.interval)
+	defer cancel()
+	if err := s.loop.Nudge(ctx, time.Now(), t); err != nil && ctx.Err() == nil {
+		s.log.Warn("decide out of turn", "error", err)
+	}
 }
 
 // lastSave bounds the saving at the end, within the pod's grace period of 45 s of which 10 s have passed.

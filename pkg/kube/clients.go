@@ -46,7 +46,11 @@ func Connect(config *rest.Config, namespace string) (Clients, error) {
 	}
 	cached := memory.NewMemCacheClient(disco)
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(cached)
-	scales, err := scale.NewForConfig(rest.CopyConfig(config), mapper, dynamic.LegacyAPIPathResolverFunc, scale.NewDiscoveryScaleKindResolver(disco))
+	scaleConfig := rest.CopyConfig(config)
+	if config.QPS > 0 {
+		scaleConfig.RateLimiter = newLimiter(config.QPS, config.Burst)
+	}
+	scales, err := scale.NewForConfig(scaleConfig, mapper, dynamic.LegacyAPIPathResolverFunc, scale.NewDiscoveryScaleKindResolver(disco))
 	if err != nil {
 		return Clients{}, fmt.Errorf("make scale client: %w", err)
 	}

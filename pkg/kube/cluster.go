@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
 // Ports are what the adapters need beside a cluster.
@@ -23,6 +24,8 @@ type Ports struct {
 	Plan PlannerFunc
 	// Readings has the newest readings of pods.
 	Readings Readings
+	// Front returns what holds requests in front of a target, as it was read last; nil where nothing does.
+	Front func(controlloop.TargetID) scaling.Front
 	// Leader says whether this process may write.
 	Leader Leader
 	Log    *slog.Logger
@@ -84,7 +87,7 @@ func (c *Cluster) wire(clients Clients, p Ports, scales *scales) {
 	c.Endpoints = &Endpoints{targets: targets, views: views, pods: found, births: c.births, options: o, log: p.Log}
 	c.Observer = &Observer{
 		targets: targets, scales: scales, pods: found, births: c.births, nodes: c.nodes, readings: p.Readings, views: views,
-		locate: c.Endpoints.endpoint, timeout: o.Timeout, failed: c.Recorder.fault,
+		locate: c.Endpoints.endpoint, front: p.Front, timeout: o.Timeout, failed: c.Recorder.fault,
 	}
 	c.Actuator = &Actuator{
 		targets: targets, views: views, leader: p.Leader, timeout: o.Timeout, scaled: c.Recorder.scaled,

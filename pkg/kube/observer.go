@@ -35,6 +35,8 @@ type Observer struct {
 	views    *views
 	// locate returns where a pod's page is, or why that is not known.
 	locate func(*corev1.Pod, v1alpha1.MetricsSource) (scrape.Endpoint, error)
+	// front, where it is not nil, returns what holds requests in front of a target.
+	front func(controlloop.TargetID) scaling.Front
 	// timeout bounds what the API server may take to answer.
 	timeout time.Duration
 	// failed is told of each target that could not be observed.
@@ -75,6 +77,9 @@ func (o *Observer) observe(ctx context.Context, a *v1alpha1.InferenceAutoscaler,
 		obs.Replicas = append(obs.Replicas, o.replica(a, pod))
 	}
 	obs.GPUsPerReplica = gpusPerReplica(pods)
+	if o.front != nil && a.Spec.Activator != nil {
+		obs.Front = o.front(idOf(a))
+	}
 	seen.existing = int32(len(obs.Replicas))
 	o.keep(idOf(a), seen)
 	return obs, nil

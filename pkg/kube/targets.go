@@ -154,11 +154,27 @@ func (t *Targets) List() []controlloop.Target {
 			t.invalid(id, &Fault{Reason: InvalidSpec, Message: "the spec cannot be planned with, nothing is scaled; correct it", Err: e.err})
 			continue
 		}
-		list = append(list, controlloop.Target{
-			ID: id, UID: string(e.autoscaler.UID), Subject: targetOf(e.autoscaler).key(), Planner: e.planner,
-		})
+		list = append(list, e.target())
 	}
 	return list
+}
+
+// target is what the control loop is to decide on.
+func (e entry) target() controlloop.Target {
+	return controlloop.Target{
+		ID: idOf(e.autoscaler), UID: string(e.autoscaler.UID), Subject: targetOf(e.autoscaler).key(), Planner: e.planner,
+	}
+}
+
+// Target returns one target, false where there is none or it cannot be planned for.
+func (t *Targets) Target(id controlloop.TargetID) (controlloop.Target, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.all[id]
+	if !ok || e.err != nil {
+		return controlloop.Target{}, false
+	}
+	return e.target(), true
 }
 
 func compareIDs(a, b controlloop.TargetID) int {
