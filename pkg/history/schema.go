@@ -30,6 +30,7 @@ var parts = []part{
 	{"capacity", 1, func(l *scaling.Learned) any { return &l.Capacity }},
 	{"returns", 1, func(l *scaling.Learned) any { return &l.Returns }},
 	{"silences", 1, func(l *scaling.Learned) any { return &l.Silences }},
+	{"wakes", 1, func(l *scaling.Learned) any { return &l.Wakes }},
 	{"replicas", 1, func(l *scaling.Learned) any { return &l.Replicas }},
 }
 

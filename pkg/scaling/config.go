@@ -30,6 +30,8 @@ type Config struct {
 	Capacity capacity.Config
 	// ForecastTokens forecasts the rates of prompt and generation tokens too, in the same way as requests.
 	ForecastTokens bool
+	// Warm says which replicas may be kept that are loaded and do not serve; the zero value: none.
+	Warm Tiers
 	// Constraints are applied to what demand needs, in order.
 	Constraints []Constraint
 }
@@ -61,6 +63,7 @@ func (c Config) Validate() error {
 	check(c.LeadTime.Prior >= 0 && c.LeadTime.Override >= 0, "lead time prior %v, override %v: must not be negative", c.LeadTime.Prior, c.LeadTime.Override)
 	check(c.Capacity.RequestsPerSecond >= 0 && c.Capacity.TokensPerSecond >= 0, "declared capacity: must not be negative")
 	check(c.Capacity.Attainment > 0 && c.Capacity.Attainment < 1, "attainment %v: must lie between 0 and 1", c.Capacity.Attainment)
+	faults = append(faults, c.Warm.validate())
 	return errors.Join(faults...)
 }
 

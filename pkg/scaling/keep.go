@@ -93,13 +93,14 @@ func (t *tick) worthKeeping(wanted int32) int32 {
 	if wanted >= t.obs.Desired {
 		return wanted
 	}
-	keep := time.Duration(t.state.Returns.worth() * float64(lead))
+	back := min(lead, max(t.comeback(), shortestKeep))
+	keep := time.Duration(t.state.Returns.worth() * float64(back))
 	most, _ := t.state.Wanted.Since(t.obs.Time.Add(-keep)).Max()
 	kept := min(max(wanted, int32(most)), t.obs.Desired)
 	if kept > wanted {
 		t.decision.Reason = WorthKeeping
 		t.step("break-even", kept, "%d would do, %d were needed within the last %v: by how soon replicas were needed again it has paid to keep them for so long, where loading one takes %v",
-			wanted, kept, keep.Round(time.Second), lead.Round(time.Second))
+			wanted, kept, keep.Round(time.Second), back.Round(time.Second))
 	}
 	return kept
 }
@@ -137,6 +138,10 @@ func (t *tick) order(motive Reason) {
 
 // want remembers what was needed, so that it is kept for a while.
 func (t *tick) want(replicas int32) {
-	need := timeseries.Sample{Time: t.obs.Time, Value: float64(replicas)}
-	t.state.Wanted = t.state.Wanted.Append(need, longestPeriod)
+	t.state.Wanted = t.state.Wanted.Append(sampleOf(t.obs.Time, replicas), longestPeriod)
+}
+
+// sampleOf is a number of replicas at an instant.
+func sampleOf(at time.Time, replicas int32) timeseries.Sample {
+	return timeseries.Sample{Time: at, Value: float64(replicas)}
 }

@@ -39,6 +39,7 @@ func (p *Planner) look(st *State, obs *Observation) sight {
 		now := was
 		now.Unschedulable = was.Unschedulable || r.Phase == Unschedulable
 		p.learnStart(st, r, &now)
+		p.learnWake(st, r, &now, obs.Time)
 		p.read(st, r, &now)
 		if now.Reading != was.Reading {
 			s.news++
@@ -48,7 +49,7 @@ func (p *Planner) look(st *State, obs *Observation) sight {
 			s.add(r, now, obs.Time, p.config.Staleness)
 		case Starting:
 			s.addUnready(now, obs.Time, p.config.Staleness)
-		case Unschedulable, Draining: // hold nothing, or what they hold leaves with them
+		case Unschedulable, Draining, Standby, Asleep: // hold nothing, or what they hold leaves with them
 		}
 		kept[r.ID] = now
 	}
@@ -96,6 +97,10 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 	}
 	now.Arrivals, now.ArrivalsKnown = arrivals(earlier, later)
 	now.Tokens = tokenRates(earlier, later)
+	if woken := now.Rest.Woken; woken.After(earlier.Time) {
+		now.Arrivals *= later.Time.Sub(earlier.Time).Seconds() / max(time.Second, later.Time.Sub(woken)).Seconds()
+		return // it rested for a part of the time
+	}
 	if x, ok := interval(earlier, later); ok {
 		st.Capacity.Learn(x, p.config.Capacity)
 	}
@@ -246,8 +251,8 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 // add takes a ready replica into what is seen.
 func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) {
 	s.ready++
-	fresh := isNew(r, at, staleness)
-	if now.Reading == nil && fresh {
+	fresh := isNew(r.ReadyAt, at, staleness) || isNew(now.Rest.Woken, at, staleness)
+	if fresh && (now.Reading == nil || now.Reading.Time.Before(now.Rest.Woken)) {
 		return // its first scrape is still to come
 	}
 	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
@@ -291,9 +296,9 @@ func (s *sight) measure(now ReplicaState) {
 
 // isNew reports whether a replica became ready so lately that it may not have been scraped yet. One that seems to have
 // become ready later than now, by a wrong clock, is not new.
-func isNew(r *Replica, at time.Time, staleness time.Duration) bool {
-	age := at.Sub(r.ReadyAt)
-	return !r.ReadyAt.IsZero() && age <= staleness && age >= -staleness
+func isNew(ready, at time.Time, staleness time.Duration) bool {
+	age := at.Sub(ready)
+	return !ready.IsZero() && age <= staleness && age >= -staleness
 }
 
 // sought are the series without which nothing is known of a replica's demand.

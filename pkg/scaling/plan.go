@@ -35,10 +35,11 @@ func (t *tick) plan() {
 		return
 	}
 	staffing := t.state.Capacity.Staffing(t.planner.config.Capacity)
+	t.staffing = &staffing
 	t.step("budget", -1, "%s", d.Budget)
 	backlog := t.backlogAhead(now)
 	busy := (now + backlog/t.drain()) / d.Capacity.PerReplica
-	reactive := t.reactive(staffing, busy, backlog)
+	reactive := t.awake(staffing, now, t.reactive(staffing, busy, backlog))
 	needed := math.Max(reactive, t.predictive(staffing, reactive))
 	if needed < float64(t.obs.Desired) {
 		needed = t.beyondNoise(staffing, needed, now, busy)
@@ -89,8 +90,12 @@ func (t *tick) drain() float64 {
 // runs beyond what batches can bear, what arrives until then, and what ready and starting replicas serve of it, each
 // from the time when it is ready.
 func (t *tick) backlogAhead(now float64) float64 {
+	return t.backlogWithin(now, t.decision.LeadTime.P50.Seconds())
+}
+
+// backlogWithin is the same for replicas that can help within so many seconds.
+func (t *tick) backlogWithin(now, horizon float64) float64 {
 	mu := t.decision.Capacity.PerReplica
-	horizon := t.decision.LeadTime.P50.Seconds()
 	served := float64(t.decision.Ready) * mu * horizon
 	for i := range t.obs.Replicas {
 		if r := &t.obs.Replicas[i]; r.Phase == Starting {
@@ -110,6 +115,9 @@ func (t *tick) backlogAhead(now float64) float64 {
 // remaining is how much longer a replica is expected to start, given how far it has come: one that is late is not one
 // that is there.
 func (t *tick) remaining(r *Replica) time.Duration {
+	if left, ok := t.waking(r); ok {
+		return left
+	}
 	progress := leadtime.ProgressOf(r.Created, r.Scheduled, r.Started, t.obs.Time)
 	progress.Circumstance = r.Circumstance.Or(progress.Circumstance)
 	if !r.ReadyAt.IsZero() { // it was ready before, and loads anew since nobody knows when
@@ -133,10 +141,14 @@ func (t *tick) predictive(s capacity.Staffing, reactive float64) float64 {
 			f.Point, f.Horizon.Round(time.Second), t.state.Promised, t.state.Came)
 		return 0
 	}
-	plan := s.Plan(t.ahead())
+	reserve := t.reserve()
+	plan := s.PlanWith(t.ahead(), reserve)
 	floor := t.floor(s)
 	n := math.Max(plan.Replicas, floor)
 	text := expected(plan, s)
+	if reserve.Replicas > 0 {
+		text += fmt.Sprintf(", beside %.0f warm ones", reserve.Replicas)
+	}
 	if floor > plan.Replicas {
 		text = fmt.Sprintf("spec.forecast.quantile asks for %.0f", floor)
 	}

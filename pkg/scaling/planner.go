@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/preheat-autoscaler/preheat/pkg/capacity"
 	"github.com/preheat-autoscaler/preheat/pkg/timeseries"
 )
 
@@ -37,6 +38,7 @@ func (p *Planner) Plan(prev State, obs Observation) (State, Decision) {
 	t.sight = p.look(&st, &obs)
 	t.front()
 	t.decide()
+	t.warm()
 	return st, t.decision
 }
 
@@ -47,6 +49,8 @@ type tick struct {
 	obs      *Observation
 	sight    sight
 	decision Decision
+	// staffing is how replicas are counted, nil where nothing is planned.
+	staffing *capacity.Staffing
 	// held is set where doubt holds the present replicas.
 	held bool
 }

@@ -37,6 +37,10 @@ type State struct {
 	Silences Silences
 	Silence  Silence
 	Front    Front
+	// Wakes is what has been learned of warm replicas, Levels the numbers of replicas of late, serving or warm, that were
+	// worth their price.
+	Wakes  Wakes
+	Levels timeseries.Series
 	// Wanted are the numbers of replicas that were needed, before any was kept for longer. Proposals are the numbers of
 	// replicas wanted before stabilization, Changes the changes of the desired number, whoever made them; Desired is the
 	// number at the last observation.
@@ -57,6 +61,8 @@ type ReplicaState struct {
 	Tokens TokenRates
 	// Unschedulable is set once the replica has been seen so; its scheduling time teaches nothing.
 	Unschedulable bool
+	// Rest is what is remembered of its rest where it was warm.
+	Rest Rest
 	// Learned is set once its start has been learned from.
 	Learned bool
 }

@@ -180,7 +180,7 @@ func (t *tick) unneeded(wanted int32) bool {
 		t.step("zero", 0, "nothing has come for %v, and nothing is expected that would be worth a replica", quiet.Round(time.Second))
 		return true
 	}
-	return t.pays(quiet)
+	return t.pays(quiet) || t.parked(quiet)
 }
 
 // foretold reports whether it is known what is to come, as far as that is asked for, and what it would keep busy.
