@@ -1,0 +1,168 @@
+package front
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/activator"
+)
+
+// patience is how long a test waits for what must happen; it is no part of what is proved.
+const patience = time.Minute
+
+// source is a process that streams the lines that it is given.
+type source struct {
+	*httptest.Server
+	lines chan activator.Demand
+	// broken ends the stream that is open.
+	broken chan struct{}
+}
+
+func newSource(t *testing.T) *source {
+	s := &source{lines: make(chan activator.Demand), broken: make(chan struct{})}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := json.NewEncoder(w)
+		for {
+			select {
+			case d := <-s.lines:
+				_ = out.Encode(d)
+				_ = http.NewResponseController(w).Flush()
+			case <-s.broken:
+				return
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *source) say(target string, held int, arrivals uint64) {
+	s.lines <- activator.Demand{Targets: []activator.TargetDemand{{Target: target, Held: held, Arrivals: arrivals}}}
+}
+
+// rig is a Reader with its sources.
+type rig struct {
+	*Reader
+	t *testing.T
+
+	mu      sync.Mutex
+	sources []Source
+	held    []string
+}
+
+func newRig(t *testing.T) *rig {
+	r := &rig{t: t}
+	r.Reader = New(Options{
+		Sources: func() []Source {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return slices.Clone(r.sources)
+		},
+		Held: func(target string) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.held = append(r.held, target)
+		},
+		Client: &http.Client{}, Log: slog.New(slog.DiscardHandler),
+	})
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(t.Context()) })
+	t.Cleanup(running.Wait)
+	return r
+}
+
+func (r *rig) list(sources ...Source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sources = sources
+}
+
+func (r *rig) await(what string, held, arrived float64) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		f := r.Of("ml/a")
+		if f.Held == held && f.Arrived == arrived {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("%s: %+v, want %v held and %v arrived", what, f, held, arrived)
+		}
+	}
+}
+
+func TestReaderAddsUpWhatAllHold(t *testing.T) {
+	r := newRig(t)
+	if f := r.Of("ml/a"); !f.Time.IsZero() {
+		t.Errorf("without a source the reading is of %v, want none", f.Time)
+	}
+	a, b := newSource(t), newSource(t)
+	r.list(Source{"a", a.URL}, Source{"b", b.URL})
+	a.say("ml/a", 2, 5)
+	b.say("ml/a", 1, 1)
+	r.await("both", 3, 6)
+	b.say("ml/b", 0, 7)
+	a.say("ml/a", 0, 9)
+	r.await("what has changed", 1, 10)
+
+	a.broken <- struct{}{}
+	a.say("ml/a", 1, 2) // the process began anew: two have come since
+	r.await("a counter that began anew", 2, 12)
+
+	r.list(Source{"b", b.URL})
+	r.await("one that is gone holds nothing, and what came by it has come", 1, 12)
+	r.list()
+	r.await("none", 0, 12)
+	if f := r.Of("ml/a"); !f.Time.IsZero() {
+		t.Errorf("with the last source gone the reading is of %v, want none", f.Time)
+	}
+}
+
+func TestReaderTellsAsLongAsRequestsAreHeld(t *testing.T) {
+	r := newRig(t)
+	a := newSource(t)
+	r.list(Source{"a", a.URL})
+	a.say("ml/a", 1, 1)
+	a.say("ml/b", 0, 1)
+	a.lines <- activator.Demand{}
+	a.say("ml/a", 0, 1)
+	a.lines <- activator.Demand{}
+	r.await("nothing held", 0, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if got := len(r.held); got != 3 || slices.Contains(r.held, "ml/b") {
+		t.Errorf("told of %v, want ml/a once for each of the three lines while something was held", r.held)
+	}
+}
+
+func TestReaderIsAsOldAsTheSourceThatIsSilent(t *testing.T) {
+	r := newRig(t)
+	a, b := newSource(t), newSource(t)
+	r.list(Source{"a", a.URL}, Source{"b", b.URL})
+	a.say("ml/a", 0, 1)
+	b.say("ml/a", 0, 1)
+	r.await("both", 0, 2)
+	a.say("ml/a", 0, 2)
+	r.await("only one", 0, 3)
+	before := r.Of("ml/a").Time // the other's, from now on
+	for n := range uint64(3) {
+		a.say("ml/a", 0, 3+n)
+		r.await("only one", 0, 4+float64(n))
+		if got := r.Of("ml/a").Time; !got.Equal(before) {
+			t.Errorf("the reading is of %v, want %v, since when the other source has been silent", got, before)
+		}
+	}
+	b.lines <- activator.Demand{}
+	for end := time.Now().Add(patience); !r.Of("ml/a").Time.After(before); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a line without news does not make the reading newer")
+		}
+	}
+}
