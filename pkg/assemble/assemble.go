@@ -77,6 +77,7 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	if asked := spec.Behavior.ScaleDown.StabilizationWindowSeconds; asked != nil {
 		c.Window = seconds(*asked)
 	}
+	c.Warm = tiers(spec.Warm)
 	schedules, err := schedules(spec.Schedules)
 	fault(err)
 	c.Constraints = []scaling.Constraint{
@@ -91,6 +92,7 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 			fault(at("spec.maxGPUs", fmt.Errorf("%d must be at least 1; leave it out for no limit", *budget)))
 		}
 		c.Constraints = append(c.Constraints, constraint.GPUBudget{GPUs: *budget})
+		c.Warm.GPUs = *budget
 	}
 	return c, errors.Join(faults...)
 }
@@ -150,6 +152,27 @@ func capacityConfig(spec *v1alpha1.InferenceAutoscalerSpec) (capacity.Config, er
 		c.TokensPerSecond = q.AsApproximateFloat64()
 	}
 	return c, at("spec.slo.attainment", err)
+}
+
+// tiers returns the replicas that may be kept warm, with what they cost and how long they take until they serve.
+func tiers(w *v1alpha1.Warm) (t scaling.Tiers) {
+	if w == nil {
+		return t
+	}
+	if s := w.Standby; s != nil {
+		t.Standby = scaling.Tier{Max: s.MaxReplicas, Price: 1, GPUs: 1, Wake: scaling.StandbyWake}
+	}
+	if a := w.Asleep; a != nil {
+		share := 1.
+		if a.GPUPercent != nil {
+			share = float64(*a.GPUPercent) / 100
+		}
+		t.Asleep = scaling.Tier{Max: a.MaxReplicas, Price: share + scaling.OffloadPrice, GPUs: share, Wake: scaling.OffloadWake}
+		if a.Level == v1alpha1.SleepDiscard {
+			t.Asleep.Price, t.Asleep.Wake = share+scaling.DiscardPrice, scaling.DiscardWake
+		}
+	}
+	return t
 }
 
 func rules(r v1alpha1.ScalingRules) constraint.Rules {

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -260,6 +261,36 @@ func TestWhatTheSchemaWouldRefuseIsRefusedHereToo(t *testing.T) {
 	} {
 		if _, err := Planner(autoscaler(change), Options{}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestWarmTiersHaveTheirPrices(t *testing.T) {
+	asleep := func(level v1alpha1.SleepLevel, percent *int32) *v1alpha1.Warm {
+		return &v1alpha1.Warm{Asleep: &v1alpha1.AsleepTier{MaxReplicas: 3, Level: level, GPUPercent: percent}}
+	}
+	for name, x := range map[string]struct {
+		warm *v1alpha1.Warm
+		want scaling.Tiers
+	}{
+		"none": {nil, scaling.Tiers{GPUs: 8}},
+		"standby costs as much as serving": {
+			&v1alpha1.Warm{Standby: &v1alpha1.StandbyTier{MaxReplicas: 2}},
+			scaling.Tiers{Standby: scaling.Tier{Max: 2, Price: 1, GPUs: 1, Wake: time.Second}, GPUs: 8},
+		},
+		"asleep on a GPU of its own": {
+			asleep(v1alpha1.SleepOffload, nil), scaling.Tiers{Asleep: scaling.Tier{Max: 3, Price: 1.05, GPUs: 1, Wake: 3 * time.Second}, GPUs: 8},
+		},
+		"asleep on a GPU that others use": {
+			asleep(v1alpha1.SleepOffload, new(int32(0))), scaling.Tiers{Asleep: scaling.Tier{Max: 3, Price: 0.05, Wake: 3 * time.Second}, GPUs: 8},
+		},
+		"without weights": {
+			asleep(v1alpha1.SleepDiscard, new(int32(10))), scaling.Tiers{Asleep: scaling.Tier{Max: 3, Price: 0.11, GPUs: 0.1, Wake: 10 * time.Second}, GPUs: 8},
+		},
+	} {
+		c, err := Config(autoscaler(func(s *v1alpha1.InferenceAutoscalerSpec) { s.Warm, s.MaxGPUs = x.warm, new(int32(8)) }), Options{})
+		if c.Warm.Asleep.Price = math.Round(100*c.Warm.Asleep.Price) / 100; err != nil || c.Warm != x.want {
+			t.Errorf("%s: got %+v, %v, want %+v", name, c.Warm, err, x.want)
 		}
 	}
 }
