@@ -77,7 +77,7 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	if asked := spec.Behavior.ScaleDown.StabilizationWindowSeconds; asked != nil {
 		c.Window = seconds(*asked)
 	}
-	c.Warm = tiers(spec.Warm)
+	c.Warm = tiers(spec)
 	schedules, err := schedules(spec.Schedules)
 	fault(err)
 	c.Constraints = []scaling.Constraint{
@@ -92,7 +92,6 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 			fault(at("spec.maxGPUs", fmt.Errorf("%d must be at least 1; leave it out for no limit", *budget)))
 		}
 		c.Constraints = append(c.Constraints, constraint.GPUBudget{GPUs: *budget})
-		c.Warm.GPUs = *budget
 	}
 	return c, errors.Join(faults...)
 }
@@ -155,9 +154,13 @@ func capacityConfig(spec *v1alpha1.InferenceAutoscalerSpec) (capacity.Config, er
 }
 
 // tiers returns the replicas that may be kept warm, with what they cost and how long they take until they serve.
-func tiers(w *v1alpha1.Warm) (t scaling.Tiers) {
+func tiers(spec *v1alpha1.InferenceAutoscalerSpec) (t scaling.Tiers) {
+	w := spec.Warm
 	if w == nil {
 		return t
+	}
+	if spec.MaxGPUs != nil {
+		t.GPUs = *spec.MaxGPUs
 	}
 	if s := w.Standby; s != nil {
 		t.Standby = scaling.Tier{Max: s.MaxReplicas, Price: 1, GPUs: 1, Wake: scaling.StandbyWake}

@@ -273,7 +273,7 @@ func TestWarmTiersHaveTheirPrices(t *testing.T) {
 		warm *v1alpha1.Warm
 		want scaling.Tiers
 	}{
-		"none": {nil, scaling.Tiers{GPUs: 8}},
+		"none": {nil, scaling.Tiers{}},
 		"standby costs as much as serving": {
 			&v1alpha1.Warm{Standby: &v1alpha1.StandbyTier{MaxReplicas: 2}},
 			scaling.Tiers{Standby: scaling.Tier{Max: 2, Price: 1, GPUs: 1, Wake: time.Second}, GPUs: 8},
