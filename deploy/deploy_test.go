@@ -117,7 +117,7 @@ func base(t *testing.T) []runtime.Object {
 }
 
 func TestEveryManifestIsOfAKnownTypeWithKnownFields(t *testing.T) {
-	want := map[string]int{"crds": 1, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "components/shared-state": 1, "samples": 10}
+	want := map[string]int{"crds": 1, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "components/shared-state": 1, "components/activator": 8, "samples": 13}
 	for directory, count := range want {
 		if got := len(objects(t, manifests(t, directory)...)); got != count {
 			t.Errorf("%s: decoded %d objects, want %d", directory, got, count)
@@ -126,7 +126,7 @@ func TestEveryManifestIsOfAKnownTypeWithKnownFields(t *testing.T) {
 }
 
 func TestKustomizationsListEveryFile(t *testing.T) {
-	for _, directory := range []string{"crds", "base", "overlays/external-metrics", "components/critical-pods-quota", "components/shared-state"} {
+	for _, directory := range []string{"crds", "base", "overlays/external-metrics", "components/critical-pods-quota", "components/shared-state", "components/activator"} {
 		t.Run(directory, func(t *testing.T) {
 			var k kustomization
 			data, err := os.ReadFile(filepath.Join(directory, "kustomization.yaml"))
