@@ -69,6 +69,12 @@ type Options struct {
 	SleepMode bool
 	// SleepTimes hold in sleep mode; the zero value means DefaultSleepTimes.
 	SleepTimes SleepTimes
+	// NumberTokens puts its number after each token of an answer, so that a
+	// client can tell whether any is missing or out of order.
+	NumberTokens bool
+	// Took, where it is not nil, is called with the X-Request-Id of each
+	// completion that the engine takes.
+	Took func(requestID string)
 }
 
 // DefaultStreamInterval is the number of tokens in one streamed chunk. One, as

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
@@ -135,8 +134,11 @@ func (p *PodServer) complete(w http.ResponseWriter, r *http.Request, chat bool) 
 		return
 	}
 	defer p.engine.cancel(s)
+	if p.options.Took != nil {
+		p.options.Took(r.Header.Get("X-Request-Id"))
+	}
 	answer := newAnswer(c, s.id, p.options.ModelName)
-	answer.token = p.sleeper.token()
+	answer.token, answer.numbered = p.sleeper.token(), p.options.NumberTokens
 	if c.stream {
 		answer.stream(w, r, s)
 		return
@@ -154,7 +156,10 @@ type answer struct {
 	name string
 	// token is the text of one token.
 	token string
-	buf   []byte
+	// numbered has each token followed by its number, of which sent is the next.
+	numbered bool
+	sent     int
+	buf      []byte
 }
 
 func newAnswer(c completion, id uint64, model string) *answer {
@@ -228,7 +233,7 @@ func (a *answer) chunk(tokens int, done bool) {
 	}
 	a.buf = append(append(a.buf, a.head...), before...)
 	for range tokens {
-		a.buf = append(a.buf, a.token...)
+		a.text()
 	}
 	a.buf = append(append(a.buf, after...), `,"logprobs":null,"finish_reason":`...)
 	if done {
@@ -237,6 +242,15 @@ func (a *answer) chunk(tokens int, done bool) {
 		a.buf = append(a.buf, "null"...)
 	}
 	a.buf = append(a.buf, "}]}\n\n"...)
+}
+
+// text appends the text of the next token.
+func (a *answer) text() {
+	a.buf = append(a.buf, a.token...)
+	if a.numbered {
+		a.buf = strconv.AppendInt(a.buf, int64(a.sent), 10)
+		a.sent++
+	}
 }
 
 func (a *answer) ending(produced int) {
@@ -266,7 +280,10 @@ func (a *answer) whole(w http.ResponseWriter, r *http.Request, s *stream) {
 		produced += tokens
 	}
 	a.reason = s.outcome()
-	text := strings.Repeat(a.token, produced)
+	for range produced {
+		a.text()
+	}
+	text := string(a.buf)
 	out := document{ID: a.id, Object: a.kind, Created: a.made, Model: a.name, Usage: json.RawMessage(a.usageBlock(produced))}
 	if a.chat {
 		out.Choices = []documentChoice{{FinishReason: a.reason, Message: &message{Role: "assistant", Content: text}}}

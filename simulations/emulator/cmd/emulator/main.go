@@ -36,6 +36,8 @@ type flags struct {
 	maxSeqs, batchedTokens int
 	sleepMode              bool
 	sleepTimes             emulator.SleepTimes
+	ledger                 string
+	numberTokens           bool
 }
 
 func parse() flags {
@@ -54,6 +56,8 @@ func parse() flags {
 	flag.Int64Var(&f.seed, "seed", 1, "decides the load times, with -kubeconfig")
 	flag.Float64Var(&f.jitter, "load-jitter", 0.1, "sigma of the lognormal load time, with -kubeconfig")
 	flag.BoolVar(&f.sleepMode, "enable-sleep-mode", false, "have the endpoints of vLLM's sleep mode, as with VLLM_SERVER_DEV_MODE=1")
+	flag.StringVar(&f.ledger, "ledger", "", "file to which the X-Request-Id of each completion is appended when it is taken")
+	flag.BoolVar(&f.numberTokens, "number-tokens", false, "put its number after each token of an answer")
 	times := emulator.DefaultSleepTimes
 	flag.DurationVar(&f.sleepTimes.Copy, "sleep-copy-time", times.Copy, "time to copy the weights between GPU and host, either way")
 	flag.DurationVar(&f.sleepTimes.Map, "sleep-map-time", times.Map, "time to free or allocate the GPU memory of one tag")
@@ -84,7 +88,14 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if f.batchedTokens > 0 {
 		profile.MaxNumBatchedTokens = f.batchedTokens
 	}
-	options := emulator.Options{Profile: profile, ModelName: f.model, SleepMode: f.sleepMode, SleepTimes: f.sleepTimes}
+	options := emulator.Options{Profile: profile, ModelName: f.model, SleepMode: f.sleepMode, SleepTimes: f.sleepTimes, NumberTokens: f.numberTokens}
+	if f.ledger != "" {
+		took, err := ledger(f.ledger)
+		if err != nil {
+			return err
+		}
+		options.Took = took
+	}
 	switch {
 	case (f.listen == "") == (f.kubeconfig == ""):
 		return errors.New("give either -listen or -kubeconfig")
@@ -93,6 +104,15 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	default:
 		return fleet(ctx, f, options, log)
 	}
+}
+
+// ledger appends lines to a file that several processes share: a short write to a file opened for appending is one piece.
+func ledger(path string) (func(string), error) {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	return func(line string) { _, _ = fmt.Fprintln(file, line) }, nil
 }
 
 // single serves one replica. After SIGTERM it refuses new work, lets running
