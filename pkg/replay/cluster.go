@@ -45,6 +45,8 @@ type cluster struct {
 	script   []Event // still to come
 	outage   bool    // no page can be fetched
 	slowness float64 // factor on the lead times of replicas ordered now
+	// drowsiness is the factor on the times of wakings.
+	drowsiness float64
 
 	// exact counts the reasons for which the end of a request has to be acted upon at its instant: draining replicas that
 	// hold requests.
@@ -65,7 +67,7 @@ type end struct {
 }
 
 func newCluster(cfg Config, targets []Target, sink Sink) *cluster {
-	c := &cluster{cfg: cfg, sink: sink, script: cfg.Events, slowness: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
+	c := &cluster{cfg: cfg, sink: sink, script: cfg.Events, slowness: 1, drowsiness: 1, stock: stock{limited: cfg.GPUs > 0, total: cfg.GPUs, nodes: cfg.NodeGPUs}}
 	for i, t := range targets {
 		s := newService(c, i, t)
 		c.services = append(c.services, s)
@@ -226,7 +228,7 @@ func (c *cluster) do(e event) {
 	case scripted:
 		c.perform()
 	case ordered:
-		e.service.scale(e.value)
+		e.service.scale(e.value, e.warm)
 	case staged:
 		e.unit.proceed()
 	case crashed:
@@ -247,7 +249,13 @@ func (c *cluster) clear() {
 	for len(c.drained) > 0 {
 		u := c.drained[len(c.drained)-1]
 		c.drained = c.drained[:len(c.drained)-1]
-		u.remove()
+		switch {
+		case u.stage != draining: // called back
+		case u.resting():
+			u.rest(u.goal)
+		default:
+			u.remove()
+		}
 	}
 	c.place()
 }

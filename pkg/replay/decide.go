@@ -25,11 +25,11 @@ func (s *service) decide() {
 	}
 	s.bound(&d)
 	c.sink.Decided(s.Name, d, s.truth())
-	if d.Replicas == s.asked {
+	if d.Replicas == s.asked && d.Warm == s.askedWarm {
 		return
 	}
-	s.asked = d.Replicas
-	c.agenda.add(event{at: c.now + c.cfg.APILag, kind: ordered, service: s, value: d.Replicas})
+	s.asked, s.askedWarm = d.Replicas, d.Warm
+	c.agenda.add(event{at: c.now + c.cfg.APILag, kind: ordered, service: s, value: d.Replicas, warm: d.Warm})
 }
 
 // nextDecision is when the policy is asked again, false where it need not be.
@@ -80,7 +80,7 @@ func (u *unit) look() scaling.Replica {
 	r := scaling.Replica{
 		ID: u.name, Name: u.name, Phase: scaling.Starting,
 		Created: u.date(u.created), Scheduled: u.date(u.scheduled), Started: u.date(u.started), ReadyAt: u.date(u.readied),
-		Circumstance: u.circumstance, Reading: u.visible, Problem: u.problem,
+		Woke: u.woke, Circumstance: u.circumstance, Reading: u.visible, Problem: u.problem,
 	}
 	switch u.stage {
 	case waiting, node:
@@ -89,7 +89,11 @@ func (u *unit) look() scaling.Replica {
 		r.Phase = scaling.Ready
 	case draining, gone:
 		r.Phase = scaling.Draining
-	case pulling, loading, warming: // starting
+	case standby:
+		r.Phase = scaling.Standby
+	case asleep:
+		r.Phase = scaling.Asleep
+	case pulling, loading, warming, waking: // starting
 	}
 	return r
 }

@@ -17,6 +17,7 @@ const (
 	lossDraws
 	crashDraws
 	reloadDraws
+	wakeDraws
 )
 
 // dice returns the source of randomness for one purpose of one replica, by its ordinal, or of a whole target (ordinal

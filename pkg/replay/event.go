@@ -1,6 +1,10 @@
 package replay
 
-import "time"
+import (
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
 
 // eventKind says what is due. At one instant the kinds take place in the order in which they stand here: what changes
 // the world comes before what reads it, and that before what decides on it.
@@ -32,6 +36,7 @@ type event struct {
 	kind    eventKind
 	epoch   uint32
 	value   int32
+	warm    scaling.Warm
 	service *service
 	unit    *unit
 }

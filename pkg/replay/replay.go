@@ -42,6 +42,8 @@ type Config struct {
 	GPUs, NodeGPUs int
 	// Lead is how long a replica takes from its order until it is ready.
 	Lead Lead
+	// Wake is how long a warm replica takes until it serves.
+	Wake Wake
 	// Router says which ready replica takes a request.
 	Router Router
 	// MaxOutstanding bounds the requests that the gateway lets into one replica, zero without limit; what finds no room
@@ -117,6 +119,11 @@ const (
 	EnginesSlow
 	// TotalsBegin sets what Total says to zero, all but its End: what comes before counts nothing.
 	TotalsBegin
+	// SleepersLost makes Value replicas that sleep disappear, as their nodes do.
+	SleepersLost
+	// WakesSlow multiplies the time that wakings take from now on by Value: a large one is an engine that says it is awake
+	// and does not answer who has it prove that.
+	WakesSlow
 )
 
 // Outcome is how a request ended. Every request ends exactly once.
@@ -158,12 +165,14 @@ type Request struct {
 }
 
 // Census is how many replicas a target has in each phase from At until the next census; all but the unschedulable ones
-// hold their GPUs. Starting counts replicas that are not ready yet, Draining those that finish what they hold.
+// hold their GPUs, those asleep as far as their tier says. Starting counts replicas that are not ready yet, those that are
+// woken among them, Draining those that finish what they hold, Standby and Asleep those that are warm beside the desired.
 type Census struct {
 	Target string
 	At     time.Duration
 
 	Desired, Starting, Ready, Draining, Unschedulable int32
+	Standby, Asleep                                   int32
 }
 
 // Total is what a run says of a target at its end, beside what the sink was told.
@@ -173,8 +182,9 @@ type Total struct {
 	// whichever is latest in the whole run; it is the same for all targets.
 	End time.Duration
 	// Held is the time that replicas held their GPUs, summed over them: the integral of the census without the
-	// unschedulable ones. Multiplied by the profile's GPUs it is the cost in GPU time.
-	Held time.Duration
+	// unschedulable and the warm ones. Standby and Asleep are what the time of these costs, by the price of their tiers.
+	// Multiplied by the profile's GPUs the three are the cost in GPU time.
+	Held, Standby, Asleep time.Duration
 	// Idle is the part of it in which ready replicas held no request.
 	Idle time.Duration
 	// Requests counts those that ended.

@@ -23,6 +23,10 @@ func (c *cluster) perform() {
 		c.slowness = e.Value
 	case EnginesSlow:
 		c.slow(e)
+	case SleepersLost:
+		c.lose(e)
+	case WakesSlow:
+		c.drowsiness = e.Value
 	case TotalsBegin:
 		c.recount()
 	}
@@ -74,7 +78,7 @@ func (s *service) victims(n int) []*unit {
 			serving = append(serving, u)
 		case loading, warming:
 			starting = append(starting, u)
-		case waiting, node, pulling, draining, gone: // have no container, or are on their way out
+		case waiting, node, pulling, draining, gone, standby, asleep, waking: // have no container, or are on their way out
 		}
 	}
 	if len(serving) == 0 {

@@ -37,10 +37,13 @@ type service struct {
 	made    int32
 	desired int32 // asked for, as the API shows it
 	asked   int32 // the newest order, which may still be on its way
-	census  Census
-	changed bool // since the sink was last told
-	total   Total
-	pace    float64 // factor on the steps of replicas that begin to serve now
+	// warm and askedWarm are the same of those that are to be warm beside them, tiers what these cost.
+	warm, askedWarm scaling.Warm
+	tiers           scaling.Tiers
+	census          Census
+	changed         bool // since the sink was last told
+	total           Total
+	pace            float64 // factor on the steps of replicas that begin to serve now
 
 	losses *rand.Rand // of scrapes; nil where none are lost
 	seen   []scaling.Replica
@@ -50,7 +53,7 @@ func newService(c *cluster, index int, t Target) *service {
 	s := &service{
 		Target: t, cluster: c, index: index, path: t.Policy.Path(),
 		firstStep: atLeast(t.Profile.APIOverhead + t.Profile.StepBase), step: atLeast(t.Profile.StepBase),
-		desired: t.Initial, asked: t.Initial,
+		desired: t.Initial, asked: t.Initial, tiers: tiersOf(t.Policy),
 		census: Census{Desired: -1}, changed: true, total: Total{Target: t.Name}, pace: 1,
 	}
 	if c.cfg.LostScrapes > 0 {
@@ -168,6 +171,10 @@ func (s *service) count() {
 			now.Ready++
 		case draining:
 			now.Draining++
+		case standby:
+			now.Standby++
+		case asleep:
+			now.Asleep++
 		default:
 			now.Starting++
 		}

@@ -23,8 +23,13 @@ func (s *stock) limit(gpus int) { s.limited, s.total = true, gpus }
 
 // take gives a replica its GPUs, on a node that exists where one has room.
 func (s *stock) take(u *unit) {
+	if u.lent > 0 {
+		s.reclaim(u)
+		return
+	}
 	gpus := u.service.Profile.GPUs
 	s.used += gpus
+	u.held = gpus
 	u.newNode = s.nodes > 0 && s.occupied+gpus > s.nodes
 	if !u.newNode {
 		s.occupied += gpus
@@ -43,10 +48,20 @@ func (s *stock) nodeOf(u *unit) leadtime.Node {
 	return leadtime.NodePresent
 }
 
-// release takes them back; a node that was made for the replica goes with it.
-func (s *stock) release(u *unit) {
-	gpus := u.service.Profile.GPUs
+// reclaim gives a replica back what it lent to others.
+func (s *stock) reclaim(u *unit) {
+	s.used += u.lent
+	u.held += u.lent
+	if !u.newNode {
+		s.occupied += u.lent
+	}
+	u.lent = 0
+}
+
+// release takes some of them back; a node that was made for the replica goes with it.
+func (s *stock) release(u *unit, gpus int) {
 	s.used -= gpus
+	u.held -= gpus
 	if !u.newNode {
 		s.occupied -= gpus
 	}
@@ -67,7 +82,7 @@ func (c *cluster) place() {
 	}
 	left := c.stock.line[:0]
 	for _, u := range c.stock.line {
-		if !c.stock.fits(u.service.Profile.GPUs) {
+		if !c.stock.fits(u.service.Profile.GPUs - u.held) {
 			left = append(left, u)
 			continue
 		}

@@ -24,6 +24,11 @@ const (
 	ready                 // serving
 	draining              // finishing what it holds
 	gone
+	standby // loaded, and out of the router's list
+	asleep  // in the engine's sleep mode
+	waking  // from either
+
+	serving = ready // the goal of those that do not rest
 )
 
 // unit is one replica as the cluster sees it; the engine inside exists while it serves.
@@ -32,6 +37,11 @@ type unit struct {
 	ordinal int32
 	name    string
 	stage   stage
+	// goal is the stage that it rests in, or will, serving where it is to serve. Lent are the GPUs that it leaves to others
+	// meanwhile, held those that it holds. Risen is when it was called back last, woke how long that took.
+	goal        stage
+	lent, held  int
+	risen, woke time.Duration
 	// epoch moves on whenever the events that are on the agenda for this unit become void.
 	epoch uint32
 	lead  lead
@@ -56,6 +66,7 @@ type unit struct {
 
 	reloads *rand.Rand // of starts after crashes; nil before the first
 	perils  *rand.Rand // of crashes; nil where there are none
+	wakes   *rand.Rand // of wakings; nil before the first
 }
 
 // unset is a time that has not come.
@@ -65,7 +76,7 @@ const unset = time.Duration(math.MinInt64)
 func (s *service) create() *unit {
 	c := s.cluster
 	u := &unit{
-		service: s, ordinal: s.made, name: fmt.Sprintf("%s-%d", s.Name, s.made),
+		service: s, goal: serving, ordinal: s.made, name: fmt.Sprintf("%s-%d", s.Name, s.made),
 		created: c.now, scheduled: unset, started: unset, readied: unset, place: absent,
 		lead:  c.cfg.Lead.draw(c.dice(leadDraws, s.Name, s.made)),
 		phase: within(c.dice(scrapeDraws, s.Name, s.made), s.path.Scrape),
@@ -110,8 +121,12 @@ func (s *service) exchange(u *unit) {
 func (u *unit) occupy() {
 	now := u.service.cluster.now
 	u.placed = now
-	u.stage = node
 	u.service.changed = true
+	if u.readied != unset { // it rested, and its GPUs were lent
+		u.rouse(u.service.cluster.cfg.Wake.Asleep, u.service.tiers.Asleep)
+		return
+	}
+	u.stage = node
 	if !u.newNode {
 		u.lead.node = 0
 	}
@@ -140,7 +155,10 @@ func (u *unit) proceed() {
 		u.after(u.lead.warmUp)
 	case warming:
 		u.serve()
-	case waiting, ready, draining, gone: // these do not end by themselves
+	case waking:
+		u.woke = now - u.risen
+		u.attend()
+	case waiting, ready, draining, gone, standby, asleep: // these do not end by themselves
 	}
 }
 
@@ -170,6 +188,10 @@ func (u *unit) serve() {
 		u.readied = now
 	}
 	s.changed = true
+	if u.resting() {
+		u.rest(u.goal)
+		return
+	}
 	s.enlist(u)
 	u.arm()
 	s.dispatch()
@@ -208,7 +230,7 @@ func (u *unit) crash() {
 	s.changed = true
 	if u.stage == ready {
 		u.catchUp()
-		u.rest()
+		u.settleIdle()
 		s.delist(u)
 		s.recall(u)
 		c.due.drop(u)
@@ -222,20 +244,25 @@ func (u *unit) crash() {
 	s.dispatch()
 }
 
-// rest books the time that a ready replica has been idle, when it ceases to be ready.
-func (u *unit) rest() {
+// settleIdle books the time that a ready replica has been idle, when it ceases to be ready.
+func (u *unit) settleIdle() {
 	if u.inflight == 0 {
 		u.service.total.Idle += u.service.cluster.now - u.idleSince
 	}
 }
 
-// drain makes a ready replica finish what it holds and go.
-func (u *unit) drain() {
-	u.rest()
+// retreat makes a ready replica take nothing new.
+func (u *unit) retreat() {
+	u.settleIdle()
 	u.service.delist(u)
 	u.service.changed = true
 	u.stage = draining
 	u.epoch++
+}
+
+// drain makes a ready replica finish what it holds and go.
+func (u *unit) drain() {
+	u.retreat()
 	if u.inflight == 0 {
 		u.remove()
 		return
@@ -248,10 +275,9 @@ func (u *unit) remove() {
 	s, c := u.service, u.service.cluster
 	if u.stage == waiting {
 		c.stock.withdraw(u)
-	} else {
-		u.settleAccount()
-		c.stock.release(u)
 	}
+	u.settleAccount()
+	c.stock.release(u, u.held)
 	c.due.drop(u)
 	u.stage, u.engine = gone, nil
 	u.readings, u.visible = nil, nil // the agenda may keep its void events for long
@@ -264,11 +290,17 @@ func (u *unit) remove() {
 // settleAccount books the time that a replica has held its GPUs, up to now.
 func (u *unit) settleAccount() {
 	s, now := u.service, u.service.cluster.now
-	if u.stage == waiting {
-		return
-	}
-	s.total.Held += now - u.placed
+	took := now - u.placed
 	u.placed = now
+	switch u.stage { //nolint:exhaustive // the others hold their GPUs
+	case waiting:
+	case standby:
+		s.total.Standby += time.Duration(float64(took) * s.tiers.Standby.Price)
+	case asleep:
+		s.total.Asleep += time.Duration(float64(took) * s.tiers.Asleep.Price)
+	default:
+		s.total.Held += took
+	}
 	if u.stage == ready && u.inflight == 0 {
 		s.total.Idle += now - u.idleSince
 		u.idleSince = now

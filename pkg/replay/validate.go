@@ -25,10 +25,12 @@ func (c Config) Validate() error {
 	f.check(c.Timeout >= 0 && c.APILag >= 0, "Timeout %v, APILag %v: must not be negative", c.Timeout, c.APILag)
 	f.check(c.LostScrapes >= 0 && c.LostScrapes <= 1, "LostScrapes %v: must be a share, 0 to 1", c.LostScrapes)
 	f.check(c.CrashesPerHour >= 0 && c.CrashesPerHour <= 3600, "CrashesPerHour %v: must be from 0 to 3600", c.CrashesPerHour)
-	c.Lead.Node.check(&f, "Node")
-	c.Lead.Pull.check(&f, "Pull")
-	c.Lead.Load.check(&f, "Load")
-	c.Lead.WarmUp.check(&f, "WarmUp")
+	c.Lead.Node.check(&f, "Lead.Node")
+	c.Lead.Pull.check(&f, "Lead.Pull")
+	c.Lead.Load.check(&f, "Lead.Load")
+	c.Lead.WarmUp.check(&f, "Lead.WarmUp")
+	c.Wake.Standby.check(&f, "Wake of standby")
+	c.Wake.Asleep.check(&f, "Wake of sleepers")
 	c.checkEvents(&f)
 	return errors.Join(f...)
 }
@@ -38,15 +40,16 @@ const longestPhase = 24 * time.Hour
 
 func (p Phase) check(f *faults, name string) {
 	f.check(p.Median >= 0 && p.Median <= longestPhase && p.Sigma >= 0 && p.Sigma <= 2,
-		"Lead.%s of median %v and sigma %v: need a median up to %v and a sigma from 0 to 2", name, p.Median, p.Sigma, longestPhase)
+		"%s of median %v and sigma %v: need a median up to %v and a sigma from 0 to 2", name, p.Median, p.Sigma, longestPhase)
 }
 
 func (c Config) checkEvents(f *faults) {
 	last := time.Duration(0)
 	for i, e := range c.Events {
 		f.check(e.At >= last, "event %d at %v: events must be in order of time", i+1, e.At)
-		f.check(e.Kind >= StockChanges && e.Kind <= TotalsBegin, "event %d: kind %d is none", i+1, e.Kind)
+		f.check(e.Kind >= StockChanges && e.Kind <= WakesSlow, "event %d: kind %d is none", i+1, e.Kind)
 		f.check(e.Value >= 0 && e.Value < math.MaxInt32, "event %d: value %v must be zero or a positive number", i+1, e.Value)
+		f.check(e.Kind != WakesSlow || e.Value > 0 && e.Value <= 1e5, "event %d: factor %v on wake times must be above 0 and at most 100000", i+1, e.Value)
 		f.check(e.Kind != LoadsSlow || e.Value > 0 && e.Value <= 1000, "event %d: factor %v on load times must be above 0 and at most 1000", i+1, e.Value)
 		f.check(e.Kind != EnginesSlow || e.Value >= 1 && e.Value <= 1000, "event %d: factor %v on the time of steps must be from 1 to 1000", i+1, e.Value)
 		last = max(last, e.At)

@@ -37,6 +37,8 @@ type State struct {
 	Silences Silences
 	Silence  Silence
 	Front    Front
+	// Warm are the warm replicas that were wanted last.
+	Warm Warm
 	// Wakes is what has been learned of warm replicas, Levels the numbers of replicas of late, serving or warm, that were
 	// worth their price.
 	Wakes  Wakes

@@ -77,12 +77,13 @@ func (t *tick) awake(s capacity.Staffing, now, reactive float64) float64 {
 
 // warm decides which replicas there are to be beside those that serve.
 func (t *tick) warm() {
-	d, c, present := &t.decision, t.planner.config.Warm, t.present()
-	if !c.allowed() && present == (Warm{}) {
+	d, c := &t.decision, t.planner.config.Warm
+	defer func() { t.state.Warm = d.Warm }()
+	if !c.allowed() && t.existing() == 0 {
 		return
 	}
 	if t.staffing == nil {
-		d.Warm = present.less(max(0, d.Replicas-d.Current))
+		d.Warm = t.standing().less(max(0, d.Replicas-d.Current))
 		t.step("warm", -1, "%d on standby and %d asleep are kept: nobody knows what they are worth at present", d.Warm.Standby, d.Warm.Asleep)
 		return
 	}
@@ -92,6 +93,22 @@ func (t *tick) warm() {
 	number := max(worth, kept)
 	d.Warm = t.affordable(c.fill(number))
 	t.tell(v, worth, kept, back)
+}
+
+// existing is how many replicas exist beside those asked for that are warm, or are on their way to be as was wanted last: what
+// they hold has to be finished first, or they have to load.
+func (t *tick) existing() int32 {
+	present := t.present().All()
+	others := int32(len(t.obs.Replicas)) - t.obs.Count(Unschedulable) - t.obs.Desired
+	return max(present, min(t.state.Warm.All(), others))
+}
+
+// standing are the warm replicas that there are or will be if nothing changes.
+func (t *tick) standing() Warm {
+	if t.existing() > t.present().All() {
+		return t.state.Warm
+	}
+	return t.present()
 }
 
 // less is what is left once so many were woken, those on standby first.
@@ -147,7 +164,7 @@ type value struct {
 func (t *tick) value() value {
 	d, c, s := &t.decision, t.planner.config.Warm, t.staffing
 	room := c.Standby.Max + c.Asleep.Max
-	v := value{of: make([]float64, room+1), standby: t.late(Standby), late: t.late(Asleep), present: d.Current + t.present().All() - d.Replicas}
+	v := value{of: make([]float64, room+1), standby: t.late(Standby), late: t.late(Asleep), present: d.Current + t.existing() - d.Replicas}
 	if t.believed() && d.Capacity.Known() {
 		loads, n := t.ahead(), float64(d.Replicas)
 		missed := s.Missed(loads, n)
@@ -223,7 +240,7 @@ func (v value) best(c Tiers) int32 {
 // for how long that is. Where something is not seen all are kept.
 func (t *tick) keptWarm(worth int32, price float64) (kept int32, back time.Duration) {
 	d, now := &t.decision, t.obs.Time
-	exist := max(0, d.Current+t.present().All()-d.Replicas)
+	exist := max(0, d.Current+t.existing()-d.Replicas)
 	t.state.Levels = t.state.Levels.Append(sampleOf(now, d.Replicas+worth), longestPeriod)
 	if len(t.sight.unseen) > 0 || t.sight.news == 0 && t.sight.ready > 0 {
 		return exist, 0
