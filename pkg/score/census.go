@@ -56,11 +56,12 @@ func (t *censusTaker) moved(by int64) {
 // held is the time replicas held their GPUs, summed over them.
 func (t *censusTaker) held() time.Duration { return t.starting + t.ready + t.draining }
 
-func (t *censusTaker) hours(idle time.Duration, gpus float64) GPUHours {
+// hours are those of GPUs held, of which ready replicas were idle for a part, and what warm ones cost beside them.
+func (t *censusTaker) hours(idle, warm time.Duration, gpus float64) GPUHours {
 	hours := func(d time.Duration) float64 { return d.Seconds() * gpus / 3600 }
 	return GPUHours{
-		Total: hours(t.held()), Running: hours(t.ready - idle), Idle: hours(idle),
-		Loading: hours(t.starting), Draining: hours(t.draining),
+		Total: hours(t.held() + warm), Running: hours(t.ready - idle), Idle: hours(idle),
+		Loading: hours(t.starting), Draining: hours(t.draining), Warm: hours(warm),
 	}
 }
 

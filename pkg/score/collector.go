@@ -104,11 +104,12 @@ func (c *Collector) Decided(target string, d scaling.Decision, _ baseline.Gatewa
 // Score is what the run was worth, with what Run said of the target at its end.
 func (c *Collector) Score(t replay.Total) Score {
 	gpus := float64(c.o.GPUs)
-	h := c.census.hours(t.Idle, gpus)
+	warm := t.Standby + t.Asleep
+	h := c.census.hours(t.Idle, warm, gpus)
 	s := Score{
 		Policy: c.o.Policy, Target: c.o.Target, Seed: c.o.Seed, LeadTime: c.o.LeadTime.Seconds(),
 		Duration:   t.End.Seconds(),
-		GPUSeconds: c.census.held().Seconds() * gpus, GPUHours: h,
+		GPUSeconds: (c.census.held() + warm).Seconds() * gpus, GPUHours: h,
 		Price: c.o.Price, Cost: c.o.Price * h.Total,
 		Requests: c.requests, Attainment: c.attainment(), Goodput: c.goodput(t.End),
 		TTFT: c.ttft.latency(), TPOT: c.tpot.latency(), E2E: c.e2e.latency(),

@@ -50,7 +50,8 @@ type GPUHours struct {
 	Idle     float64 `json:"idle"`
 	Loading  float64 `json:"loading"`
 	Draining float64 `json:"draining"`
-	Warm     float64 `json:"warm"`
+	// Warm is what warm replicas cost, by the price of their tiers.
+	Warm float64 `json:"warm"`
 }
 
 // Requests counts requests by how they ended; Arrived is the sum. GoodputRequests met both objectives.
