@@ -47,11 +47,23 @@ func (t *tick) learn() {
 func (t *tick) learnCapacity() {
 	c, now := t.planner.config.Capacity, t.obs.Time
 	t.state.Capacity.Close(capacity.Tick{
-		Seconds: t.elapsed().Seconds(), Rate: t.decision.Demand, Recent: t.recent(), Replicas: t.decision.Ready,
+		Seconds: t.elapsed().Seconds(), Rate: t.decision.Demand, Recent: t.recent(), Replicas: t.experienced(),
 		Foreseen: t.state.foreseen(now),
 	}, c)
 	t.decision.Capacity = t.state.Capacity.Estimate(c)
 	t.decision.Budget = t.state.Capacity.Budget.Account(c)
+}
+
+// experienced are the ready replicas that have met the load of late, all but those that were woken since: what came before
+// was not theirs, and what misses of it is no sign of how much they sustain together.
+func (t *tick) experienced() int32 {
+	n := t.decision.Ready
+	for _, r := range t.state.Replicas {
+		if woken := r.Rest.Woken; !woken.IsZero() && t.obs.Time.Sub(woken) < recentWindow {
+			n--
+		}
+	}
+	return max(n, min(1, t.decision.Ready))
 }
 
 // recent is the load that the requests ending now have met, in requests per second.

@@ -98,7 +98,8 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 	now.Arrivals, now.ArrivalsKnown = arrivals(earlier, later)
 	now.Tokens = tokenRates(earlier, later)
 	if woken := now.Rest.Woken; woken.After(earlier.Time) {
-		now.Arrivals *= later.Time.Sub(earlier.Time).Seconds() / max(time.Second, later.Time.Sub(woken)).Seconds()
+		served := max(time.Second, later.Time.Sub(woken), st.unseenSince(later.Time)) // as firstArrivals does
+		now.Arrivals *= later.Time.Sub(earlier.Time).Seconds() / served.Seconds()
 		return // it rested for a part of the time
 	}
 	if x, ok := interval(earlier, later); ok {
