@@ -22,6 +22,8 @@
 //	at 10m gpus 4                the stock changes
 //	at 10m crash 1 [target=chat] the oldest ready replicas crash, or loading ones where none is ready
 //	at 10m loads slow 3          load times are multiplied from then on
+//	at 10m sleepers lost 1       the node of a sleeping replica is lost
+//	at 10m wakes slow 40         wake times are multiplied from then on: engines that say they are awake and are not
 //
 // lead is the time of loading the model; node, pull and warm-up come before and after it, and are zero unless given.
 //
@@ -48,6 +50,7 @@
 //	forecast at=12m              what was expected then, and what came
 //	expect attainment >= 99%     any figure of pkg/score by its name
 //	expect attainment >= 99% from=5m to=10m   of the requests that came between
-//	expect ready >= 2 from=5m to=10m   likewise desired, starting, draining, unschedulable: at every moment between
+//	expect ready >= 2 from=5m to=10m   likewise desired, starting, draining, unschedulable, standby, asleep: at every
+//	                             moment between
 //	expect reason NoFreshData from=5m to=10m   every decision between has this reason
 package scenarios

@@ -71,6 +71,8 @@ var counts = map[string]func(replay.Census) int32{
 	"ready":         func(c replay.Census) int32 { return c.Ready },
 	"draining":      func(c replay.Census) int32 { return c.Draining },
 	"unschedulable": func(c replay.Census) int32 { return c.Unschedulable },
+	"standby":       func(c replay.Census) int32 { return c.Standby },
+	"asleep":        func(c replay.Census) int32 { return c.Asleep },
 }
 
 // expectCount checks every census that holds at a moment of the window.

@@ -99,7 +99,11 @@ func told(s score.Score, named bool) string {
 	if s.TTFT != nil && s.TPOT != nil {
 		text += fmt.Sprintf("  TTFT p50 %s, p99 %s; TPOT p50 %s, p99 %s\n", latency(s.TTFT.P50), latency(s.TTFT.P99), latency(s.TPOT.P50), latency(s.TPOT.P99))
 	}
-	text += fmt.Sprintf("  %.2f GPU-hours: %.2f running, %.2f idle, %.2f loading, %.2f draining\n", h.Total, h.Running, h.Idle, h.Loading, h.Draining)
+	text += fmt.Sprintf("  %.2f GPU-hours: %.2f running, %.2f idle, %.2f loading, %.2f draining", h.Total, h.Running, h.Idle, h.Loading, h.Draining)
+	if h.Warm > 0 {
+		text += fmt.Sprintf(", %.2f warm", h.Warm)
+	}
+	text += "\n"
 	text += fmt.Sprintf("  replicas asked for: up %d times, down %d times, flapping %d, at most %d; %d cold starts",
 		s.Scaling.Ups, s.Scaling.Downs, s.Scaling.Flapping, s.Replicas.MaxDesired, s.Scaling.ColdStarts)
 	if s.Scaling.Crashes > 0 {

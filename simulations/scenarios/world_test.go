@@ -151,6 +151,10 @@ func (w *world) schedule(c *command) {
 		e.Kind, e.Value = replay.StockChanges, last()
 	case c.are("_", "crash", "_"):
 		e.Kind, e.Value = replay.ReplicasCrash, last()
+	case c.are("_", "sleepers", "lost", "_"):
+		e.Kind, e.Value = replay.SleepersLost, last()
+	case c.are("_", "wakes", "slow", "_"):
+		e.Kind, e.Value = replay.WakesSlow, last()
 	case c.are("_", "loads", "slow", "_"):
 		e.Kind, e.Value = replay.LoadsSlow, last()
 	default:
