@@ -198,7 +198,7 @@ func (t *tick) expected(quiet time.Duration) bool {
 	for _, load := range t.ahead() {
 		busy += load.Probability * load.Busy
 	}
-	worth := d.Budget.Price * busy
+	worth := d.Budget.Price * busy * t.tardy()
 	if worth < 1 {
 		return false
 	}
@@ -207,17 +207,27 @@ func (t *tick) expected(quiet time.Duration) bool {
 	return true
 }
 
+// tardy is the share of the requests of one lead time, waiting for a replica to load, that get their first token too late: those
+// whose wait is shorter than the objective allows meet it.
+func (t *tick) tardy() float64 {
+	lead := t.decision.LeadTime.P50
+	if lead <= 0 {
+		return 0
+	}
+	return math.Max(0, float64(lead-t.planner.config.Capacity.TTFT)/float64(lead))
+}
+
 // pays reports whether a silence that has lasted so long is expected to go on for longer than it costs to end it.
 func (t *tick) pays(quiet time.Duration) bool {
 	d := &t.decision
 	lead, remaining := d.LeadTime.P50, t.state.Silences.remaining(quiet)
-	missed := t.state.Silences.Opening * lead.Seconds()
+	missed := t.state.Silences.Opening * lead.Seconds() * t.tardy()
 	wait := time.Duration(d.Budget.Price * missed / d.Capacity.PerReplica * float64(time.Second))
 	pays, left, verdict := remaining >= lead+wait, int32(0), "none is needed"
 	if !pays {
 		left, verdict = 1, "one stays"
 	}
-	t.step("zero", left, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it are worth %v: %s",
+	t.step("zero", left, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it for too long are worth %v: %s",
 		quiet.Round(time.Second), remaining.Round(time.Second), lead.Round(time.Second), missed, wait.Round(time.Second), verdict)
 	return pays
 }
