@@ -94,7 +94,9 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 		return nil, err
 	}
 	s.nudges = newNudges(s.decisions)
-	guard := &switchover.Guard{Actuator: s.cluster.Actuator, Watch: s.fronts, Autoscaler: s.cluster.Targets.Autoscaler, Again: s.nudges.after}
+	guard := &switchover.Guard{
+		Actuator: s.cluster.Actuator, Watch: s.fronts, Autoscaler: s.cluster.Targets.Autoscaler, Again: s.nudges.after, Pause: 2 * o.scrapeInterval,
+	}
 	s.loop = controlloop.New(watchedObserver{s.cluster.Observer, s.unobserved}, guard,
 		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder, s.nudges}, o.targetConcurrency)
 	s.wireHistory()

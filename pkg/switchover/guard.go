@@ -31,8 +31,10 @@ type Guard struct {
 	Watch *Watch
 	// Autoscaler returns the InferenceAutoscaler of a target.
 	Autoscaler func(controlloop.TargetID) (*v1alpha1.InferenceAutoscaler, bool)
-	// Again is called with a target that is to be decided on again after a while.
+	// Again is called with a target that is to be decided on again after a while: Pause, or longer where an activator takes
+	// longer to be followed. Within it there must be new readings, without which nothing is scaled down.
 	Again func(id controlloop.TargetID, after time.Duration)
+	Pause time.Duration
 
 	mu sync.Mutex
 	// asked is since when each target has been about to go to zero.
@@ -57,7 +59,7 @@ func (g *Guard) Actuate(ctx context.Context, id controlloop.TargetID, d scaling.
 			"the last replica stays, since no activator has stood in for Service %s/%s for %v: see that the pods of preheat-activator are ready, and what they log about this Service",
 			a.Namespace, a.Spec.Activator.Service, waited.Round(time.Second))}
 	}
-	g.Again(id, settled/3)
+	g.Again(id, max(g.Pause, settled+time.Second/2))
 	return nil
 }
 
