@@ -21,6 +21,9 @@ const (
 	// ConditionBudgetSpent is True while the error budget of the last hours is spent: more requests missed the objective than
 	// spec.slo.attainment allows. It is False again once a tenth of the budget is left, and Unknown while no request is judged.
 	ConditionBudgetSpent = "BudgetSpent"
+	// ConditionDraining is True while replicas that are let go of finish what they have; the message names them and says for
+	// how long. It is absent until there was a first one.
+	ConditionDraining = "Draining"
 )
 
 // InferenceAutoscalerStatus is what Preheat sees and decided. A part that is not known is absent, never zero.
@@ -31,8 +34,9 @@ type InferenceAutoscalerStatus struct {
 
 	// conditions are Ready, Blind (no fresh data: replicas are held), Conflict (something else scales the target too:
 	// nothing is written), Limited (a bound or policy keeps the replicas from what the demand needs), Forecasting (the
-	// forecast takes part in decisions: reason ForecastNotSkilful where it does not beat the last value) and BudgetSpent (more
-	// requests of the last hours missed the objective than spec.slo.attainment allows).
+	// forecast takes part in decisions: reason ForecastNotSkilful where it does not beat the last value), BudgetSpent (more
+	// requests of the last hours missed the objective than spec.slo.attainment allows) and Draining (replicas that are let go
+	// of finish what they have).
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -81,7 +85,8 @@ type InferenceAutoscalerStatus struct {
 
 // ReplicaStatus counts replicas.
 type ReplicaStatus struct {
-	// desired is what the target's scale subresource asks for.
+	// desired is how many serving replicas the target's scale subresource asks for: those beyond it are on standby, asleep
+	// or drained.
 	// +required
 	Desired int32 `json:"desired"`
 
@@ -100,6 +105,19 @@ type ReplicaStatus struct {
 	// unschedulable is how many replicas wait for a node, mostly for want of a GPU. They count as no capacity.
 	// +required
 	Unschedulable int32 `json:"unschedulable"`
+
+	// draining is how many replicas are out of their endpoints and finish what they have, or are being deleted. They count
+	// as no capacity.
+	// +optional
+	Draining int32 `json:"draining,omitempty"`
+
+	// standby is how many replicas are loaded and kept out of their endpoints.
+	// +optional
+	Standby int32 `json:"standby,omitempty"`
+
+	// asleep is how many replicas have put their engine to sleep, or are about to.
+	// +optional
+	Asleep int32 `json:"asleep,omitempty"`
 }
 
 // EstimateSource says where a figure comes from.
