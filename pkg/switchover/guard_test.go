@@ -1,0 +1,177 @@
+package switchover
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/front"
+	"github.com/preheat-autoscaler/preheat/pkg/kube"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+var chat = controlloop.TargetID{Namespace: "ml", Name: "chat"}
+
+// service side: a Watch over a cluster in memory, and what the Guard lets through.
+type guarded struct {
+	*Guard
+	t      *testing.T
+	client *fake.Clientset
+	target *v1alpha1.InferenceAutoscaler
+	let    []int32
+	again  []time.Duration
+}
+
+func newGuarded(t *testing.T) *guarded {
+	g := &guarded{t: t, client: fake.NewClientset(), target: target()}
+	w, err := NewWatch(g.client, "", types.NamespacedName{Namespace: "preheat-system", Name: "preheat-activator"}, slog.New(slog.DiscardHandler))
+	must(t, err)
+	g.Guard = &Guard{
+		Actuator: g, Watch: w, Pause: time.Minute,
+		Autoscaler: func(controlloop.TargetID) (*v1alpha1.InferenceAutoscaler, bool) { return g.target, g.target != nil },
+		Again:      func(_ controlloop.TargetID, after time.Duration) { g.again = append(g.again, after) },
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx, func() bool { return true }) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	g.await("the informers have read the cluster", w.HasSynced)
+	return g
+}
+
+// Actuate is what the Guard lets through.
+func (g *guarded) Actuate(_ context.Context, _ controlloop.TargetID, d scaling.Decision) error {
+	g.let = append(g.let, d.Replicas)
+	return nil
+}
+
+func (g *guarded) decide(current, replicas int32) error {
+	return g.Guard.Actuate(context.Background(), chat, scaling.Decision{Current: current, Replicas: replicas})
+}
+
+func (g *guarded) put(s *discoveryv1.EndpointSlice) {
+	g.t.Helper()
+	slices := g.client.DiscoveryV1().EndpointSlices(s.Namespace)
+	if _, err := slices.Create(context.Background(), s, metav1.CreateOptions{}); err != nil {
+		_, err = slices.Update(context.Background(), s, metav1.UpdateOptions{})
+		must(g.t, err)
+	}
+}
+
+func (g *guarded) await(what string, is func() bool) {
+	g.t.Helper()
+	for end := time.Now().Add(within); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			g.t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+// activators makes an activator ready, or not.
+func (g *guarded) activators(addresses ...string) {
+	s := kubernetesSlice("preheat-system", "preheat-activator", DemandPort, 8081, addresses...)
+	for i := range s.Endpoints {
+		s.Endpoints[i].TargetRef = nil
+	}
+	g.put(s)
+}
+
+var first = Self{Namespace: "preheat-system", Service: "preheat-activator", Pod: "a", IP: "10.0.0.1"}
+
+func (g *guarded) since() time.Time { return g.Watch.standsInSince("ml", "vllm") }
+
+// settle lets time pass since an activator stands in.
+func (g *guarded) settle() {
+	g.Watch.mu.Lock()
+	defer g.Watch.mu.Unlock()
+	for key := range g.Watch.since {
+		g.Watch.since[key] = time.Now().Add(-settled)
+	}
+}
+
+func TestTheLastReplicaStaysUntilRequestsWouldBeHeld(t *testing.T) {
+	g := newGuarded(t)
+	must(t, g.decide(1, 0))
+	if len(g.let) > 0 || !slices.Equal(g.again, []time.Duration{time.Minute}) {
+		t.Fatalf("with no activator there: %v let through, asked again after %v; want none, and a minute", g.let, g.again)
+	}
+	g.put(standIn(first, target(), serving, 20000, true))
+	must(t, g.decide(1, 0))
+	if !g.since().IsZero() || len(g.let) > 0 {
+		t.Fatalf("an activator that is not ready stands in since %v, %v let through", g.since(), g.let)
+	}
+	g.activators(first.IP)
+	g.put(standIn(first, target(), serving, 20000, true))
+	g.await("the activator stands in", func() bool { return !g.since().IsZero() })
+	must(t, g.decide(1, 0))
+	if len(g.let) > 0 {
+		t.Fatalf("%v let through before proxies can have followed", g.let)
+	}
+	g.settle()
+	must(t, g.decide(1, 0))
+	if !slices.Equal(g.let, []int32{0}) {
+		t.Fatalf("%v let through, want the zero", g.let)
+	}
+}
+
+func TestTheGuardStopsNothingElse(t *testing.T) {
+	g := newGuarded(t)
+	must(t, g.decide(3, 2))
+	must(t, g.decide(0, 1))
+	must(t, g.decide(0, 0)) // to stay there
+	g.target.Spec.Activator = nil
+	must(t, g.decide(1, 0)) // somebody else stands in front
+	g.target = nil
+	must(t, g.decide(1, 0))
+	if !slices.Equal(g.let, []int32{2, 1, 0, 0, 0}) || len(g.again) > 0 {
+		t.Errorf("let through %v, asked again %v", g.let, g.again)
+	}
+}
+
+func TestAnActivatorThatNeverComesIsAFault(t *testing.T) {
+	g := newGuarded(t)
+	must(t, g.decide(1, 0))
+	g.Guard.asked[chat] = time.Now().Add(-patience)
+	err := g.decide(1, 0)
+	if kube.ReasonOf(err) != NoActivator {
+		t.Errorf("got %v, want reason %s", err, NoActivator)
+	}
+	must(t, g.decide(1, 1))
+	must(t, g.decide(1, 0)) // asked anew
+	if !slices.Equal(g.let, []int32{1}) {
+		t.Errorf("let through %v", g.let)
+	}
+}
+
+func TestTheWatchKnowsWhereToHearTheDemand(t *testing.T) {
+	g := newGuarded(t)
+	s := kubernetesSlice("preheat-system", "preheat-activator", DemandPort, 8081, "10.0.0.1", "fd00::1", "10.0.0.3")
+	s.Endpoints[2].Conditions.Ready = new(false)
+	g.put(s)
+	want := []front.Source{{ID: "10.0.0.1", URL: "http://10.0.0.1:8081/demand"}, {ID: "fd00::1", URL: "http://[fd00::1]:8081/demand"}}
+	g.await("two activators are ready", func() bool { return slices.Equal(g.Watch.Sources(), want) })
+}
+
+func TestTheWatchClearsAwayWhatTheLastActivatorLeft(t *testing.T) {
+	g := newGuarded(t)
+	g.activators(first.IP)
+	g.put(standIn(first, target(), serving, 20000, true))
+	g.put(kubernetesSlice("ml", "vllm", "http", 8000, "10.1.0.1"))
+	g.await("the activator stands in", func() bool { return !g.since().IsZero() })
+	g.activators()
+	g.await("only the slice of Kubernetes is left", func() bool {
+		all, err := g.client.DiscoveryV1().EndpointSlices("ml").List(context.Background(), metav1.ListOptions{})
+		must(t, err)
+		return len(all.Items) == 1 && !ours(&all.Items[0])
+	})
+}
