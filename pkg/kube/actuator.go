@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,35 +29,50 @@ type Actuator struct {
 
 // Actuate carries one decision out. A *Fault says why it was not; ErrMoved that the target just changed.
 func (a *Actuator) Actuate(ctx context.Context, id controlloop.TargetID, d scaling.Decision) error {
-	if !a.leader.IsLeader() {
-		a.follow(id)
-		return nil
-	}
 	autoscaler, ok := a.targets.Autoscaler(id)
-	if !ok || !writes(autoscaler) || autoscaler.Spec.Paused {
+	if !a.leader.IsLeader() || !ok {
 		a.follow(id)
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
 	seen, ok := a.views.of(id)
-	if !ok || seen.read.target != targetOf(autoscaler) {
+	ok = ok && seen.read.target == targetOf(autoscaler)
+	if !writes(autoscaler) || autoscaler.Spec.Paused {
+		a.follow(id)
+		if !ok {
+			return nil
+		}
+		return a.rest(ctx, autoscaler, seen)
+	}
+	if !ok {
 		return fmt.Errorf("actuate %s: %w", id, ErrMoved)
 	}
 	if err := a.rivals.check(autoscaler); err != nil {
 		a.follow(id)
-		return err
+		return errors.Join(err, a.own.crew.handBack(ctx, autoscaler, seen, heldLanes...))
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
-	defer cancel()
 	return a.write(ctx, autoscaler, seen, d)
+}
+
+// rest looks after the pods of a target that is not scaled: paused, they stay what they are; else all of them are to serve.
+func (a *Actuator) rest(ctx context.Context, autoscaler *v1alpha1.InferenceAutoscaler, seen view) error {
+	if autoscaler.Spec.Paused {
+		return a.own.crew.handBack(ctx, autoscaler, seen)
+	}
+	return a.own.crew.handBack(ctx, autoscaler, seen, heldLanes...)
 }
 
 // write hands the decision to its mode.
 func (a *Actuator) write(ctx context.Context, autoscaler *v1alpha1.InferenceAutoscaler, seen view, d scaling.Decision) error {
-	mode := a.floor.actuate
+	var wrote bool
+	var err error
 	if autoscaler.Spec.Mode == v1alpha1.ModeOwn {
-		mode = a.own.actuate
+		wrote, err = a.own.actuate(ctx, autoscaler, seen, d)
+	} else {
+		wrote, err = a.floor.actuate(ctx, autoscaler, seen, d)
+		err = errors.Join(err, a.own.crew.handBack(ctx, autoscaler, seen, heldLanes...))
 	}
-	wrote, err := mode(ctx, autoscaler, seen, d)
 	if wrote {
 		a.scaled(idOf(autoscaler), d)
 	}
@@ -69,10 +85,10 @@ func (a *Actuator) follow(id controlloop.TargetID) {
 	a.floor.follow(id)
 }
 
-// Sweep gives back the raised minimums that nobody asks for any more.
+// Sweep gives back what nobody asks for any more: raised minimums, and pods that are kept from serving.
 func (a *Actuator) Sweep(ctx context.Context) error {
 	if !a.leader.IsLeader() || !a.targets.HasSynced() {
 		return nil
 	}
-	return a.floor.sweep(ctx)
+	return errors.Join(a.floor.sweep(ctx), a.orphans(ctx))
 }

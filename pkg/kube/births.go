@@ -10,7 +10,8 @@ import (
 )
 
 // births remembers each pod's first readiness. The Ready condition has only the last transition: a pod that lost its
-// readiness for a moment, or whose engine crashed and loaded again, would else look like a start that took days.
+// readiness for a moment, or whose engine crashed and loaded again, would else look like a start that took days. Of a pod
+// that is kept out of its endpoints it is that of its containers: one that waited on standby did not load meanwhile.
 type births struct {
 	mu  sync.Mutex
 	all map[types.UID]birth
@@ -54,7 +55,7 @@ func (b *births) see(pod *corev1.Pod) birth {
 
 // bear returns the birth that a pod shows after what was seen of it before.
 func bear(pod *corev1.Pod, before birth) birth {
-	at, isReady := conditionTrueSince(pod, corev1.PodReady)
+	at, isReady := loadedSince(pod)
 	switch {
 	case !isReady && (before.unborn || before.missed):
 		return before

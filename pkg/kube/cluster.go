@@ -47,6 +47,7 @@ type Cluster struct {
 	nodes         *nodes
 	scaledObjects *scaledObjects
 	births        *births
+	gates         *gates
 	statuses      *statusWriter
 	broadcaster   record.EventBroadcaster
 	events        kubernetes.Interface
@@ -81,18 +82,22 @@ func New(c Clients, p Ports, o Options) (*Cluster, error) {
 // wire makes the ports out of the shared parts.
 func (c *Cluster) wire(clients Clients, p Ports, scales *scales) {
 	views, targets, o := newViews(), c.Targets, c.options
-	found := pods{c.PodInformer.GetIndexer()}
+	found := pods{c.PodInformer.GetIndexer(), &written{}}
+	ledgers := &perTarget[lockedLedger]{}
 	announcer := &announcer{recorder: c.broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: o.FieldManager}), period: o.EventPeriod}
 	c.Recorder = newRecorder(targets, views, p.Leader, o, c.statuses, announcer)
 	c.Endpoints = &Endpoints{targets: targets, views: views, pods: found, births: c.births, options: o, log: p.Log}
+	crew := c.crew(clients, found, ledgers, announcer)
+	crew.leader = p.Leader
+	c.gates = newGates(found, crew.writer, p.Leader, o.Now, p.Log)
 	c.Observer = &Observer{
-		targets: targets, scales: scales, pods: found, births: c.births, nodes: c.nodes, readings: p.Readings, views: views,
+		targets: targets, scales: scales, pods: found, births: c.births, nodes: c.nodes, readings: p.Readings, views: views, ledgers: ledgers,
 		locate: c.Endpoints.endpoint, front: p.Front, timeout: o.Timeout, failed: c.Recorder.fault,
 	}
 	c.Actuator = &Actuator{
 		targets: targets, views: views, leader: p.Leader, timeout: o.Timeout, scaled: c.Recorder.scaled,
 		rivals: &rivals{targets: targets, views: views, hpas: c.hpas, scaledObjects: c.scaledObjects},
-		own:    &own{scales: scales, managers: &managers{clients.Metadata}, leader: p.Leader, options: o},
+		own:    &own{scales: scales, managers: &managers{clients.Metadata}, leader: p.Leader, options: o, crew: crew},
 		floor:  &floor{targets: targets, hpas: c.hpas, scaledObjects: c.scaledObjects, leader: p.Leader, options: o},
 	}
 	targets.invalid = func(id controlloop.TargetID, err error) { c.Recorder.fault(id, o.Now(), err) }
@@ -101,11 +106,11 @@ func (c *Cluster) wire(clients Clients, p Ports, scales *scales) {
 		c.Recorder.statusFailed(id)
 	}
 	targets.gone = []func(controlloop.TargetID){
-		views.forget, c.Recorder.memory.forget, c.Actuator.own.memory.forget, c.Actuator.floor.memory.forget,
+		views.forget, c.Recorder.memory.forget, c.Actuator.own.memory.forget, c.Actuator.floor.memory.forget, ledgers.forget, crew.hands.forgetTarget,
 	}
 }
 
-// follow keeps the births of pods up to date between ticks.
+// follow keeps the births of pods up to date between ticks, and opens their gates.
 func (c *Cluster) follow() error {
 	_, err := c.PodInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { c.seePod(obj) },
@@ -116,6 +121,7 @@ func (c *Cluster) follow() error {
 			}
 			if pod, ok := obj.(*corev1.Pod); ok {
 				c.births.forget(pod.UID)
+				c.Actuator.own.crew.forget(pod.UID)
 			}
 		},
 	})
@@ -128,6 +134,7 @@ func (c *Cluster) follow() error {
 func (c *Cluster) seePod(obj any) {
 	if pod, ok := obj.(*corev1.Pod); ok {
 		c.births.see(pod)
+		c.gates.see(pod)
 	}
 }
 
@@ -142,11 +149,12 @@ func (c *Cluster) Start(ctx context.Context) error {
 		go informer.RunWithContext(ctx)
 	}
 	go c.statuses.run(ctx, c.options.StatusWriters)
+	go c.gates.run(ctx)
 	go c.sweep(ctx)
 	return nil
 }
 
-// sweep gives minimums back and looks for KEDA, every SweepPeriod.
+// sweep gives minimums back, looks for pods that are kept from serving by nobody, and for KEDA, every SweepPeriod.
 func (c *Cluster) sweep(ctx context.Context) {
 	ticker := time.NewTicker(c.options.SweepPeriod)
 	defer ticker.Stop()
@@ -158,6 +166,7 @@ func (c *Cluster) sweep(ctx context.Context) {
 		}
 		err := c.scaledObjects.watch(ctx, c.options.Now())
 		if c.HasSynced() {
+			c.gates.sweep()
 			err = errors.Join(err, c.Actuator.Sweep(ctx))
 		}
 		if err != nil && ctx.Err() == nil {

@@ -85,6 +85,14 @@ func limitedAfter(d scaling.Decision) verdict {
 	}
 }
 
+// drainingAs is the condition of replicas that finish what they have.
+func drainingAs(text string) verdict {
+	if text == "" {
+		return verdict{v1alpha1.ConditionDraining, metav1.ConditionFalse, Drained, "no replica is drained"}
+	}
+	return verdict{v1alpha1.ConditionDraining, metav1.ConditionTrue, Draining, text}
+}
+
 // faultOf returns the fault in an error, nil where the target merely moved or nothing is wrong.
 func faultOf(err error, otherwise scaling.Reason) *Fault {
 	var fault *Fault

@@ -8,12 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
-	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/scrape"
 )
 
-// Endpoints says which pods to scrape: those of every target that serve, or have served and may again. A pod that is
-// still starting has no page yet. It is safe for concurrent use.
+// Endpoints says which pods to scrape: those of every target that serve, have served and may again, or could serve and are
+// kept from it. A pod that is still starting has no page yet. It is safe for concurrent use.
 type Endpoints struct {
 	targets *Targets
 	views   *views
@@ -75,7 +74,7 @@ func hasPage(pod *corev1.Pod, b birth, serving string) bool {
 	if finished(pod) || pod.Status.PodIP == "" || running.IsZero() {
 		return false
 	}
-	return phaseOf(pod) == scaling.Ready || running.Equal(startedAt(b.containers, serving))
+	return loaded(pod) || running.Equal(startedAt(b.containers, serving))
 }
 
 // endpoint returns where a pod's page is.

@@ -33,6 +33,7 @@ type Observer struct {
 	nodes    *nodes
 	readings Readings
 	views    *views
+	ledgers  *perTarget[lockedLedger]
 	// locate returns where a pod's page is, or why that is not known.
 	locate func(*corev1.Pod, v1alpha1.MetricsSource) (scrape.Endpoint, error)
 	// front, where it is not nil, returns what holds requests in front of a target.
@@ -69,13 +70,19 @@ func (o *Observer) observe(ctx context.Context, a *v1alpha1.InferenceAutoscaler,
 	if err != nil {
 		return scaling.Observation{}, err
 	}
-	seen := view{time: now, read: read, selector: selector}
-	obs := scaling.Observation{Time: now, Desired: read.replicas()}
+	seen := view{time: now, read: read, selector: selector, phases: map[scaling.Phase]int32{}}
+	obs := scaling.Observation{Time: now}
 	pods := slices.DeleteFunc(o.pods.matching(a.Namespace, selector), finished)
 	for _, pod := range pods {
+		r := o.replica(a, pod)
 		seen.pods = append(seen.pods, pod.UID)
-		obs.Replicas = append(obs.Replicas, o.replica(a, pod))
+		seen.members = append(seen.members, &member{
+			pod: pod, birth: o.births.see(pod), reading: r.Reading, engine: servingContainer(pod, a.Spec.Metrics.Port),
+		})
+		seen.phases[r.Phase]++
+		obs.Replicas = append(obs.Replicas, r)
 	}
+	obs.Desired = o.ledgers.of(idOf(a)).asked(seen)
 	obs.GPUsPerReplica = gpusPerReplica(pods)
 	if o.front != nil && a.Spec.Activator != nil {
 		obs.Front = o.front(idOf(a))

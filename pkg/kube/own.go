@@ -21,6 +21,7 @@ type own struct {
 	managers *managers
 	leader   Leader
 	options  Options
+	crew     *crew
 	memory   perTarget[owned]
 }
 
@@ -40,12 +41,20 @@ func (o *own) actuate(ctx context.Context, a *v1alpha1.InferenceAutoscaler, v vi
 	mem.mu.Lock()
 	defer mem.mu.Unlock()
 	if err := o.respect(ctx, a, v, mem, d.Time); err != nil {
-		return false, err
+		return false, errors.Join(err, o.crew.handBack(ctx, a, v, laneDraining))
 	}
-	if d.Replicas == v.read.replicas() || mem.zeroByOther || !o.leader.IsLeader() {
+	if mem.zeroByOther || !o.leader.IsLeader() {
 		return false, nil
 	}
-	return o.write(ctx, v.read, mem, d.Replicas)
+	s, failed := o.crew.carryOut(ctx, a, v, d)
+	if s.replicas == v.read.replicas() || !o.leader.IsLeader() {
+		return s.moved, failed
+	}
+	wrote, err := o.write(ctx, v.read, mem, s.replicas)
+	if wrote {
+		o.crew.written(a, s, d.Time)
+	}
+	return wrote || s.moved, errors.Join(err, failed)
 }
 
 // respect returns a conflict while a number that somebody else set is to stand.

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 )
 
 // labelIndex is the index of pods by namespace and each of their labels: a selector then looks at the few pods that
@@ -69,33 +71,49 @@ func indexByLabel(obj any) ([]string, error) {
 func labelValue(namespace, key, value string) string { return namespace + "/" + key + "=" + value }
 
 // StripPod is an informer's transform that leaves of a pod what the adapters read, to save memory: metadata without
-// managed fields and foreign annotations, node, ports, GPUs, phase, conditions, addresses and when containers started.
+// managed fields and foreign annotations, node, ports, GPUs, our readiness gate, phase, conditions, addresses and when
+// containers started.
 func StripPod(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
 		return obj, nil
 	}
+	return stripPod(pod), nil
+}
+
+func stripPod(pod *corev1.Pod) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
 			Labels: pod.Labels, Annotations: stripAnnotations(pod.Annotations), OwnerReferences: pod.OwnerReferences,
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
 		},
-		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, Containers: stripContainers(pod.Spec.Containers)},
+		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, Containers: stripContainers(pod.Spec.Containers), ReadinessGates: stripGates(pod.Spec.ReadinessGates)},
 		Status: corev1.PodStatus{
 			Phase: pod.Status.Phase, PodIP: pod.Status.PodIP,
 			Conditions:            stripConditions(pod.Status.Conditions),
 			InitContainerStatuses: stripStatuses(pod.Status.InitContainerStatuses),
 			ContainerStatuses:     stripStatuses(pod.Status.ContainerStatuses),
 		},
-	}, nil
+	}
 }
 
-// stripAnnotations keeps the annotations that say where metrics are and how many pods a replica is.
+// stripGates keeps the readiness gate that is ours.
+func stripGates(all []corev1.PodReadinessGate) []corev1.PodReadinessGate {
+	for _, g := range all {
+		if g.ConditionType == v1alpha1.ServingGate {
+			return []corev1.PodReadinessGate{g}
+		}
+	}
+	return nil
+}
+
+// stripAnnotations keeps the annotations that say where metrics are, how many pods a replica is, what it is meant for and what
+// its deletion costs.
 func stripAnnotations(all map[string]string) map[string]string {
 	var kept map[string]string
 	for k, v := range all {
-		if strings.HasPrefix(k, "preheat.dev/") || strings.HasPrefix(k, "prometheus.io/") || k == groupSize {
+		if strings.HasPrefix(k, "preheat.dev/") || strings.HasPrefix(k, "prometheus.io/") || k == groupSize || k == costAnnotation {
 			if kept == nil {
 				kept = map[string]string{}
 			}
@@ -127,10 +145,15 @@ func stripRequests(all corev1.ResourceList) corev1.ResourceList {
 	return kept
 }
 
+// keptConditions are those that are read.
+var keptConditions = map[corev1.PodConditionType]bool{
+	corev1.PodScheduled: true, corev1.PodReadyToStartContainers: true, corev1.ContainersReady: true, corev1.PodReady: true, v1alpha1.ServingGate: true,
+}
+
 func stripConditions(all []corev1.PodCondition) []corev1.PodCondition {
 	var kept []corev1.PodCondition
 	for _, c := range all {
-		if c.Type == corev1.PodScheduled || c.Type == corev1.PodReadyToStartContainers || c.Type == corev1.PodReady {
+		if keptConditions[c.Type] {
 			kept = append(kept, corev1.PodCondition{Type: c.Type, Status: c.Status, Reason: c.Reason, LastTransitionTime: c.LastTransitionTime})
 		}
 	}
@@ -160,19 +183,32 @@ func stripState(s corev1.ContainerState) corev1.ContainerState {
 	return kept
 }
 
-// pods answers from the pod informer's memory.
-type pods struct{ indexer cache.Indexer }
+// pods answers from the pod informer's memory, and what this process has written since.
+type pods struct {
+	indexer cache.Indexer
+	written *written
+}
 
 // matching returns the pods of a namespace that a selector selects, by name.
 func (p pods) matching(namespace string, selector labels.Selector) []*corev1.Pod {
 	var found []*corev1.Pod
 	for _, obj := range p.candidates(namespace, selector) {
 		if pod, ok := obj.(*corev1.Pod); ok && selector.Matches(labels.Set(pod.Labels)) {
-			found = append(found, pod)
+			found = append(found, p.written.newest(pod))
 		}
 	}
 	slices.SortFunc(found, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return found
+}
+
+// byName returns a pod, false where there is none of the name.
+func (p pods) byName(namespace, name string) (*corev1.Pod, bool) {
+	obj, ok, err := p.indexer.GetByKey(namespace + "/" + name)
+	pod, isPod := obj.(*corev1.Pod)
+	if err != nil || !ok || !isPod {
+		return nil, false
+	}
+	return p.written.newest(pod), true
 }
 
 // candidates returns a set of pods that contains all that a selector can match, the smallest that an index gives.

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 )
 
 // TestMatchingEqualsItsDumbTwin compares the indexed search with one that looks at every pod.
@@ -45,7 +47,7 @@ func TestMatchingEqualsItsDumbTwin(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, p := range (pods{indexer}).matching("a", selector) {
+		for _, p := range (pods{indexer, new(written)}).matching("a", selector) {
 			got = append(got, p.Name)
 		}
 		found += len(got)
@@ -61,11 +63,13 @@ func TestMatchingEqualsItsDumbTwin(t *testing.T) {
 func TestStripPodKeepsWhatIsRead(t *testing.T) {
 	pod := readyPod("a")
 	pod.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet"}}
-	pod.Annotations = map[string]string{"preheat.dev/metrics-port": "1", "prometheus.io/port": "2", "big": "thing"}
+	pod.Annotations = map[string]string{"preheat.dev/metrics-port": "1", "prometheus.io/port": "2", "big": "thing", costAnnotation: "7"}
+	pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/other"}, {ConditionType: v1alpha1.ServingGate}}
 	pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "B"}}
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v"}}
 	pod.Status.Conditions = append(pod.Status.Conditions,
-		corev1.PodCondition{Type: corev1.ContainersReady}, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue})
+		corev1.PodCondition{Type: corev1.ContainersReady}, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue},
+		corev1.PodCondition{Type: v1alpha1.ServingGate}, corev1.PodCondition{Type: "example.com/other"})
 	pod.Spec.NodeName = "n"
 	pod.Status.InitContainerStatuses = []corev1.ContainerStatus{
 		{Name: "done", Image: "i", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(t0), Message: "bye"}}},
@@ -78,13 +82,15 @@ func TestStripPodKeepsWhatIsRead(t *testing.T) {
 	}
 	want := readyPod("a")
 	want.Spec.NodeName = "n"
-	want.Status.Conditions = append(want.Status.Conditions, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue})
+	want.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: v1alpha1.ServingGate}}
+	want.Status.Conditions = append(want.Status.Conditions, corev1.PodCondition{Type: corev1.ContainersReady},
+		corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}, corev1.PodCondition{Type: v1alpha1.ServingGate})
 	want.Status.InitContainerStatuses = []corev1.ContainerStatus{
 		{Name: "done", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(t0)}}},
 		{Name: "failing", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}}},
 		{Name: "coming"},
 	}
-	want.Annotations = map[string]string{"preheat.dev/metrics-port": "1", "prometheus.io/port": "2"}
+	want.Annotations = map[string]string{"preheat.dev/metrics-port": "1", "prometheus.io/port": "2", costAnnotation: "7"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stripped pod (-want +got):\n%s", diff)
 	}

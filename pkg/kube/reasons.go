@@ -26,6 +26,20 @@ const (
 	SharedPods scaling.Reason = "SharedPods"
 	// NoAutoscaler: mode Floor finds no autoscaler whose minimum it could raise.
 	NoAutoscaler scaling.Reason = "NoAutoscaler"
+	// WarmUnavailable: spec.warm asks for replicas that this target cannot have; they are not kept.
+	WarmUnavailable scaling.Reason = "WarmUnavailable"
+	// WakeFailed: the engine of a replica that slept does not serve any more; its pod is replaced.
+	WakeFailed scaling.Reason = "WakeFailed"
+	// Draining, Drained and DrainTimedOut: replicas are out of their endpoints and finish what they have; they had nothing
+	// any more when they were let go of; they had something still.
+	Draining      scaling.Reason = "Draining"
+	Drained       scaling.Reason = "Drained"
+	DrainTimedOut scaling.Reason = "DrainTimedOut"
+	// Returned, OnStandby, GoesToSleep and Waking: replicas serve again, or are kept warm.
+	Returned    scaling.Reason = "Returned"
+	OnStandby   scaling.Reason = "OnStandby"
+	GoesToSleep scaling.Reason = "GoesToSleep"
+	Waking      scaling.Reason = "Waking"
 	// SoleWriter, FreshData and WithinLimits are the reasons of Conflict, Blind and Limited while they are False.
 	SoleWriter   scaling.Reason = "SoleWriter"
 	FreshData    scaling.Reason = "FreshData"

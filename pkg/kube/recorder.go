@@ -38,7 +38,9 @@ type recorded struct {
 	scaledAt time.Time
 	// spent says whether the error budget was spent when it was last known.
 	spent bool
-	told  told
+	// draining says what is drained, empty where nothing is.
+	draining string
+	told     told
 }
 
 func newRecorder(targets *Targets, views *views, leader Leader, options Options, writer *statusWriter, events *announcer) *Recorder {
@@ -52,8 +54,11 @@ func (r *Recorder) Record(_ context.Context, id controlloop.TargetID, d scaling.
 	r.record(id, d.Time, func(a *v1alpha1.InferenceAutoscaler, mem *recorded, base v1alpha1.InferenceAutoscalerStatus) v1alpha1.InferenceAutoscalerStatus {
 		r.events.decided(a, &mem.told, d, fault)
 		status := statusAfter(a, base, seen, d, fault)
-		budget := r.budget(a, mem, d.Budget)
-		status.Conditions = apply(status.Conditions, []verdict{budget}, a.Generation, d.Time)
+		verdicts := []verdict{r.budget(a, mem, d.Budget)}
+		if mem.draining != "" || meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionDraining) != nil {
+			verdicts = append(verdicts, drainingAs(mem.draining))
+		}
+		status.Conditions = apply(status.Conditions, verdicts, a.Generation, d.Time)
 		return status
 	})
 }
@@ -116,6 +121,17 @@ func (r *Recorder) scaled(id controlloop.TargetID, d scaling.Decision) {
 	mem.mu.Lock()
 	defer mem.mu.Unlock()
 	mem.scaledAt = d.Time
+}
+
+// drains takes notice of what is drained.
+func (r *Recorder) drains(id controlloop.TargetID, text string) {
+	if _, ok := r.targets.Autoscaler(id); !ok {
+		return
+	}
+	mem := r.memory.of(id)
+	mem.mu.Lock()
+	defer mem.mu.Unlock()
+	mem.draining = text
 }
 
 // stampScale sets the time of the last change, where there was one in this process.

@@ -13,17 +13,25 @@ func finished(pod *corev1.Pod) bool {
 
 // phaseOf returns where a pod that has not ended stands in its life.
 func phaseOf(pod *corev1.Pod) scaling.Phase {
-	if pod.DeletionTimestamp != nil {
+	in := laneOf(pod)
+	switch {
+	case pod.DeletionTimestamp != nil || in == laneDraining:
 		return scaling.Draining
-	}
-	if waitsForNode(pod) {
+	case waitsForNode(pod):
 		return scaling.Unschedulable
+	case in != laneServing && loaded(pod):
+		return lanePhases[in]
+	case in != laneServing:
+		return scaling.Starting
 	}
 	if _, ready := conditionTrueSince(pod, corev1.PodReady); ready {
 		return scaling.Ready
 	}
 	return scaling.Starting
 }
+
+// lanePhases are the phases of loaded pods that do not serve. One that wakes is asked to serve already.
+var lanePhases = map[lane]scaling.Phase{laneStandby: scaling.Standby, laneAsleep: scaling.Asleep, laneWaking: scaling.Starting}
 
 // waitsForNode reports whether the scheduler found no node for a pod, or is told to wait by a scheduling gate (a quota
 // system such as Kueue): in both cases nobody knows how long.

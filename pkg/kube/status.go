@@ -23,6 +23,7 @@ func statusAfter(a *v1alpha1.InferenceAutoscaler, base v1alpha1.InferenceAutosca
 	}
 	s.Replicas = &v1alpha1.ReplicaStatus{
 		Desired: d.Current, Current: seen.existing, Ready: d.Ready, Starting: d.Starting, Unschedulable: d.Unschedulable,
+		Draining: seen.phases[scaling.Draining], Standby: seen.phases[scaling.Standby], Asleep: seen.phases[scaling.Asleep],
 	}
 	s.RecommendedReplicas = new(d.Replicas)
 	s.LeadTime = leadTimeStatus(d.LeadTime)

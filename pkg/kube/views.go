@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
 // view is what the Observer saw of a target last: the Actuator's precondition, and where the scrape source finds pods.
@@ -20,6 +21,9 @@ type view struct {
 	existing int32
 	// pods are their UIDs.
 	pods []types.UID
+	// members are the pods as they were seen, phases the number of those in each phase.
+	members []*member
+	phases  map[scaling.Phase]int32
 }
 
 // views keeps the last view of each target, and which targets select which pod.
@@ -94,6 +98,13 @@ func (v *views) sharer(id controlloop.TargetID) (scaleTarget, int) {
 		}
 	}
 	return worst, counts[worst]
+}
+
+// claimed reports whether any target selects a pod.
+func (v *views) claimed(uid types.UID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.claim[uid]) > 0
 }
 
 // forget drops what was seen of a target.

@@ -1,0 +1,177 @@
+package kube
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+)
+
+const (
+	// drainTimeout is how long a replica may be drained where spec.drain.timeout is absent.
+	drainTimeout = 5 * time.Minute
+	// drainSettle is how long after a pod is not ready any more it may be given requests: by endpoint slices and proxies that
+	// have yet to hear of it (a second each, as a rule), and by clients that keep their connections.
+	drainSettle = 5 * time.Second
+)
+
+// drainTimeoutOf is how long the replicas of a target may be drained.
+func drainTimeoutOf(a *v1alpha1.InferenceAutoscaler) time.Duration {
+	if a.Spec.Drain.Timeout == nil {
+		return drainTimeout
+	}
+	return a.Spec.Drain.Timeout.Duration
+}
+
+// quiet is since when a replica is seen to do nothing.
+type quiet struct {
+	since time.Time
+	// finished is how many requests it had ended then, negative where it does not say.
+	finished float64
+}
+
+// listen takes notice of what a replica that is drained does: a client that keeps its connection may send one request after
+// the other, each of them done between two looks.
+func (l *ledger) listen(m *member, now time.Time) {
+	n, ok := m.held(now)
+	if !ok || n > 0 {
+		delete(l.quiet, m.pod.UID)
+		return
+	}
+	finished, known := m.reading.Value(signals.RequestsFinished)
+	if !known {
+		finished = -1
+	}
+	if was, ok := l.quiet[m.pod.UID]; ok && was.finished == finished {
+		return
+	}
+	if l.quiet == nil {
+		l.quiet = map[types.UID]quiet{}
+	}
+	l.quiet[m.pod.UID] = quiet{since: m.reading.Time, finished: finished}
+}
+
+// isDrained reports whether a replica that is drained can be let go of: it has been seen to do nothing for a while since it
+// left its endpoints, or never had anything to do.
+func (l *ledger) isDrained(m *member) bool {
+	if startedAt(m.pod.Status.ContainerStatuses, m.engine).IsZero() || m.neverLoaded() {
+		return true
+	}
+	left, ready := conditionTrueSince(m.pod, corev1.PodReady)
+	silence, isQuiet := l.quiet[m.pod.UID]
+	if ready || !isQuiet || m.reading == nil {
+		return false
+	}
+	if silence.since.Before(left) {
+		silence.since = left
+	}
+	return m.reading.Time.Sub(silence.since) >= drainSettle
+}
+
+// isOverdue reports whether a replica has been drained for as long as it may be.
+func (m *member) isOverdue(now time.Time, timeout time.Duration) bool {
+	since := drainingSince(m.pod)
+	if since.IsZero() {
+		since, _ = conditionTrueSince(m.pod, corev1.PodReady)
+	}
+	return !now.Before(since.Add(timeout))
+}
+
+// farewell is what came of looking for replicas that can be let go of.
+type farewell struct {
+	// gone are those for which the number is lowered, overdue how many of them still had something in flight.
+	gone    []*member
+	overdue []*member
+	// before stands in the way of others, nil where nothing does.
+	before *member
+}
+
+// farewell returns the replicas for which the number can be lowered now: those that are drained, and those that are cut,
+// as far as it is sure that they are the ones to be deleted. Those that are overdue do not wait for that.
+func (r *roster) farewell(l *ledger, cut []*member) farewell {
+	chosen, due := map[*member]bool{}, map[*member]bool{}
+	for _, m := range r.lanes[laneDraining] {
+		l.listen(m, r.now)
+		overdue := m.isOverdue(r.now, r.drained)
+		if overdue || l.isDrained(m) {
+			chosen[m], due[m] = true, overdue
+		}
+	}
+	for _, m := range cut {
+		chosen[m] = true
+	}
+	var f farewell
+	if len(chosen) == 0 {
+		return f
+	}
+	for _, m := range r.leaving {
+		chosen[m] = true
+	}
+	sure, before := deletable(r.live, chosen, r.ordinal)
+	if r.rollsOut() {
+		sure, before = nil, nil // which of its sets is lowered, and by how many, is the Deployment's to say
+	}
+	f.before = before
+	is := map[*member]bool{}
+	for _, m := range sure {
+		is[m] = true
+	}
+	for _, m := range r.leaving {
+		delete(chosen, m)
+	}
+	for _, m := range r.live { // in the order of their names
+		_, foreign := deletionCost(m.pod)
+		if chosen[m] && (is[m] || due[m] || !gated(m.pod) && (foreign || r.rollsOut())) {
+			f.gone = append(f.gone, m)
+			if due[m] {
+				f.overdue = append(f.overdue, m)
+			}
+		}
+	}
+	return f
+}
+
+// rollsOut reports whether the replicas belong to several sets, as while a Deployment rolls out.
+func (r *roster) rollsOut() bool {
+	owners := map[types.UID]bool{}
+	for _, m := range r.live {
+		if owner := metav1.GetControllerOf(m.pod); owner != nil {
+			owners[owner.UID] = true
+		}
+	}
+	return len(owners) > 1
+}
+
+// drainText says what is drained, for how long and with what in flight, empty where nothing is.
+func (r *roster) drainText(before *member) string {
+	var parts []string
+	for _, m := range r.lanes[laneDraining] {
+		held := "an unknown number of requests"
+		if n := m.inFlight(r.now, r.drained); !math.IsInf(n, 1) {
+			held = fmt.Sprintf("%.0f requests", n)
+		}
+		since := "just now"
+		if at := drainingSince(m.pod); r.now.Sub(at) >= time.Second && !at.IsZero() {
+			since = fmt.Sprintf("for %v", r.now.Sub(at).Round(time.Second))
+		}
+		parts = append(parts, fmt.Sprintf("%s %s with %s in flight", m.pod.Name, since, held))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("out of their endpoints, each for at most %v: %s", r.drained, strings.Join(parts, ", "))
+	switch {
+	case r.rollsOut():
+		text += "; the number is lowered when the rollout is over"
+	case before != nil:
+		text += fmt.Sprintf("; the number is lowered only when pod %s would not be deleted in their place", before.pod.Name)
+	}
+	return text
+}
