@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ type farewell struct {
 // as far as it is sure that they are the ones to be deleted. Those that are overdue do not wait for that.
 func (r *roster) farewell(l *ledger, cut []*member) farewell {
 	chosen, due := map[*member]bool{}, map[*member]bool{}
-	for _, m := range r.lanes[laneDraining] {
+	for _, m := range r.drainingNow() {
 		l.listen(m, r.now)
 		overdue := m.isOverdue(r.now, r.drained)
 		if overdue || l.isDrained(m) {
@@ -138,6 +139,11 @@ func (r *roster) farewell(l *ledger, cut []*member) farewell {
 	return f
 }
 
+// drainingNow are the replicas whose pods say that they are drained: one that could not be told so serves.
+func (r *roster) drainingNow() []*member {
+	return slices.DeleteFunc(slices.Clone(r.lanes[laneDraining]), func(m *member) bool { return laneOf(m.pod) != laneDraining })
+}
+
 // rollsOut reports whether the replicas belong to several sets, as while a Deployment rolls out.
 func (r *roster) rollsOut() bool {
 	owners := map[types.UID]bool{}
@@ -152,7 +158,7 @@ func (r *roster) rollsOut() bool {
 // drainText says what is drained, for how long and with what in flight, empty where nothing is.
 func (r *roster) drainText(before *member) string {
 	var parts []string
-	for _, m := range r.lanes[laneDraining] {
+	for _, m := range r.drainingNow() {
 		held := "an unknown number of requests"
 		if n := m.inFlight(r.now, r.drained); !math.IsInf(n, 1) {
 			held = fmt.Sprintf("%.0f requests", n)
