@@ -48,6 +48,8 @@ type Wish struct {
 type Share struct {
 	Name                     string
 	Serving, Standby, Asleep int32
+	// Spare and SpareAsleep are how many more may be awake and asleep of what nobody wishes for.
+	Spare, SpareAsleep int32
 	// Why says for each of what it wishes for and does not get who is in its place, or which budget is spent.
 	Why string
 	// Yields names the members of which replicas have to sleep before all that it may have awake can be.
@@ -82,6 +84,9 @@ func Divide(members []Member, b Budget) []Share {
 		}
 		d.hand(d.order[from:to])
 		from = to
+	}
+	for i, m := range members {
+		d.shares[i].Spare, d.shares[i].SpareAsleep = d.left.awake(m), d.left.asleep(m)
 	}
 	d.yields(b)
 	d.explain()
@@ -177,11 +182,34 @@ func (d *division) grant(claims []claim) {
 // of is the number of a tier.
 func (s *Share) of(t tier) *int32 { return [...]*int32{&s.Serving, &s.Standby, &s.Asleep}[t] }
 
+// plenty is what there is of what has no limit.
+const plenty = 1 << 20
+
+// awake is how many replicas of a member may be awake within a budget.
+func (b Budget) awake(m Member) int32 {
+	if b.GPUs < 0 || m.GPUs <= 0 {
+		return plenty
+	}
+	return min(plenty, b.GPUs/m.GPUs)
+}
+
+// asleep is how many may sleep.
+func (b Budget) asleep(m Member) int32 {
+	n := int32(plenty)
+	if b.Asleep >= 0 {
+		n = min(n, b.Asleep)
+	}
+	if b.Memory >= 0 && m.Memory > 0 {
+		n = int32(min(int64(n), b.Memory/m.Memory))
+	}
+	return n
+}
+
 // take takes what a claim needs from what is left, false where there is too little.
 func (d *division) take(c claim) bool {
 	m, left := d.members[c.member], &d.left
 	if c.tier != asleep {
-		if left.GPUs >= 0 && left.GPUs < m.GPUs {
+		if left.awake(m) == 0 {
 			return false
 		}
 		if left.GPUs >= 0 {
@@ -189,7 +217,7 @@ func (d *division) take(c claim) bool {
 		}
 		return true
 	}
-	if left.Asleep == 0 || left.Memory >= 0 && left.Memory < m.Memory {
+	if left.asleep(m) == 0 {
 		return false
 	}
 	if left.Asleep > 0 {

@@ -50,6 +50,7 @@ type preheat struct {
 	loop    *controlloop.Loop
 	targets []controlloop.Target
 
+	share   share
 	seen    scaling.Observation
 	decided scaling.Decision
 }
@@ -61,9 +62,10 @@ func (p *preheat) Path() baseline.Path { return p.path }
 func (p *preheat) Decide(o baseline.Observation) scaling.Decision {
 	p.seen = o.Observation
 	p.seen.Front = scaling.Front{Time: o.Gateway.Time, Held: o.Gateway.Queued, Arrived: o.Gateway.Arrived}
-	if err := p.loop.Tick(context.Background(), o.Time, p.targets); err != nil {
+	if err := p.loop.Tick(context.Background(), o.Time, p.share.targets(p.targets)); err != nil {
 		panic(err) // neither Observe nor Actuate fails
 	}
+	p.share.put(p.decided)
 	return p.decided
 }
 

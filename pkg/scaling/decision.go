@@ -88,6 +88,8 @@ type Decision struct {
 	Current, Replicas int32
 	// Warm are the replicas wanted beside them that are loaded and do not serve.
 	Warm Warm
+	// Worth is what replicas are worth to a target that shares GPUs with others.
+	Worth Worth
 	// Ready, Starting and Unschedulable are what was observed.
 	Ready, Starting, Unschedulable int32
 	// Reason is the one word that explains Replicas.

@@ -221,7 +221,7 @@ func (t *tick) constrain(needed float64, wanted int32) {
 		d.Limited = d.Limited || r.Limited
 		t.step(c.Stage(), wanted, "%s", r.Text)
 	}
-	d.Replicas = wanted
+	d.Replicas = t.shared(wanted)
 }
 
 // motive names why the number wanted differs from the present one.

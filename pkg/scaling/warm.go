@@ -91,7 +91,7 @@ func (t *tick) warm() {
 	worth := v.best(c)
 	kept, back := t.keptWarm(worth, v.tier(c).Price)
 	number := max(worth, kept)
-	d.Warm = t.affordable(c.fill(number))
+	d.Warm = t.affordable(t.claim(v, c.fill(number)))
 	t.tell(v, worth, kept, back)
 }
 
@@ -314,7 +314,10 @@ func (w Warm) of(p Phase) int32 {
 
 // whyNoMore says what one more of a tier would be worth beside so many warm ones.
 func (t *tick) whyNoMore(v value, p Phase, tier Tier, number int32) string {
-	if t.decision.Warm.All() < number {
+	switch short := t.decision.Warm.All() < number; {
+	case short && t.planner.config.Share != nil:
+		return "neither its share nor the GPUs that it may hold have room for more"
+	case short:
 		return fmt.Sprintf("more would hold more than the %d GPUs that all may hold", t.planner.config.Warm.GPUs)
 	}
 	if int(number)+1 >= len(v.of) {

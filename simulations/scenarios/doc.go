@@ -27,11 +27,14 @@
 //
 // lead is the time of loading the model; node, pull and warm-up come before and after it, and are zero unless given.
 //
+//	pool gpus=8 memory-gib=200   the targets divide GPUs and host memory, 64 GiB for each replica that sleeps
+//
 // Commands that set up one target, the one that `target` named last (or the only one):
 //
 //	target chat
 //	profile llama-3.1-8b-h100    a built-in one; without, that of testdata/replica.yaml
 //	mix chat                     or code, rag, …, fixed:1000/200, as in pkg/trace
+//	priority 1                   in the pool
 //	replicas 2 min=1 max=20      ready at the start, and bounds for any policy
 //	load 4 for 10m               requests a second
 //	load 4 to 12 over 5m         a straight line

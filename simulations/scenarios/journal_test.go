@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/pool"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
@@ -59,6 +60,10 @@ func (j *journal) Decided(target string, d scaling.Decision, g baseline.Gateway)
 func (w *world) run(*command) (string, error) {
 	var sinks replay.Sinks
 	var targets []replay.Target
+	var ledger *pool.Ledger
+	if w.pool != nil {
+		ledger = pool.NewLedger(*w.pool)
+	}
 	for _, t := range w.targets {
 		if len(t.rates) == 0 {
 			fail("target %s has no load", t.name)
@@ -68,7 +73,7 @@ func (w *world) run(*command) (string, error) {
 		})}
 		sinks = append(sinks, t.journal)
 		targets = append(targets, replay.Target{
-			Name: t.name, Profile: t.profile, Load: t.stream(w.cluster.Seed), Policy: t.newPolicy(w.slo),
+			Name: t.name, Profile: t.profile, Load: t.stream(w.cluster.Seed), Policy: t.pooled(ledger, w.slo),
 			Initial: t.initial, Min: t.min, Max: t.max,
 		})
 	}

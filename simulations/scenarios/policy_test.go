@@ -8,7 +8,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/validation"
+	"github.com/preheat-autoscaler/preheat/pkg/assemble"
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
+	"github.com/preheat-autoscaler/preheat/pkg/pool"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
 )
@@ -21,6 +23,19 @@ func (t *target) newPolicy(slo score.SLO) baseline.Policy {
 	}
 	p, err := make(slo)
 	if err != nil {
+		fail("%v", err)
+	}
+	return p
+}
+
+// pooled makes the target's policy a member of a pool, where there is one.
+func (t *target) pooled(l *pool.Ledger, slo score.SLO) baseline.Policy {
+	p := t.newPolicy(slo)
+	if l == nil {
+		return p
+	}
+	terms := assemble.Terms{Name: t.name, Priority: t.priority, GPUs: int32(t.profile.GPUs), Memory: 64 << 30, Min: t.min}
+	if err := replay.Pool(p, l, terms); err != nil {
 		fail("%v", err)
 	}
 	return p

@@ -88,6 +88,8 @@ var commands = map[string]func(*world, *command) (string, error){
 	"slo":       silent((*world).setSLO),
 	"at":        silent((*world).schedule),
 	"target":    silent((*world).setTarget),
+	"pool":      silent((*world).setPool),
+	"priority":  silent((*world).setPriority),
 	"profile":   silent((*world).setProfile),
 	"mix":       silent((*world).setMix),
 	"replicas":  silent((*world).setReplicas),

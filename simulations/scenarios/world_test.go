@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/preheat-autoscaler/preheat/pkg/pool"
 	"github.com/preheat-autoscaler/preheat/pkg/replay"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/score"
@@ -21,6 +22,7 @@ type world struct {
 	cluster replay.Config
 	slo     score.SLO
 	targets []*target
+	pool    *pool.Budget // nil where targets share nothing
 }
 
 // target is one of them.
@@ -29,6 +31,7 @@ type target struct {
 	profile    replica.Profile
 	mix        trace.Mix
 	rates      []float64 // requests per second, one each second
+	priority   int32
 	initial    int32
 	min, max   int32
 	policy     string
@@ -169,6 +172,16 @@ func (w *world) setTarget(c *command) {
 	}
 	w.current().name, w.current().configured = c.word(1), true
 }
+
+// setPool lets all targets share GPUs and host memory.
+func (w *world) setPool(c *command) {
+	gpus, gib := -1, -1
+	c.count("gpus", &gpus)
+	c.count("memory-gib", &gib)
+	w.pool = &pool.Budget{GPUs: int32(gpus), Memory: int64(gib) << 30, Asleep: -1}
+}
+
+func (w *world) setPriority(c *command) { w.current().priority = int32(number(c.word(1))) }
 
 func (w *world) setProfile(c *command) { w.current().profile = profile(c.word(1)) }
 

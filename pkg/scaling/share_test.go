@@ -1,0 +1,56 @@
+package scaling_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+// within lets a line go on within a share.
+func (l *line) within(s scaling.Share) { l.planner = l.planner.Within(s) }
+
+func TestAShareBoundsWhatIsWantedAndTheWishStays(t *testing.T) {
+	l := warmLine(t, sleepers(), 6)
+	l.steps(60, 20)
+	l.within(scaling.Share{Serving: 3, Asleep: 1, Why: "others are worth more"})
+	d := l.step(20)
+	if d.Replicas != 3 || d.Reason != scaling.AtGPUBudget || !d.Limited || !strings.Contains(explain(d), "wanted, 3 are this target's share of the GPUs: others are worth more") {
+		t.Fatalf("within a share of 3: %s", explain(d))
+	}
+	if d.Warm.Asleep > 1 {
+		t.Errorf("%d sleep of a share of 1", d.Warm.Asleep)
+	}
+	worth := d.Worth.Serving
+	if len(worth) < 5 || worth[0] < worth[len(worth)-1] || worth[len(worth)-1] <= 0 {
+		t.Errorf("what is wished for: %v", worth)
+	}
+	l.within(scaling.Share{Serving: 20, Asleep: 20})
+	if d := l.step(20); d.Replicas < 5 {
+		t.Errorf("with a larger share: %s", explain(d))
+	}
+}
+
+func TestAShareTakesNothingFromWhoIsNotSeen(t *testing.T) {
+	l := warmLine(t, sleepers(), 6)
+	l.steps(60, 20)
+	before := l.desired
+	freeze(l)
+	l.steps(int(2*time.Minute/tick), 20)
+	l.within(scaling.Share{})
+	d := l.step(20)
+	if d.Replicas != before || !d.Blind {
+		t.Fatalf("%d served: %s", before, explain(d))
+	}
+	if worth := d.Worth.Serving; len(worth) != int(before) || worth[len(worth)-1] < 1000 {
+		t.Errorf("what nobody sees is worth %v to it: others would have it", worth)
+	}
+}
+
+func TestWithoutAShareNothingIsWishedFor(t *testing.T) {
+	l := warmLine(t, sleepers(), 6)
+	if d := l.steps(60, 20); d.Worth.Serving != nil || d.Worth.Asleep != nil {
+		t.Errorf("got %+v", d.Worth)
+	}
+}
