@@ -292,7 +292,7 @@ func (u *unit) settleAccount() {
 	s, now := u.service, u.service.cluster.now
 	took := now - u.placed
 	u.placed = now
-	switch u.stage { //nolint:exhaustive // the others hold their GPUs
+	switch u.stage {
 	case waiting:
 	case standby:
 		s.total.Standby += time.Duration(float64(took) * s.tiers.Standby.Price)
