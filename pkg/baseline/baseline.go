@@ -31,6 +31,10 @@ type Path struct {
 	Scrape time.Duration
 	// Lag is the age that a reading has at least when the policy can first use it: scraping, storing and querying.
 	Lag time.Duration
+	// Push is the time from the first request that is held while no replica is there or comes until a decision on the
+	// gateway's figures of that instant, as where an activator wakes its autoscaler; zero where the policy is not told and
+	// finds out at its interval.
+	Push time.Duration
 }
 
 // Observation is what a policy can see at one instant.

@@ -63,7 +63,9 @@ func newKEDA(s Setup, v values) *keda {
 	return k
 }
 
-// Path implements Policy: KEDA polls every 15 s, and the HPA asks it anew at each sync.
+// Path implements Policy: KEDA polls every 15 s, and the HPA asks it anew at each sync. Nobody tells a Prometheus scaler
+// of a request at zero; the external scaler of KEDA's http-add-on, which does (kedacore/http-add-on@59b2f6a scaler/: a
+// ping every 500 ms, activity streamed every 200 ms), counts other things and is no part of llm-d's guide.
 func (k *keda) Path() Path { return Path{Interval: hpaSync, Scrape: 15 * time.Second, Lag: scrapeLag} }
 
 // Decide implements Policy.

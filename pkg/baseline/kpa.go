@@ -118,9 +118,16 @@ func newKPA(s Setup, v values) *kpa {
 	}
 }
 
+// kpaPoke is the time from the first request at zero until the decider is asked: the activator reports it at once, and that
+// pokes the decider out of turn (pkg/activator/handler/concurrency_reporter.go, pkg/autoscaler/scaling/multiscaler.go, Poke). The way takes what ours
+// is taken to take.
+const kpaPoke = 100 * time.Millisecond
+
 // Path implements Policy: proxies report every second what happened in it; reading the running integral at each tick
 // loses nothing of that.
-func (p *kpa) Path() Path { return Path{Interval: kpaTick, Scrape: kpaTick, Lag: time.Second} }
+func (p *kpa) Path() Path {
+	return Path{Interval: kpaTick, Scrape: kpaTick, Lag: time.Second, Push: kpaPoke}
+}
 
 // Decide implements Policy.
 func (p *kpa) Decide(o Observation) scaling.Decision {

@@ -237,8 +237,11 @@ func (c *cluster) do(e event) {
 		e.unit.scrape()
 	case gatewayScraped:
 		e.service.scrapeGateway()
+	case pushed:
+		e.service.push()
 	case decided:
 		e.service.decide()
+		e.service.askAgain()
 	case abandoned:
 		e.service.abandon()
 	}

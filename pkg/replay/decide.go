@@ -20,9 +20,6 @@ type Timetable interface {
 func (s *service) decide() {
 	c := s.cluster
 	d := s.Policy.Decide(s.observe())
-	if next, more := s.nextDecision(); more {
-		c.agenda.add(event{at: next, kind: decided, service: s})
-	}
 	s.bound(&d)
 	c.sink.Decided(s.Name, d, s.truth())
 	if d.Replicas == s.asked && d.Warm == s.askedWarm {
@@ -30,6 +27,29 @@ func (s *service) decide() {
 	}
 	s.asked, s.askedWarm = d.Replicas, d.Warm
 	c.agenda.add(event{at: c.now + c.cfg.APILag, kind: ordered, service: s, value: d.Replicas, warm: d.Warm})
+}
+
+// askAgain puts the next regular decision on the agenda.
+func (s *service) askAgain() {
+	if next, more := s.nextDecision(); more {
+		s.cluster.agenda.add(event{at: next, kind: decided, service: s})
+	}
+}
+
+// pushes reports whether a request that is held now is one that the policy is told of at once: the first one for which no
+// replica is there, comes or has been asked for.
+func (s *service) pushes() bool {
+	return s.path.Push > 0 && !s.pushing && s.desired == 0 && s.asked == 0 && len(s.ready) == 0
+}
+
+// push asks the policy out of turn, on the gateway as it is now. It hears nothing where no page can be fetched either.
+func (s *service) push() {
+	s.pushing = false
+	if s.cluster.outage {
+		return
+	}
+	s.readings, s.visible = s.readings[:0], s.truth()
+	s.decide()
 }
 
 // nextDecision is when the policy is asked again, false where it need not be.

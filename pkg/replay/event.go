@@ -23,6 +23,8 @@ const (
 	scraped
 	// gatewayScraped: the gateway's page is fetched.
 	gatewayScraped
+	// pushed: the policy is asked at once, since a request is held at zero replicas.
+	pushed
 	// decided: the policy is asked.
 	decided
 	// abandoned: the load has ended, and those still held are looked at.

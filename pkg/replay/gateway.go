@@ -30,6 +30,9 @@ type gateway struct {
 	// ends less arrivals, in nanoseconds: with open × now it is the integral of the requests inside.
 	inside float64
 
+	// pushing is set while the policy is about to be told of a request that is held at zero replicas.
+	pushing bool
+
 	ttft, tpot, e2e *latencies
 	readings        []baseline.Gateway // not yet visible, oldest first
 	visible         baseline.Gateway
@@ -68,6 +71,10 @@ func (s *service) admit(r *trace.Request) {
 		return
 	}
 	s.hold(&s.queue, slot)
+	if s.pushes() {
+		s.pushing = true
+		s.cluster.agenda.add(event{at: s.cluster.now + s.path.Push, kind: pushed, service: s})
+	}
 }
 
 func (s *service) slot() uint32 {

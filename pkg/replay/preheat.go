@@ -13,9 +13,10 @@ import (
 )
 
 // DefaultPath is how the production service sees its engines unless its flags say otherwise: a decision every 15 s on
-// pages that it fetches itself every 5 s, which takes a moment.
+// pages that it fetches itself every 5 s, which takes a moment, and one at once where its activator holds a request for a
+// target without a replica.
 func DefaultPath() baseline.Path {
-	return baseline.Path{Interval: 15 * time.Second, Scrape: 5 * time.Second, Lag: 100 * time.Millisecond}
+	return baseline.Path{Interval: 15 * time.Second, Scrape: 5 * time.Second, Lag: 100 * time.Millisecond, Push: 100 * time.Millisecond}
 }
 
 // Preheat makes a policy of the production planner: what assemble makes of the spec, run by controlloop's Tick. The spec

@@ -85,6 +85,6 @@ func (t Target) check(f *faults) {
 		return
 	}
 	p := t.Policy.Path()
-	f.check(p.Interval > 0 && p.Scrape >= 0 && p.Lag >= 0,
-		"target %q: policy with interval %v, scrape %v, lag %v: the interval must be positive, the others not negative", t.Name, p.Interval, p.Scrape, p.Lag)
+	f.check(p.Interval > 0 && p.Scrape >= 0 && p.Lag >= 0 && p.Push >= 0,
+		"target %q: policy with interval %v, scrape %v, lag %v, push %v: the interval must be positive, the others not negative", t.Name, p.Interval, p.Scrape, p.Lag, p.Push)
 }

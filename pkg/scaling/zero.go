@@ -101,15 +101,16 @@ func (t *tick) front() {
 	}
 	t.sight.waiting += f.Held
 	t.sight.measured = max(1, t.sight.measured)
-	t.sight.arrivals += arrivedAt(was, f)
+	t.sight.arrivals += arrivedAt(was, f, t.planner.config.Forecast.Step)
 	if f.Time.After(was.Time) {
 		t.sight.news++
 	}
 }
 
-// arrivedAt is the requests per second that came between two readings. Of the first one, and where the counter began anew,
-// what is held is known to have come, and no more.
-func arrivedAt(was, is Front) float64 {
+// arrivedAt is the requests per second that came between two readings, over a step at least: the first request of a morning,
+// of which the planner is told at once, is no flood. Of the first reading, and where the counter began anew, what is held is
+// known to have come, and no more.
+func arrivedAt(was, is Front, step time.Duration) float64 {
 	seconds := is.Time.Sub(was.Time).Seconds()
 	switch {
 	case was.Time.IsZero():
@@ -117,9 +118,9 @@ func arrivedAt(was, is Front) float64 {
 	case seconds <= 0:
 		return 0
 	case is.Arrived < was.Arrived:
-		return is.Held / seconds
+		return is.Held / max(seconds, step.Seconds())
 	}
-	return (is.Arrived - was.Arrived) / seconds
+	return (is.Arrived - was.Arrived) / max(seconds, step.Seconds())
 }
 
 // silent reports whether it is certain that there is no demand at all: nothing held in front, and of every ready replica
