@@ -31,6 +31,7 @@ var parts = []part{
 	{"returns", 1, func(l *scaling.Learned) any { return &l.Returns }},
 	{"silences", 1, func(l *scaling.Learned) any { return &l.Silences }},
 	{"wakes", 1, func(l *scaling.Learned) any { return &l.Wakes }},
+	{"rests", 1, func(l *scaling.Learned) any { return &l.Rests }},
 	{"replicas", 1, func(l *scaling.Learned) any { return &l.Replicas }},
 }
 

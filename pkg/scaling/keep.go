@@ -54,8 +54,9 @@ func (r *Returns) learn(wanted timeseries.Series, now timeseries.Sample, lead ti
 
 // worth is for what part of a lead time it is worth keeping a replica that is not needed: what keeping costs, and where it
 // was let go and is needed again, another loading, are the least on average (ski rental with what has been learned of
-// returns; with nothing learned it is one lead time, which never costs more than twice what knowing would).
-func (r *Returns) worth() float64 {
+// returns; with nothing learned it is one lead time, which never costs more than twice what knowing would). Loading is what a
+// loading costs, in the cost of keeping one for a lead time.
+func (r *Returns) worth(loading float64) float64 {
 	best, cheapest := 1., math.Inf(1)
 	for keep := returnSteps; keep >= 0; keep-- {
 		cost, kept := 0., float64(keep)/returnSteps
@@ -63,7 +64,7 @@ func (r *Returns) worth() float64 {
 			if n += returnPrior; i < keep {
 				cost += n * (float64(i) + 0.5) / returnSteps
 			} else {
-				cost += n * (kept + 1)
+				cost += n * (kept + loading)
 			}
 		}
 		if cost += r.Never * kept; cost < cheapest {
@@ -89,12 +90,13 @@ func (t *tick) worthKeeping(wanted int32) int32 {
 		t.state.Watched = t.obs.Time
 	}
 	t.state.Returns.learn(t.state.Wanted.Since(t.state.Watched), timeseries.Sample{Time: t.obs.Time, Value: float64(wanted)}, lead)
+	t.learnRests(wanted)
 	t.want(wanted)
 	if wanted >= t.obs.Desired {
 		return wanted
 	}
 	back := min(lead, max(t.comeback(), shortestKeep))
-	keep := time.Duration(t.state.Returns.worth() * float64(back))
+	keep := time.Duration(t.state.Returns.worth(1) * float64(back))
 	most, _ := t.state.Wanted.Since(t.obs.Time.Add(-keep)).Max()
 	kept := min(max(wanted, int32(most)), t.obs.Desired)
 	if kept > wanted {

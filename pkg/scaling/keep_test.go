@@ -55,15 +55,15 @@ func TestReturnsAreCountedOnce(t *testing.T) {
 
 func TestWhatIsWorthKeepingIsLearned(t *testing.T) {
 	const lead = 8 * time.Minute
-	if got := new(Returns).worth(); got != 1 {
+	if got := new(Returns).worth(1); got != 1 {
 		t.Errorf("who knows nothing keeps for one lead time, not %v", got)
 	}
 	wobble := remembered(lead, repeated(60, 5, 4, 5, 4, 4)...)
-	if got := wobble.worth(); got != 1 {
+	if got := wobble.worth(1); got != 1 {
 		t.Errorf("what is always needed again is kept for %v of a lead time", got)
 	}
 	spikes := remembered(lead, repeated(6, append([]float64{12, 12}, repeated(28, 3)...)...)...)
-	if got := spikes.worth(); got != 0 {
+	if got := spikes.worth(1); got != 0 {
 		t.Errorf("what is never needed again is kept for %v of a lead time", got)
 	}
 }
@@ -81,7 +81,7 @@ func TestWorthIsTheCheapest(t *testing.T) {
 		}
 		return sum + r.Never*keep
 	}
-	best := r.worth()
+	best := r.worth(1)
 	for keep := 0.; keep <= 1; keep += 1. / returnSteps {
 		if cost(keep) < cost(best)-1e-9 {
 			t.Errorf("kept for %v: %v, for %v: %v", best, cost(best), keep, cost(keep))

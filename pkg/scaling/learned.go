@@ -21,6 +21,7 @@ type Learned struct {
 	Returns  Returns
 	Silences Silences
 	Wakes    Wakes
+	Rests    Returns
 	// Replicas are those that were there, by ID: what their starts taught must not be learned twice.
 	Replicas []ReplicaLearned
 }
@@ -33,7 +34,7 @@ type ReplicaLearned struct {
 
 // Learned returns what has been learned, sharing storage with the State: it must be used before the next Plan.
 func (s *State) Learned() Learned {
-	l := Learned{Forecast: s.Forecast, Tokens: s.Tokens, LeadTime: s.LeadTime, Capacity: s.Capacity, Returns: s.Returns, Silences: s.Silences, Wakes: s.Wakes}
+	l := Learned{Forecast: s.Forecast, Tokens: s.Tokens, LeadTime: s.LeadTime, Capacity: s.Capacity, Returns: s.Returns, Silences: s.Silences, Wakes: s.Wakes, Rests: s.Rests}
 	for id, r := range s.Replicas {
 		if r.Unschedulable || r.Learned {
 			l.Replicas = append(l.Replicas, ReplicaLearned{ID: id, Unschedulable: r.Unschedulable, Learned: r.Learned})
@@ -48,7 +49,7 @@ func (s *State) Learned() Learned {
 // an instant that has passed is none.
 func (s *State) Restore(l Learned, now time.Time) {
 	s.Forecast, s.Tokens, s.LeadTime, s.Capacity, s.Returns, s.Silences = l.Forecast, l.Tokens, l.LeadTime, l.Capacity, l.Returns, l.Silences
-	s.Wakes = l.Wakes
+	s.Wakes, s.Rests = l.Wakes, l.Rests
 	for _, f := range s.forecasters() {
 		f.Skip(now)
 		if newest := f.Newest; now.Sub(newest.At) > newest.Horizon {

@@ -141,7 +141,7 @@ func (t *tick) predictive(s capacity.Staffing, reactive float64) float64 {
 			f.Point, f.Horizon.Round(time.Second), t.state.Promised, t.state.Came)
 		return 0
 	}
-	reserve := t.reserve()
+	reserve := t.spared()
 	plan := s.PlanWith(t.ahead(), reserve)
 	floor := t.floor(s)
 	n := math.Max(plan.Replicas, floor)

@@ -43,6 +43,8 @@ type State struct {
 	// worth their price.
 	Wakes  Wakes
 	Levels timeseries.Series
+	// Rests is what Returns is, over the time for which a warm replica may be kept.
+	Rests Returns
 	// Wanted are the numbers of replicas that were needed, before any was kept for longer. Proposals are the numbers of
 	// replicas wanted before stabilization, Changes the changes of the desired number, whoever made them; Desired is the
 	// number at the last observation.

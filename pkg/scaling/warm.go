@@ -13,6 +13,9 @@ import (
 // for every change of the forecast.
 const growth = 1.25
 
+// missedLoading is what a loading that a warm replica would have spared counts, in its own cost: who waits for it pays too.
+const missedLoading = 2
+
 // present are the warm replicas that exist.
 func (t *tick) present() Warm { return Warm{t.obs.Count(Standby), t.obs.Count(Asleep)} }
 
@@ -30,6 +33,18 @@ func (t *tick) reserve() capacity.Reserve {
 		return capacity.Reserve{Replicas: float64(standby), Late: t.late(Standby)}
 	}
 	return capacity.Reserve{}
+}
+
+// spared is the part of the reserve that may take the place of some that serve: what costs as much as they do is no saving.
+func (t *tick) spared() capacity.Reserve {
+	c, w, r := t.planner.config.Warm, t.present(), t.reserve()
+	if c.Standby.Price >= 1 {
+		r.Replicas -= float64(min(w.Standby, c.Standby.Max))
+	}
+	if c.Asleep.Price >= 1 {
+		r.Replicas -= float64(min(w.Asleep, c.Asleep.Max))
+	}
+	return r
 }
 
 // late is the share of the time that a new replica takes for which one of a tier is late too: both are ordered within a tick
@@ -89,7 +104,7 @@ func (t *tick) warm() {
 	}
 	v := t.value()
 	worth := v.best(c)
-	kept, back := t.keptWarm(worth, v.tier(c).Price)
+	kept, back := t.keptWarm(worth)
 	number := max(worth, kept)
 	d.Warm = t.affordable(t.claim(v, c.fill(number)))
 	t.tell(v, worth, kept, back)
@@ -198,12 +213,12 @@ func (t *tick) afterSilence(v *value) {
 	}
 }
 
-// tier is the cheapest that is allowed.
-func (v value) tier(c Tiers) Tier {
-	if c.fill(1).Asleep > 0 {
-		return c.Asleep
+// cheapest is the cheapest tier that is allowed.
+func (w Tiers) cheapest() Tier {
+	if w.fill(1).Asleep > 0 {
+		return w.Asleep
 	}
-	return c.Standby
+	return w.Standby
 }
 
 // net is what so many replicas are worth beyond their price, by the tiers that they fill.
@@ -236,22 +251,40 @@ func (v value) best(c Tiers) int32 {
 }
 
 // keptWarm is how many warm replicas are kept of those that exist because they were needed, or were worth their price, not
-// long ago: until what keeping one has cost is what it costs to load it again (ski rental, as for those that serve). Back is
-// for how long that is. Where something is not seen all are kept.
-func (t *tick) keptWarm(worth int32, price float64) (kept int32, back time.Duration) {
+// long ago, as long as it has paid to keep one (ski rental, as for those that serve). Back is for how long that is. Where
+// something is not seen all are kept.
+func (t *tick) keptWarm(worth int32) (kept int32, back time.Duration) {
 	d, now := &t.decision, t.obs.Time
 	exist := max(0, d.Current+t.existing()-d.Replicas)
 	t.state.Levels = t.state.Levels.Append(sampleOf(now, d.Replicas+worth), longestPeriod)
 	if len(t.sight.unseen) > 0 || t.sight.news == 0 && t.sight.ready > 0 {
 		return exist, 0
 	}
-	back = longestPeriod
-	if load := d.LeadTime.P50.Seconds(); price*longestPeriod.Seconds() > load {
-		back = time.Duration(load / price * float64(time.Second))
+	longest, loading := t.longestRest()
+	back = time.Duration(t.state.Rests.worth(missedLoading*loading) * float64(longest))
+	if d.Replicas > 0 && t.planner.config.Warm.cheapest().Price >= 1 {
+		return 0, 0 // those that are worth keeping serve
 	}
-	most, _ := t.state.Levels.Since(now.Add(-back)).Max()
+	most, _ := t.state.Levels.Since(now.Add(-max(back, d.LeadTime.P50/2))).Max()
 	needed, _ := t.state.Wanted.Since(latest(now.Add(-back), t.state.Watched)).Max()
 	return max(0, min(exist, int32(math.Max(most, needed))-d.Replicas)), back
+}
+
+// longestRest is for how long a replica is kept warm at the most: until that has cost what it costs to load it, which is
+// loading times as much where the time is cut short.
+func (t *tick) longestRest() (longest time.Duration, loading float64) {
+	load := max(t.decision.LeadTime.P50, shortestKeep).Seconds()
+	price := math.Max(t.planner.config.Warm.cheapest().Price, 1e-3)
+	longest = time.Duration(math.Min(load/price, (longestPeriod-shortestKeep).Seconds()) * float64(time.Second))
+	return longest, load / (price * longest.Seconds())
+}
+
+// learnRests learns how soon replicas that may have rested were needed again.
+func (t *tick) learnRests(wanted int32) {
+	if t.planner.config.Warm.allowed() {
+		longest, _ := t.longestRest()
+		t.state.Rests.learn(t.state.Wanted.Since(t.state.Watched), sampleOf(t.obs.Time, wanted), longest)
+	}
 }
 
 func latest(a, b time.Time) time.Time { return slices.MaxFunc([]time.Time{a, b}, time.Time.Compare) }

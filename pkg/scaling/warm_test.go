@@ -311,3 +311,54 @@ func TestTiersThatMakeNoSenseAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsNeverNeededAgainIsNotKeptAsleepForLong(t *testing.T) {
+	w := sleepers()
+	w.Asleep.Price = 0.4 // for five minutes at the most, and a spike comes every half an hour
+	l := warmLine(t, w, 6)
+	slept := make([]int, 14)
+	for spike := range slept {
+		l.steps(6, 25)
+		for range 114 {
+			l.step(2)
+			slept[spike] += l.in(scaling.Asleep)
+		}
+	}
+	if first, last := slept[1], slept[len(slept)-1]; first < 20 || last > first/2 {
+		t.Errorf("replica ticks asleep after each spike: %v", slept)
+	}
+	var s scaling.State
+	s.Restore(l.state.Learned(), l.now)
+	if s.Rests != l.state.Rests || s.Rests.Never == 0 {
+		t.Errorf("of %+v %+v outlives the process", l.state.Rests, s.Rests)
+	}
+}
+
+func TestWhatCostsAsMuchTakesNobodysPlaceAmongThoseThatServe(t *testing.T) {
+	for name, x := range map[string]struct {
+		price float64
+		fewer bool
+	}{
+		"a cheap one does":    {0.05, true},
+		"a dear one does not": {1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := map[int]int32{}
+			for _, asleep := range []int{0, 4} {
+				w := sleepers()
+				w.Asleep.Price = x.price
+				l := warmLine(t, w, 4)
+				for i := range 40 { // a load between 0 and 20 that no forecast resolves
+					l.ticks(2, float64(20*(i*7%3/2)))
+				}
+				for range asleep {
+					l.add(scaling.Asleep, t0)
+				}
+				served[asleep] = l.tick(0).Needed
+			}
+			if fewer := served[4] < served[0]; fewer != x.fewer {
+				t.Errorf("needed beside none asleep and beside four: %v", served)
+			}
+		})
+	}
+}
