@@ -61,6 +61,9 @@ type Budget struct {
 	// Avoidable those of them that a forecast would have allowed to avoid, Borne those of these that missed while no
 	// more arrived than is sustained; ExcusedSeconds are the time in which no forecast would have.
 	Requests, Seconds, Missed, Avoidable, Borne, ExcusedSeconds float64
+	// Waited is the same of requests that missed since no replica was there; an engine judges them too, by what came after.
+	// They raise no price: more replicas would have helped none of them, and whether the last one goes is decided elsewhere.
+	Waited float64
 	// Demand is the price by all avoidable misses, Headroom the one by those that more headroom would have avoided.
 	Demand, Headroom Price
 	// Most is the highest demand seen, fading; Unforeseen for how many seconds misses are still nobody's choice.
@@ -92,7 +95,7 @@ func (b *Budget) spend(x spent, c Config) {
 		b.Demand.Factor, b.Headroom.Factor = math.Log(atFirst), math.Log(atFirst)
 	}
 	k := math.Exp2(-x.seconds / budgetHalfLife)
-	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable, &b.Borne, &b.ExcusedSeconds)
+	scale(k, &b.Requests, &b.Seconds, &b.Missed, &b.Avoidable, &b.Borne, &b.ExcusedSeconds, &b.Waited)
 	b.Requests += x.judged
 	b.Seconds += x.seconds
 	b.Missed += x.missed
@@ -136,9 +139,10 @@ type Account struct {
 // Account tells how the budget stands.
 func (b *Budget) Account(c Config) Account {
 	a := Account{Wanted: c.Attainment, Price: b.Demand.Of()}
-	if b.Requests >= 1 {
-		a.Known, a.Attained = true, 1-b.Missed/b.Requests
-		a.Spent = b.Missed / b.Requests / (1 - c.Attainment)
+	missed := b.Missed + b.Waited
+	if requests := math.Max(b.Requests, missed); requests >= 1 {
+		a.Known, a.Attained = true, 1-missed/requests
+		a.Spent = missed / requests / (1 - c.Attainment)
 		if b.Missed > 0 {
 			a.Excused = 1 - b.Avoidable/b.Missed
 		}

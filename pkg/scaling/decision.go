@@ -114,9 +114,26 @@ type Decision struct {
 	Forecast forecast.Forecast
 	LeadTime leadtime.Estimate
 	Capacity capacity.Estimate
+	// BreakEven is what letting go of the last replica was weighed by, where it was.
+	BreakEven BreakEven
 	// Budget is what is left of the error budget, and what a miss is worth.
 	Budget capacity.Account
 }
+
+// BreakEven is what it was weighed by whether the last replica goes: the zero value where that was no question.
+type BreakEven struct {
+	// Quiet is for how long nothing had come, Expected for how much longer nothing is expected to; Load is how long a replica
+	// takes to serve again, Wait what those who wait for it are worth, in replica time.
+	Quiet, Expected, Load, Wait time.Duration
+	// Late is how many requests would have waited too long if there had been no replica after so long a silence, each time,
+	// and Spare how many the objective leaves for that; both zero where there is no objective for it.
+	Late, Spare float64
+	// Pays says that the replica goes.
+	Pays bool
+}
+
+// Weighed reports whether there was a question.
+func (b *BreakEven) Weighed() bool { return b.Quiet > 0 }
 
 // Message returns the decision in one sentence, for conditions and events.
 func (d *Decision) Message() string {

@@ -24,8 +24,10 @@ type sight struct {
 	prompt, generation tokenSum
 	// news is the number of replicas with a reading that was not there at the last tick.
 	news int
-	// waiting and running are the requests in the seen replicas.
+	// waiting and running are the requests in the seen replicas, or held while none is ready.
 	waiting, running float64
+	// held is how many came since the last tick while none was ready.
+	held float64
 }
 
 // look takes an observation into the state and returns what it shows.

@@ -1,6 +1,7 @@
 package scaling
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -26,6 +27,11 @@ const (
 	idlePrior = 1.
 	// openingWeight is what the newest beginning of demand weighs in the mean of them.
 	openingWeight = 0.3
+	// waitShare is the part of the allowed misses that is for all that is foreseen, waits at zero among them; of it waits may
+	// have waitLeast whatever else misses.
+	waitShare, waitLeast = 0.8, 0.5
+	// wakePrior is what it weighs, in wakes, that the requests of one lead time after a silence all wait.
+	wakePrior = 1.
 )
 
 // Silences is what has been learned of times without any demand: plain data.
@@ -34,18 +40,48 @@ type Silences struct {
 	Lasted [idleSteps]float64
 	// Opening is the mean demand in requests per second within the first lead time after a silence; Opened counts those.
 	Opening, Opened float64
+	// Requests, Missed, Late and Wakes are decayed numbers over the same time: of requests, of those that missed an objective
+	// in a replica, of those that waited for too long since there was none, and of the times that the first was asked for.
+	Requests, Missed, Late, Wakes float64
+}
+
+// decay forgets.
+func (i *Silences) decay(elapsed time.Duration) {
+	k := math.Exp2(-float64(elapsed) / float64(idleHalfLife))
+	for n := range i.Lasted {
+		i.Lasted[n] *= k
+	}
+	for _, x := range [...]*float64{&i.Requests, &i.Missed, &i.Late, &i.Wakes} {
+		*x *= k
+	}
 }
 
 // learn takes a silence that has ended.
 func (i *Silences) learn(lasted time.Duration) {
-	if lasted < shortestIdle {
-		return
+	if lasted >= shortestIdle {
+		i.Lasted[idleStep(lasted)]++
 	}
-	k := math.Exp2(-float64(lasted) / float64(idleHalfLife))
-	for n := range i.Lasted {
-		i.Lasted[n] *= k
+}
+
+// longer is how many silences have lasted longer; within a step lengths are taken to be spread evenly by their logarithm.
+func (i *Silences) longer(lasted time.Duration) float64 {
+	at := math.Max(0, math.Log2(float64(lasted)/float64(shortestIdle)))
+	sum := 0.
+	for n, w := range i.Lasted {
+		sum += w * math.Min(math.Max(float64(n+1)-at, 0), 1)
 	}
-	i.Lasted[idleStep(lasted)]++
+	return sum
+}
+
+// late is how many requests wait too long each time that the first replica is asked for.
+func (i *Silences) late(lead time.Duration) float64 {
+	return (i.Late + wakePrior*math.Max(1, i.Opening*lead.Seconds())) / (i.Wakes + wakePrior)
+}
+
+// spare is how many requests may wait too long for want of a replica, of those that came, and the objective be met.
+func (i *Silences) spare(attainment float64) float64 {
+	allowed := waitShare * (1 - attainment) * i.Requests
+	return math.Max(allowed-i.Missed, waitLeast*allowed)
 }
 
 // idleStep is the step of a length.
@@ -102,25 +138,32 @@ func (t *tick) front() {
 	t.sight.waiting += f.Held
 	t.sight.measured = max(1, t.sight.measured)
 	t.sight.arrivals += arrivedAt(was, f, t.planner.config.Forecast.Step)
+	t.sight.held = cameBetween(was, f)
 	if f.Time.After(was.Time) {
 		t.sight.news++
 	}
 }
 
 // arrivedAt is the requests per second that came between two readings, over a step at least: the first request of a morning,
-// of which the planner is told at once, is no flood. Of the first reading, and where the counter began anew, what is held is
-// known to have come, and no more.
+// of which the planner is told at once, is no flood.
 func arrivedAt(was, is Front, step time.Duration) float64 {
-	seconds := is.Time.Sub(was.Time).Seconds()
-	switch {
-	case was.Time.IsZero():
-		return is.Held / shortestTick.Seconds()
-	case seconds <= 0:
-		return 0
-	case is.Arrived < was.Arrived:
-		return is.Held / max(seconds, step.Seconds())
+	span := is.Time.Sub(was.Time)
+	if was.Time.IsZero() {
+		span = shortestTick
 	}
-	return (is.Arrived - was.Arrived) / max(seconds, step.Seconds())
+	return cameBetween(was, is) / max(span, step).Seconds()
+}
+
+// cameBetween is the number of requests that came between two readings. Of the first one, and where the counter began anew,
+// what is held is known to have come, and no more.
+func cameBetween(was, is Front) float64 {
+	switch {
+	case was.Time.IsZero() || is.Time.After(was.Time) && is.Arrived < was.Arrived:
+		return is.Held
+	case !is.Time.After(was.Time):
+		return 0
+	}
+	return is.Arrived - was.Arrived
 }
 
 // silent reports whether it is certain that there is no demand at all: nothing held in front, and of every ready replica
@@ -131,8 +174,44 @@ func (t *tick) silent() bool {
 		s.arrivals == 0 && s.waiting+s.running == 0
 }
 
+// count takes in what came, and what of it misses its objective for want of a replica: an engine never hears of that wait.
+func (t *tick) count() {
+	i, s := &t.state.Silences, &t.sight
+	i.decay(t.elapsed())
+	i.Requests += s.arrivals * t.elapsed().Seconds()
+	i.Missed += t.state.Capacity.Outcomes.Missed
+	if t.awoken() {
+		i.Wakes++
+	}
+	if longest := t.planner.config.Capacity.TTFT; longest > 0 && s.held > 0 && t.wait() > longest {
+		i.Late += s.held
+		t.state.Capacity.Budget.Waited += s.held
+	}
+}
+
+// awoken reports whether the first replica was asked for at the last tick.
+func (t *tick) awoken() bool {
+	change, _ := t.state.Changes.Last()
+	tick, ok := t.state.Proposals.Last()
+	return ok && t.obs.Desired > 0 && change.Time.Equal(tick.Time) && change.Value == float64(t.obs.Desired)
+}
+
+// wait is how long requests that came since the last tick wait for a replica where none is ready, on average.
+func (t *tick) wait() time.Duration {
+	soonest := t.decision.LeadTime.P50
+	for n := range t.obs.Replicas {
+		if r := &t.obs.Replicas[n]; r.Phase == Starting {
+			soonest = min(soonest, t.remaining(r))
+		}
+	}
+	return soonest + t.elapsed()/2
+}
+
 // listen learns of silences.
 func (t *tick) listen() {
+	if t.planner.config.Zero {
+		t.count()
+	}
 	s, now := &t.state.Silence, t.obs.Time
 	if !s.Ended.IsZero() {
 		s.Came += t.sight.arrivals * t.elapsed().Seconds()
@@ -218,19 +297,46 @@ func (t *tick) tardy() float64 {
 	return math.Max(0, float64(lead-t.planner.config.Capacity.TTFT)/float64(lead))
 }
 
-// pays reports whether a silence that has lasted so long is expected to go on for longer than it costs to end it.
+// pays reports whether a silence that has lasted so long is expected to go on for longer than it costs to end it, and the
+// objective allows to.
 func (t *tick) pays(quiet time.Duration) bool {
-	d := &t.decision
-	lead, remaining := d.LeadTime.P50, t.state.Silences.remaining(quiet)
-	missed := t.state.Silences.Opening * lead.Seconds() * t.tardy()
-	wait := time.Duration(d.Budget.Price * missed / d.Capacity.PerReplica * float64(time.Second))
-	pays, left, verdict := remaining >= lead+wait, int32(0), "none is needed"
-	if !pays {
+	d, silences := &t.decision, &t.state.Silences
+	lead := d.LeadTime.P50
+	missed := silences.Opening * lead.Seconds() * t.tardy()
+	b := BreakEven{
+		Quiet: quiet, Expected: silences.remaining(quiet), Load: lead,
+		Wait: time.Duration(d.Budget.Price * missed / d.Capacity.PerReplica * float64(time.Second)),
+	}
+	b.Late, b.Spare = t.patience(quiet)
+	b.Pays = b.Expected >= b.Load+b.Wait && b.Late <= b.Spare
+	left, verdict := int32(0), "none is needed"
+	if !b.Pays {
 		left, verdict = 1, "one stays"
 	}
-	t.step("zero", left, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it for too long are worth %v: %s",
-		quiet.Round(time.Second), remaining.Round(time.Second), lead.Round(time.Second), missed, wait.Round(time.Second), verdict)
-	return pays
+	d.BreakEven = b
+	t.step("zero", left, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it for too long are worth %v%s: %s",
+		quiet.Round(time.Second), b.Expected.Round(time.Second), lead.Round(time.Second), missed, b.Wait.Round(time.Second), b.patience(), verdict)
+	return b.Pays
+}
+
+// patience is how many requests would have waited too long if after every silence that lasted so long there had been no
+// replica, of all that came, and how many the objective allows: silences are many while they are short, so that it is the
+// long ones that are left. Both are zero where no wait is too long.
+func (t *tick) patience(quiet time.Duration) (late, spare float64) {
+	c, i, lead := t.planner.config.Capacity, &t.state.Silences, t.decision.LeadTime.P50
+	if c.TTFT <= 0 || lead <= c.TTFT {
+		return 0, 0
+	}
+	each := i.late(lead)
+	return math.Max((1+i.longer(quiet))*each, i.Late+each), i.spare(c.Attainment)
+}
+
+// patience says what the objective allows, where it is asked.
+func (b *BreakEven) patience() string {
+	if b.Late == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; if that went for each silence as long, %.2g would have waited so, and the objective allows %.2g", b.Late, b.Spare)
 }
 
 // wake asks for one replica where there is none and nobody can tell whether requests wait for one.

@@ -2,6 +2,7 @@ package scaling_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,4 +146,44 @@ func TestSilencesAreLearned(t *testing.T) {
 	if known < 5.5 || s.Opened < 5 || math.Abs(s.Opening-3) > 1 {
 		t.Errorf("six silences and what came after them: %+v", s)
 	}
+}
+
+// An engine never hears of what waits for it to load; the budget does, and its price stays what it was.
+func TestWaitsAtZeroCountAsMissesAndRaiseNoPrice(t *testing.T) {
+	l := zeroLine(t)
+	l.until(30 * time.Minute)
+	l.ticks(40, 0)
+	price, came := l.last.Budget.Price, l.front.Arrived
+	for l.last.Ready == 0 {
+		l.tick(0.2)
+	}
+	waited := l.front.Arrived - came - 0.2*tick.Seconds() // the last tick's found a replica
+	b := l.state.Capacity.Budget
+	if math.Abs(b.Waited-waited) > 0.05*waited || b.Missed > 0 || l.last.Budget.Attained > 1-0.5*waited/math.Max(b.Requests, waited) {
+		t.Errorf("%.1f requests waited for a load, %.1f are counted: %s", waited, b.Waited, l.last.Budget)
+	}
+	if s := l.state.Silences; math.Abs(s.Late-b.Waited) > 0.5 || math.Abs(s.Wakes-1) > 0.01 {
+		t.Errorf("over the weeks %.1f are counted at %.2f wakes", s.Late, s.Wakes)
+	}
+	if got := l.last.Budget.Price; got > price {
+		t.Errorf("a miss is worth %.1f, was worth %.1f", got, price)
+	}
+}
+
+// Someone asks something every eight minutes: to be at zero in between would have each of them wait. At night nobody does.
+func TestSilencesThatCostTooManyWaitsKeepOne(t *testing.T) {
+	l := zeroLine(t)
+	for n := range 200 {
+		for range 30 {
+			if l.tick(0); l.desired == 0 && n > 150 {
+				t.Fatalf("zero after all: %s", explain(l.last))
+			}
+		}
+		l.ticks(2, 0.1)
+	}
+	l.ticks(30, 0)
+	if l.desired != 1 || !strings.Contains(explain(l.last), "the objective allows") {
+		t.Errorf("it does not say why it stays: %s", explain(l.last))
+	}
+	l.until(4 * time.Hour)
 }
