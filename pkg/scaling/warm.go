@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
@@ -328,12 +329,12 @@ func (t *tick) tell(v value, worth, kept int32, back time.Duration) {
 		text := fmt.Sprintf("%d of at most %d, for %.2f replica-hours an hour; each serves in %v, %v sooner than a new one", n, tier.Max,
 			float64(n)*tier.Price, wake.Round(100*time.Millisecond), max(0, t.decision.LeadTime.P50-wake).Round(time.Second))
 		if kept > worth && back > 0 {
-			text += fmt.Sprintf("; %d more serving or warm ones were worth it within the last %v, and to load them again would cost more", kept, back.Round(time.Second))
+			text += fmt.Sprintf("; %d warm ones stay, since as many more were needed within the last %v, and it has paid to keep them for so long", kept, back.Round(time.Second))
 		}
 		if n < tier.Max {
 			text += "; " + t.whyNoMore(v, p, tier, max(worth, kept))
 		}
-		t.step(string(p), -1, "%s", text)
+		t.step(strings.ToLower(string(p)), -1, "%s", text)
 	}
 }
 

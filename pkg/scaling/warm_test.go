@@ -100,7 +100,7 @@ func TestReplicasThatAreLetGoOfSleepAndComeBackAtOnce(t *testing.T) {
 	if d.Warm.Asleep < 2 || d.Replicas > 2 || d.Warm.Standby != 0 {
 		t.Fatalf("a quarter of an hour after demand fell: %+v %s", d.Warm, explain(d))
 	}
-	if !strings.Contains(explain(d), "asleep: ") && !strings.Contains(explain(d), "Asleep: ") {
+	if !strings.Contains(explain(d), "asleep: ") {
 		t.Errorf("no step tells of those that sleep: %s", explain(d))
 	}
 	slept := l.in(scaling.Asleep)
