@@ -47,6 +47,7 @@ type farm struct {
 
 func newFarm(t testing.TB, replicas int, gated bool) *farm {
 	w := newWorld(t)
+	t.Cleanup(w.gates.queue.ShutDown)
 	w.deployment("vllm", int32(replicas))
 	w.autoscaler("vllm", nil)
 	f := &farm{world: w, now: t0.Add(10 * time.Minute), gated: gated, flight: map[string]float64{}, finished: map[string]float64{}}
@@ -356,4 +357,11 @@ func (f *farm) wantLanes(replicas int32, lanes map[lane]string) {
 			f.t.Errorf("lane %q has pods %q, want %q", in, got, lanes[in])
 		}
 	}
+}
+
+// readingWith is a reading of an engine that says how many are awake.
+func readingWith(at time.Time, awake float64) *signals.Reading {
+	r := &signals.Reading{Time: at}
+	r.Set(signals.EnginesAwake, awake)
+	return r
 }
