@@ -40,6 +40,9 @@ func writeTable(out io.Writer, e compare.Experiment, o compare.Outcome, notes []
 	if lines := legend(cells, e.SLO); len(lines) > 0 {
 		fmt.Fprintf(out, "%s\n\n", strings.Join(lines, "\n"))
 	}
+	if err := writeZero(out, cells); err != nil {
+		return err
+	}
 	if err := writeSweep(out, e, cells); err != nil {
 		return err
 	}
@@ -65,6 +68,20 @@ func legend(cells []score.Cell, slo score.SLO) []string {
 func cheaperThanOracle(c score.Cell) bool {
 	ratio, known := c.ToOracle["gpu_hours"]
 	return known && ratio.Mean < 0.995
+}
+
+// writeZero writes what it was worth to be without a replica; nothing where there always was one.
+func writeZero(out io.Writer, cells []score.Cell) error {
+	if !score.MayBeZero(cells) {
+		return nil
+	}
+	fmt.Fprintln(out, "Without a replica: for how long, and the GPU-hours that one would have cost; wakes, and how many were ready before the\n"+
+		"first request; requests that came while none was ready, and their times to the first token; silences that paid and did not")
+	if err := score.WriteZero(out, cells); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return nil
 }
 
 // writeSweep writes where each policy collapses as the lead time grows; nothing where there is one lead time only.

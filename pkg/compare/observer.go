@@ -22,7 +22,7 @@ func (c *comparison) observer(r *run) (*observer, error) {
 	start := c.Cluster.Start
 	o := &observer{
 		score: score.NewCollector(score.Options{
-			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start.Add(c.from),
+			Policy: r.Policy, Seed: r.Seed, LeadTime: r.Lead, SLO: c.SLO, GPUs: c.Profile.GPUs, Price: c.Price, Start: start.Add(c.from), Zero: c.Min == 0,
 		}),
 	}
 	o.Sinks = append(o.Sinks, c.counted(o.score))

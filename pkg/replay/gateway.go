@@ -47,6 +47,7 @@ type job struct {
 	unit           *unit // nil while it is held
 	blocks         []uint64
 	held, retried  bool
+	unready        bool // no replica was ready when it arrived
 }
 
 // admit takes in a request that arrives now.
@@ -58,8 +59,9 @@ func (s *service) admit(r *trace.Request) {
 	slot := s.slot()
 	s.jobs[slot] = job{
 		id: s.arrived, arrival: r.At, first: -1,
-		prompt: int32(r.PromptTokens), output: int32(r.OutputTokens), blocks: r.Blocks,
+		prompt: int32(r.PromptTokens), output: int32(r.OutputTokens), blocks: r.Blocks, unready: len(s.ready) == 0,
 	}
+	s.surprised = s.surprised || len(s.ready) == 0
 	if s.cluster.cfg.Timeout > 0 {
 		s.deadlines.push(ticket{s.arrived, slot})
 	}
@@ -181,7 +183,7 @@ func (s *service) close(slot uint32, at time.Duration, o Outcome) {
 	r := &s.cluster.ended[len(s.cluster.ended)-1].request
 	*r = Request{
 		Target: s.Name, ID: j.id, Arrival: j.arrival, PromptTokens: int(j.prompt), OutputTokens: int(j.output),
-		TTFT: -1, TPOT: -1, E2E: at - j.arrival, Replica: -1, Outcome: o,
+		TTFT: -1, TPOT: -1, E2E: at - j.arrival, Replica: -1, Unready: j.unready, Outcome: o,
 	}
 	if j.unit != nil {
 		r.Replica = j.unit.ordinal

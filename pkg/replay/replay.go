@@ -161,6 +161,8 @@ type Request struct {
 	TTFT, TPOT, E2E time.Duration
 	// Replica is the ordinal of the replica that served it, negative where none did.
 	Replica int32
+	// Unready is set where no replica was ready when it arrived.
+	Unready bool
 	Outcome Outcome
 }
 
@@ -191,6 +193,9 @@ type Total struct {
 	Requests uint64
 	// ColdStarts counts the times that a replica began to load, after a crash too; Crashes the crashes.
 	ColdStarts, Crashes int
+	// Wakes counts the times that a replica became ready after there were to be none; Foreseen are those of them before
+	// which no request had come in between.
+	Wakes, Foreseen int
 }
 
 // Sink takes what happens, in order of time. Values are the sink's, slices inside decisions too.

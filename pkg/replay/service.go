@@ -43,7 +43,9 @@ type service struct {
 	census          Census
 	changed         bool // since the sink was last told
 	total           Total
-	pace            float64 // factor on the steps of replicas that begin to serve now
+	// vacant is set from the time that no replica is asked for until one is ready, surprised once a request has come by then.
+	vacant, surprised bool
+	pace              float64 // factor on the steps of replicas that begin to serve now
 
 	losses *rand.Rand // of scrapes; nil where none are lost
 	seen   []scaling.Replica
@@ -54,7 +56,7 @@ func newService(c *cluster, index int, t Target) *service {
 		Target: t, cluster: c, index: index, path: t.Policy.Path(),
 		firstStep: atLeast(t.Profile.APIOverhead + t.Profile.StepBase), step: atLeast(t.Profile.StepBase),
 		desired: t.Initial, asked: t.Initial, tiers: tiersOf(t.Policy),
-		census: Census{Desired: -1}, changed: true, total: Total{Target: t.Name}, pace: 1,
+		vacant: t.Initial == 0, census: Census{Desired: -1}, changed: true, total: Total{Target: t.Name}, pace: 1,
 	}
 	if c.cfg.LostScrapes > 0 {
 		s.losses = c.dice(lossDraws, t.Name, -1)

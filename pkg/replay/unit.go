@@ -193,8 +193,21 @@ func (u *unit) serve() {
 		return
 	}
 	s.enlist(u)
+	s.awaken()
 	u.arm()
 	s.dispatch()
+}
+
+// awaken counts a replica that serves after there were to be none.
+func (s *service) awaken() {
+	if !s.vacant {
+		return
+	}
+	s.total.Wakes++
+	if !s.surprised {
+		s.total.Foreseen++
+	}
+	s.vacant, s.surprised = false, false
 }
 
 // slowed is a profile whose steps take so many times as long.

@@ -210,6 +210,7 @@ func (u *unit) attend() {
 	u.idleSince = s.cluster.now
 	s.changed = true
 	s.enlist(u)
+	s.awaken()
 	s.loads[u.rank] |= uint64(u.inflight) << turnBits
 	u.arm()
 	s.dispatch()

@@ -14,7 +14,7 @@ type censusTaker struct {
 	first int32 // desired at the start
 
 	starting, ready, draining time.Duration
-	unscheduled               time.Duration
+	unscheduled, vacant       time.Duration
 	ups, downs                int
 	variation                 int64
 	most, mostDesired         int32
@@ -39,6 +39,9 @@ func (t *censusTaker) lapse(d time.Duration) {
 	t.draining += d * time.Duration(t.last.Draining)
 	if t.last.Unschedulable > 0 {
 		t.unscheduled += d
+	}
+	if t.last.Starting+t.last.Ready+t.last.Draining == 0 {
+		t.vacant += d
 	}
 }
 

@@ -23,6 +23,8 @@ type Options struct {
 	Price float64
 	// Start is the date of the trace's zero.
 	Start time.Time
+	// Zero says that the target may be without a replica.
+	Zero bool
 }
 
 // Collector scores one target of one run as it goes: it is a replay.Sink whose memory does not grow.
@@ -36,6 +38,7 @@ type Collector struct {
 	census   censusTaker
 	blind    blindness
 	reasons  map[scaling.Reason]int
+	zero     zeroTaker
 }
 
 // NewCollector returns a Collector for one run.
@@ -52,6 +55,7 @@ func (c *Collector) Ended(r replay.Request) {
 	}
 	c.requests.Arrived++
 	c.ttft.take(r)
+	c.zero.ended(r)
 	switch r.Outcome {
 	case replay.Completed:
 		c.completed(r)
@@ -98,6 +102,7 @@ func (c *Collector) Decided(target string, d scaling.Decision, _ baseline.Gatewa
 		return
 	}
 	c.reasons[d.Reason]++
+	c.zero.decided(&d.BreakEven)
 	c.blind.take(d.Time.Sub(c.o.Start), d.Blind)
 }
 
@@ -118,6 +123,9 @@ func (c *Collector) Score(t replay.Total) Score {
 		Decisions: c.reasons,
 	}
 	s.Scaling.ColdStarts, s.Scaling.Crashes = t.ColdStarts, t.Crashes
+	if c.o.Zero {
+		s.Zero = c.zero.score(t, c.census.vacant, gpus)
+	}
 	return s
 }
 

@@ -87,6 +87,7 @@ func appendDecision(b []byte, d *scaling.Decision, g *baseline.Gateway) []byte {
 	o.tokens(d.Tokens)
 	o.leadTime(d.LeadTime)
 	o.capacity(d.Capacity)
+	o.breakEven(&d.BreakEven)
 	if d.Needed > 0 {
 		o.integer("needed", d.Needed)
 	}
@@ -188,6 +189,23 @@ func (o *object) capacity(e capacity.Estimate) {
 	}
 	o.text("source", string(e.Source))
 	o.text("text", e.Text)
+	o.shut()
+}
+
+func (o *object) breakEven(b *scaling.BreakEven) {
+	if !b.Weighed() {
+		return
+	}
+	o.open("break_even")
+	o.seconds("quiet_s", b.Quiet)
+	o.seconds("expected_s", b.Expected)
+	o.seconds("load_s", b.Load)
+	o.seconds("wait_s", b.Wait)
+	if b.Late > 0 {
+		o.number("late", b.Late)
+		o.number("spare", b.Spare)
+	}
+	o.flag("pays", b.Pays)
 	o.shut()
 }
 

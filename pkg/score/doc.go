@@ -34,6 +34,14 @@
 // Flapping is the total variation of the replicas desired less the net change: zero where they only ever rose or only
 // ever fell, 2 for one replica added and taken away again.
 //
+// # At zero
+//
+// Where a target may be without a replica, zero says what that was worth: the time in which no replica held GPUs, what one
+// would have cost meanwhile, the wakes (a replica is ready again after none had been asked for) and how many of them were
+// foreseen (no request had come by then), the requests that came while no replica was ready with their times to the first token
+// (quantiles as in TTFT), and how often the policy weighed that zero pays, or does not: what it goes on saying from one
+// decision to the next counts once. All is absent of other targets. Figures have these names with zero_ in front.
+//
 // # timeline.csv
 //
 // One row for each change of a target's replicas, which holds until the policy's next row; the last one bears the time
@@ -83,6 +91,11 @@
 //	prompt_tokens, generation_tokens  {per_s, point, upper}, tokens per second, the forecasts of the same horizon
 //	lead_time                 {p50_s, p90_s, source, samples}
 //	capacity                  {requests_per_s, concurrency, source, text}, of one replica
+//	break_even                {quiet_s, expected_s, load_s, wait_s, late, spare, pays}, where it was weighed whether the last
+//	                          replica goes: for how long nothing had come, for how much longer nothing is expected to, how
+//	                          long a replica takes to serve again, what those who wait for it are worth in replica time; how
+//	                          many requests would have waited too long if that went for each silence as long, and how many
+//	                          the objective leaves for that; pays is true, or absent
 //	needed                    replicas that demand needs
 //	limited, blind            true, or absent
 //	unseen                    what was sought and not found

@@ -9,7 +9,7 @@ type Figure struct {
 
 // Figures are the numbers that are compared, in the order of the CSV's columns.
 func Figures() []Figure {
-	return []Figure{
+	return append([]Figure{
 		{"attainment", func(s Score) (float64, bool) { return s.attainment(func(a Attainment) float64 { return a.Both }) }},
 		{"attainment_ttft", func(s Score) (float64, bool) { return s.attainment(func(a Attainment) float64 { return a.TTFT }) }},
 		{"attainment_tpot", func(s Score) (float64, bool) { return s.attainment(func(a Attainment) float64 { return a.TPOT }) }},
@@ -44,7 +44,7 @@ func Figures() []Figure {
 		{"unschedulable_s", always(func(s Score) float64 { return s.Unschedulable })},
 		{"replicas_mean", always(func(s Score) float64 { return s.Replicas.Mean })},
 		{"replicas_max", always(func(s Score) float64 { return float64(s.Replicas.Max) })},
-	}
+	}, zeroFigures()...)
 }
 
 func always(of func(Score) float64) func(Score) (float64, bool) {

@@ -37,6 +37,8 @@ type Score struct {
 	Unschedulable float64 `json:"unschedulable_s"`
 	// Blind is the time, in seconds, for which a decision held that was made without data.
 	Blind float64 `json:"blind_s"`
+	// Zero is absent where the target never may be without a replica.
+	Zero *Zero `json:"zero,omitempty"`
 	// Decisions counts decisions by their reason.
 	Decisions map[scaling.Reason]int `json:"decisions,omitempty"`
 }
@@ -120,3 +122,21 @@ func (s Score) Attained() float64 {
 
 // Events counts changes of the replicas desired.
 func (s Scaling) Events() int { return s.Ups + s.Downs }
+
+// Zero is what it was worth to be without a replica, and what it cost those who came then.
+type Zero struct {
+	// Seconds is the time in which no replica held GPUs, Saved the GPU-hours that one would have cost meanwhile.
+	Seconds float64 `json:"seconds"`
+	Saved   float64 `json:"gpu_hours_saved"`
+	// Wakes counts the times that a replica was ready again after none had been asked for, Foreseen those of them before which
+	// no request had come.
+	Wakes    int `json:"wakes"`
+	Foreseen int `json:"foreseen"`
+	// Requests counts those that came while no replica was ready, Wait is their time to the first token, as TTFT is told.
+	Requests uint64   `json:"requests"`
+	Wait     *Latency `json:"wait_s,omitempty"`
+	// Refused counts the silences of which the policy said at least once that to be without a replica does not pay, Paid the times
+	// that it said it does; both are zero of a policy that weighs nothing.
+	Refused int `json:"refused"`
+	Paid    int `json:"paid"`
+}
