@@ -253,7 +253,7 @@ func (v value) best(c Tiers) int32 {
 
 // keptWarm is how many warm replicas are kept of those that exist because they were needed, or were worth their price, not
 // long ago, as long as it has paid to keep one (ski rental, as for those that serve). Back is for how long that is. Where
-// something is not seen all are kept.
+// something is not seen, and where nobody has watched for so long, all are kept.
 func (t *tick) keptWarm(worth int32) (kept int32, back time.Duration) {
 	d, now := &t.decision, t.obs.Time
 	exist := max(0, d.Current+t.existing()-d.Replicas)
@@ -263,8 +263,15 @@ func (t *tick) keptWarm(worth int32) (kept int32, back time.Duration) {
 	}
 	longest, loading := t.longestRest()
 	back = time.Duration(t.state.Rests.worth(missedLoading*loading) * float64(longest))
-	if d.Replicas > 0 && t.planner.config.Warm.cheapest().Price >= 1 {
-		return 0, 0 // those that are worth keeping serve
+	dear := d.Replicas > 0 && t.planner.config.Warm.cheapest().Price >= 1 // those that are worth keeping serve
+	if dear {
+		back = 0
+	}
+	if now.Sub(t.state.Since) < max(back, t.planner.config.Window) {
+		return exist, 0 // nobody knows what was needed before
+	}
+	if dear {
+		return 0, 0
 	}
 	most, _ := t.state.Levels.Since(now.Add(-max(back, d.LeadTime.P50/2))).Max()
 	needed, _ := t.state.Wanted.Since(latest(now.Add(-back), t.state.Watched)).Max()

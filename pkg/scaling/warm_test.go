@@ -362,3 +362,21 @@ func TestWhatCostsAsMuchTakesNobodysPlaceAmongThoseThatServe(t *testing.T) {
 		})
 	}
 }
+
+func TestARestartLetsGoOfNoSleeper(t *testing.T) {
+	l := warmLine(t, sleepers(), 6)
+	l.steps(60, 20)
+	l.steps(60, 4)
+	before := l.in(scaling.Asleep)
+	learned := l.state.Learned()
+	l.state = scaling.State{}
+	l.state.Restore(learned, l.now)
+	for range 60 {
+		if d := l.step(4); int(d.Warm.Asleep) < before {
+			t.Fatalf("%d slept before the restart, %v after it: %s", before, d.Warm, explain(d))
+		}
+	}
+	if l.steps(240, 4); l.in(scaling.Asleep) >= before || before == 0 {
+		t.Errorf("%d slept, and an hour and more later %d do", before, l.in(scaling.Asleep))
+	}
+}
