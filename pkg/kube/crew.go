@@ -71,7 +71,7 @@ func (c *crew) carryOut(ctx context.Context, a *v1alpha1.InferenceAutoscaler, v 
 		failed = errors.Join(failed, c.mark(ctx, &r, s.farewell))
 	}
 	l.reserved = scaling.Warm{Standby: min(l.reserved.Standby, s.reserved.Standby), Asleep: min(l.reserved.Asleep, s.reserved.Asleep)}
-	c.drains(idOf(a), r.drainText(s.farewell.before))
+	c.drains(idOf(a), r.drainText(s.farewell))
 	return s, errors.Join(failed, c.tend(ctx, a, &r, &l.ledger), refused)
 }
 
@@ -126,9 +126,9 @@ func namesOf(all []*member) string {
 
 // roster sorts the pods that were observed of a target; of those that sleep the ones that failed to wake come last.
 func (c *crew) roster(a *v1alpha1.InferenceAutoscaler, v view, l ledger) roster {
-	r := newRoster(roster{
-		now: v.time, replicas: v.read.replicas(), ordinal: byOrdinal(v.read.target, v.members), drained: drainTimeoutOf(a),
-	}, v.members, l)
+	r := v.roster()
+	r.drained = drainTimeoutOf(a)
+	r = newRoster(r, v.members, l)
 	slices.SortStableFunc(r.lanes[laneAsleep], func(a, b *member) int {
 		failedA, _ := c.hands.unwakable(a.pod.UID)
 		failedB, _ := c.hands.unwakable(b.pod.UID)
@@ -245,11 +245,11 @@ func (c *crew) tend(ctx context.Context, a *v1alpha1.InferenceAutoscaler, r *ros
 				errs = append(errs, podFault(m.pod, err))
 			}
 		}
-		switch in {
-		case laneAsleep:
+		if in == laneAsleep {
 			l.listen(m, r.now)
 			errs = append(errs, c.lull(ctx, a, m, l))
-		case laneWaking:
+		}
+		if in == laneWaking {
 			errs = append(errs, c.rouse(ctx, a, m))
 		}
 	}
@@ -337,7 +337,7 @@ func (c *crew) handBack(ctx context.Context, a *v1alpha1.InferenceAutoscaler, v 
 		p.move(r.count(from), from, laneWaking, anyone)
 	}
 	_, err := c.apply(ctx, a, p.moves.changes, r.now)
-	c.drains(idOf(a), r.drainText(nil))
+	c.drains(idOf(a), r.drainText(farewell{}))
 	return errors.Join(err, c.tend(ctx, a, &r, &l.ledger))
 }
 

@@ -87,56 +87,47 @@ func (m *member) isOverdue(now time.Time, timeout time.Duration) bool {
 
 // farewell is what came of looking for replicas that can be let go of.
 type farewell struct {
-	// gone are those for which the number is lowered, overdue how many of them still had something in flight.
-	gone    []*member
-	overdue []*member
-	// before stands in the way of others, nil where nothing does.
-	before *member
+	// gone are those for which the number is lowered, overdue those of them that may have something in flight.
+	gone, overdue []*member
+	// waiting are those that are to be let go of once before, which would be deleted in their place, is out of the way.
+	waiting []*member
+	before  *member
 }
 
 // farewell returns the replicas for which the number can be lowered now: those that are drained, and those that are cut,
 // as far as it is sure that they are the ones to be deleted. Those that are overdue do not wait for that.
 func (r *roster) farewell(l *ledger, cut []*member) farewell {
-	chosen, due := map[*member]bool{}, map[*member]bool{}
+	var f farewell
+	chosen, overdue := map[*member]bool{}, map[*member]bool{}
 	for _, m := range r.drainingNow() {
 		l.listen(m, r.now)
-		overdue := m.isOverdue(r.now, r.drained)
-		if overdue || l.isDrained(m) {
-			chosen[m], due[m] = true, overdue
-		}
+		overdue[m] = m.isOverdue(r.now, r.drained)
+		chosen[m] = overdue[m] || l.isDrained(m)
 	}
-	for _, m := range cut {
-		chosen[m] = true
-	}
-	var f farewell
-	if len(chosen) == 0 {
-		return f
-	}
-	for _, m := range r.leaving {
+	for _, m := range slices.Concat(cut, r.leaving) {
 		chosen[m] = true
 	}
 	sure, before := deletable(r.live, chosen, r.ordinal)
-	if r.rollsOut() {
-		sure, before = nil, nil // which of its sets is lowered, and by how many, is the Deployment's to say
-	}
-	f.before = before
-	is := map[*member]bool{}
-	for _, m := range sure {
-		is[m] = true
-	}
-	for _, m := range r.leaving {
-		delete(chosen, m)
-	}
+	rollsOut := r.rollsOut()
 	for _, m := range r.live { // in the order of their names
-		_, foreign := deletionCost(m.pod)
-		if chosen[m] && (is[m] || due[m] || !gated(m.pod) && (foreign || r.rollsOut())) {
+		switch {
+		case !chosen[m] || slices.Contains(r.leaving, m):
+		case overdue[m]:
+			f.gone, f.overdue = append(f.gone, m), append(f.overdue, m)
+		case slices.Contains(sure, m) && !rollsOut || r.leftToOthers(m):
 			f.gone = append(f.gone, m)
-			if due[m] {
-				f.overdue = append(f.overdue, m)
-			}
+		default:
+			f.waiting, f.before = append(f.waiting, m), before
 		}
 	}
 	return f
+}
+
+// leftToOthers reports whether a replica without a gate is let go of although another one may be deleted in its place: somebody
+// else says what its deletion costs, or the Deployment, while it rolls out, which of its sets is lowered.
+func (r *roster) leftToOthers(m *member) bool {
+	_, foreign := deletionCost(m.pod)
+	return !gated(m.pod) && (foreign || r.rollsOut())
 }
 
 // drainingNow are the replicas whose pods say that they are drained: one that could not be told so serves.
@@ -155,29 +146,39 @@ func (r *roster) rollsOut() bool {
 	return len(owners) > 1
 }
 
-// drainText says what is drained, for how long and with what in flight, empty where nothing is.
-func (r *roster) drainText(before *member) string {
+// drainText says what is drained, for how long and with what in flight, and what keeps replicas from being let go of; empty
+// where nothing is.
+func (r *roster) drainText(f farewell) string {
 	var parts []string
 	for _, m := range r.drainingNow() {
-		held := "an unknown number of requests"
-		if n := m.inFlight(r.now, r.drained); !math.IsInf(n, 1) {
-			held = fmt.Sprintf("%.0f requests", n)
-		}
-		since := "just now"
-		if at := drainingSince(m.pod); r.now.Sub(at) >= time.Second && !at.IsZero() {
-			since = fmt.Sprintf("for %v", r.now.Sub(at).Round(time.Second))
-		}
-		parts = append(parts, fmt.Sprintf("%s %s with %s in flight", m.pod.Name, since, held))
+		parts = append(parts, m.drainText(r.now, r.drained))
 	}
-	if len(parts) == 0 {
-		return ""
+	text := ""
+	if len(parts) > 0 {
+		text = fmt.Sprintf("out of their endpoints, each for at most %v: %s", r.drained, strings.Join(parts, ", "))
 	}
-	text := fmt.Sprintf("out of their endpoints, each for at most %v: %s", r.drained, strings.Join(parts, ", "))
+	why := "the rollout is over"
 	switch {
-	case r.rollsOut():
-		text += "; the number is lowered when the rollout is over"
-	case before != nil:
-		text += fmt.Sprintf("; the number is lowered only when pod %s would not be deleted in their place", before.pod.Name)
+	case len(f.waiting) == 0:
+		return text
+	case text != "":
+		text += "; "
 	}
-	return text
+	if f.before != nil {
+		why = fmt.Sprintf("pod %s, which would be deleted in their place, is ready or gone", f.before.pod.Name)
+	}
+	return text + fmt.Sprintf("%s are let go when %s", namesOf(f.waiting), why)
+}
+
+// drainText says for how long a replica is drained, and with what in flight.
+func (m *member) drainText(now time.Time, drained time.Duration) string {
+	held := "an unknown number of requests"
+	if n := m.inFlight(now, drained); !math.IsInf(n, 1) {
+		held = fmt.Sprintf("%.0f requests", n)
+	}
+	since := "just now"
+	if at := drainingSince(m.pod); now.Sub(at) >= time.Second && !at.IsZero() {
+		since = fmt.Sprintf("for %v", now.Sub(at).Round(time.Second))
+	}
+	return fmt.Sprintf("%s %s with %s in flight", m.pod.Name, since, held)
 }

@@ -176,6 +176,32 @@ func (f *farm) decidesOnly(serving int32) error {
 	return f.tick(vllm, f.now, serving)
 }
 
+func TestTheNumberIsLoweredOnceHoweverLongTheDeletionTakes(t *testing.T) {
+	for name, ordinal := range map[string]bool{"by a ReplicaSet": false, "by ordinal": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFarm(t, 3, true)
+			if ordinal {
+				f.byOrdinal()
+			}
+			f.flight = map[string]float64{"vllm-0": 3, "vllm-1": 2, "vllm-2": 0}
+			f.must(f.decidesOnly(1))
+			f.kubelet()
+			for range 20 { // nobody deletes pods all the while, and the leader changes
+				f.now = f.now.Add(10 * time.Second)
+				f.forgetLeader()
+				f.must(f.decidesOnly(1))
+				f.wantReplicas(2)
+				if got := f.desired(); got != 1 {
+					t.Fatalf("%d replicas are observed to be asked for, want 1", got)
+				}
+				f.kubelet()
+			}
+			f.live()
+			f.wantLanes(2, map[lane]string{laneServing: "0", laneDraining: "1"})
+		})
+	}
+}
+
 func TestLoadingPodsAreNotDeletedInPlaceOfDrainedOnes(t *testing.T) {
 	f := newFarm(t, 3, true)
 	f.flight = map[string]float64{"vllm-0": 4, "vllm-1": 2, "vllm-2": 3}
@@ -271,12 +297,7 @@ func TestAMarkThatIsNotNeededAnyMoreIsTakenBack(t *testing.T) {
 
 func TestOrdinalsGoFromTheHighestWhateverTheyHold(t *testing.T) {
 	f := newFarm(t, 3, true)
-	f.ordinal = true
-	for _, p := range f.all() {
-		f.change(p.Name, func(p *corev1.Pod) {
-			p.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", UID: "s", Controller: new(true)}}
-		})
-	}
+	f.byOrdinal()
 	f.flight = map[string]float64{"vllm-0": 0, "vllm-1": 1, "vllm-2": 30}
 	f.wants(1)
 	f.wantLanes(3, map[lane]string{laneServing: "0", laneDraining: "1 2"})

@@ -264,12 +264,7 @@ func (f *farm) live() {
 	for f.gates.queue.Len() > 0 {
 		f.gates.next(context.Background())
 	}
-	for _, p := range f.all() {
-		f.change(p.Name, func(p *corev1.Pod) {
-			_, ready := conditionTrueSince(p, corev1.ContainersReady)
-			setCondition(p, corev1.PodReady, ready && (!gated(p) || gateOpen(p)), f.now)
-		})
-	}
+	f.kubelet()
 	pods := f.all()
 	wanted := int(f.scales.replicas("ml/vllm"))
 	for len(pods) > wanted {
@@ -281,6 +276,34 @@ func (f *farm) live() {
 	for range wanted - len(pods) {
 		f.load(true)
 	}
+}
+
+// kubelet makes pods ready whose containers are and whose gates are open.
+func (f *farm) kubelet() {
+	for _, p := range f.all() {
+		f.change(p.Name, func(p *corev1.Pod) {
+			_, ready := conditionTrueSince(p, corev1.ContainersReady)
+			setCondition(p, corev1.PodReady, ready && (!gated(p) || gateOpen(p)), f.now)
+		})
+	}
+}
+
+// byOrdinal makes the pods those of a StatefulSet.
+func (f *farm) byOrdinal() {
+	f.ordinal = true
+	for _, p := range f.all() {
+		f.change(p.Name, func(p *corev1.Pod) {
+			p.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", UID: "s", Controller: new(true)}}
+		})
+	}
+}
+
+// forgetLeader forgets what only the process that led knew, but for readings.
+func (f *farm) forgetLeader() {
+	l := f.Actuator.own.crew.ledgers.of(vllm)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left, l.reserved = nil, scaling.Warm{}
 }
 
 // deletedFirst is the order of the ReplicaSet controller, or that of ordinals.

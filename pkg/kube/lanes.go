@@ -69,8 +69,7 @@ func laneOf(pod *corev1.Pod) lane {
 	if !gated(pod) {
 		return laneServing
 	}
-	switch l := lane(pod.Annotations[laneAnnotation]); l {
-	case laneDraining, laneStandby, laneAsleep, laneWaking:
+	if l := lane(pod.Annotations[laneAnnotation]); laneReasons[l] != "" {
 		return l
 	}
 	return laneServing

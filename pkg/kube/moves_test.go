@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -261,7 +262,7 @@ func TestTimeline(t *testing.T) {
 						f.loaded(p.Name)
 					}
 				}
-				busy := f.busyPods()
+				busy := maps.Clone(f.flight)
 				f.wants(serving)
 				f.heard() // nobody else listens
 				for _, name := range f.deleted {
@@ -281,13 +282,4 @@ func TestTimeline(t *testing.T) {
 			}
 		})
 	}
-}
-
-// busyPods is what loaded pods hold now.
-func (f *farm) busyPods() map[string]float64 {
-	busy := map[string]float64{}
-	for name, n := range f.flight {
-		busy[name] = n
-	}
-	return busy
 }

@@ -66,15 +66,16 @@ func (w *podWriter) move(ctx context.Context, c laneChange) (*corev1.Pod, error)
 	if cost != "" && !foreign {
 		changed[costAnnotation] = nil
 	}
-	switch c.to {
-	case laneDraining:
+	if c.to == laneDraining {
 		changed[sinceAnnotation] = new(c.at.UTC().Format(time.RFC3339))
-		if !foreign {
-			changed[costAnnotation] = new(drainingCost)
-		}
-	case laneServing:
+	}
+	if c.to == laneDraining && !foreign {
+		changed[costAnnotation] = new(drainingCost)
+	}
+	if c.to == laneServing {
 		changed[sleepAnnotation] = nil
-	case laneAsleep:
+	}
+	if c.to == laneAsleep {
 		changed[sleepAnnotation] = &c.sleep
 	}
 	return w.patch(ctx, c.pod, changed, gateOf(c.to, c.at))

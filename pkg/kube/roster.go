@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
@@ -30,17 +32,19 @@ type roster struct {
 // first, or the highest ordinals.
 func newRoster(r roster, all []*member, l ledger) roster {
 	r.lanes, r.reserved = map[lane][]*member{}, l.reserved
-	for _, seen := range all {
-		m := new(*seen)
-		if m.pod.DeletionTimestamp != nil {
-			continue
+	for _, m := range all {
+		if m.pod.DeletionTimestamp == nil {
+			r.live = append(r.live, new(*m))
 		}
-		r.live = append(r.live, m)
-		if l.hasLeft(m.pod.UID, r.now) {
+	}
+	first := r.firstOrdinal()
+	for _, m := range r.live {
+		in := laneOf(m.pod)
+		if l.hasLeft(m.pod, r.now, len(r.live) > int(r.replicas)) || r.ordinal && in == laneDraining && ordinalOf(m.pod)-first >= int(r.replicas) {
 			r.leaving = append(r.leaving, m)
 			continue
 		}
-		r.lanes[laneOf(m.pod)] = append(r.lanes[laneOf(m.pod)], m)
+		r.lanes[in] = append(r.lanes[in], m)
 	}
 	for _, in := range r.lanes {
 		if r.ordinal {
@@ -50,6 +54,20 @@ func newRoster(r roster, all []*member, l ledger) roster {
 		}
 	}
 	return r
+}
+
+// roster is an empty roster of what was seen.
+func (v view) roster() roster {
+	return roster{now: v.time, replicas: v.read.replicas(), ordinal: byOrdinal(v.read.target, v.members)}
+}
+
+// firstOrdinal is the lowest ordinal.
+func (r *roster) firstOrdinal() int {
+	first := math.MaxInt
+	for _, m := range r.live {
+		first = min(first, ordinalOf(m.pod))
+	}
+	return first
 }
 
 // count is the number of replicas in lanes.
@@ -91,14 +109,17 @@ type ledger struct {
 	quiet map[types.UID]quiet
 }
 
-// leaveWithin is how long a pod may take to be deleted after the number was lowered for it; one that is still there then was
-// not the one that was deleted.
+// leaveWithin is how long a pod may take to be deleted after the number was lowered for it, where there are no more pods than
+// the number: one that is still there then was not the one that was deleted.
 const leaveWithin = 30 * time.Second
 
-// hasLeft reports whether the number was lowered for a pod.
-func (l *ledger) hasLeft(uid types.UID, now time.Time) bool {
-	at, ok := l.left[uid]
-	return ok && now.Sub(at) < leaveWithin
+// hasLeft reports whether the number was lowered for a pod, which is not counted any more then. While there are more pods than
+// the number, those that are marked as victims are yet to be deleted, however long that takes: counted once more, the number
+// would be lowered once more.
+func (l *ledger) hasLeft(pod *corev1.Pod, now time.Time, excess bool) bool {
+	at, known := l.left[pod.UID]
+	marked := pod.Annotations[costAnnotation] == victimCost
+	return known && now.Sub(at) < leaveWithin || excess && (known || marked)
 }
 
 // leave remembers that the number was lowered for pods.
@@ -139,6 +160,6 @@ type lockedLedger struct {
 func (l *lockedLedger) asked(seen view) int32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := newRoster(roster{now: seen.time, replicas: seen.read.replicas()}, seen.members, l.ledger)
+	r := newRoster(seen.roster(), seen.members, l.ledger)
 	return r.asked()
 }

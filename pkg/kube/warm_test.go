@@ -12,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
@@ -35,8 +34,10 @@ type bed struct {
 }
 
 func newBed(t testing.TB, replicas int, change func(*v1alpha1.Warm)) *bed {
-	b := &bed{farm: newFarm(t, replicas, true), engines: map[string]*emulator.PodServer{}, urls: map[string]string{}, patience: 20 * time.Second,
-		times: emulator.SleepTimes{Copy: 1, Map: 1, Reload: 1}}
+	b := &bed{
+		farm: newFarm(t, replicas, true), engines: map[string]*emulator.PodServer{}, urls: map[string]string{},
+		times: emulator.SleepTimes{Copy: 1, Map: 1, Reload: 1}, patience: 20 * time.Second,
+	}
 	warm := v1alpha1.Warm{Standby: &v1alpha1.StandbyTier{MaxReplicas: 4}, Asleep: &v1alpha1.AsleepTier{MaxReplicas: 4}}
 	if change != nil {
 		change(&warm)
@@ -310,14 +311,7 @@ func TestWhoCannotKeepReplicasWarm(t *testing.T) {
 		change func(*farm)
 		says   string
 	}{
-		"pods that go by ordinal": {func(f *farm) {
-			f.ordinal = true
-			for _, p := range f.all() {
-				f.change(p.Name, func(p *corev1.Pod) {
-					p.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", UID: "s", Controller: new(true)}}
-				})
-			}
-		}, "by ordinal"},
+		"pods that go by ordinal": {(*farm).byOrdinal, "by ordinal"},
 		"pods without the gate": {func(f *farm) {
 			for _, p := range f.all() {
 				f.change(p.Name, func(p *corev1.Pod) { p.Spec.ReadinessGates = nil })
