@@ -113,17 +113,27 @@ func (n *realNode) kubectl(t *testing.T, args ...string) string {
 // apply applies a folder of deploy/ from a kustomization of one's own, in which nothing but the image is replaced.
 func (n *realNode) apply(t *testing.T, folder string) {
 	t.Helper()
+	n.applyWith(t, folder, "")
+}
+
+// applyWith is apply with components and patches of a kustomization beside.
+func (n *realNode) applyWith(t *testing.T, folder, patches string, components ...string) {
+	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
 	deploy, err := filepath.Rel(dir, filepath.Join(root(t), "deploy"))
 	must(t, err)
+	var listed strings.Builder
+	for _, c := range append(components, "critical-pods-quota") {
+		fmt.Fprintf(&listed, "- %s/components/%s\n", deploy, c)
+	}
 	must(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), fmt.Appendf(nil, `
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources: [%[1]s/%[2]s]
-components: [%[1]s/components/critical-pods-quota]
-images: [{name: preheat, newName: %[3]s, newTag: %[4]s}]
-`, deploy, folder, serviceImage, imageTag), 0o600))
+components:
+%[5]simages: [{name: preheat, newName: %[3]s, newTag: %[4]s}]
+%[6]s`, deploy, folder, serviceImage, imageTag, listed.String(), patches), 0o600))
 	n.kubectl(t, "apply", "--server-side", "-k", dir)
 }
 
@@ -196,6 +206,9 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Request
+  users: ["system:serviceaccount:preheat-system:preheat"]
+  resources: [{group: apps, resources: [deployments/scale]}]
 - {level: Metadata, users: ["system:serviceaccount:preheat-system:preheat"]}
 - {level: None}
 `
@@ -214,6 +227,12 @@ type asked struct {
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
+	RequestObject struct {
+		Spec struct {
+			Replicas int `json:"replicas"`
+		} `json:"spec"`
+	} `json:"requestObject"`
+	StageTimestamp time.Time `json:"stageTimestamp"`
 }
 
 // right is the verb and the resource, as a rule of RBAC names them.
