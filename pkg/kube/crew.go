@@ -129,6 +129,7 @@ func (c *crew) roster(a *v1alpha1.InferenceAutoscaler, v view, l ledger) roster 
 	r := v.roster()
 	r.drained = drainTimeoutOf(a)
 	r = newRoster(r, v.members, l)
+	r.rank()
 	slices.SortStableFunc(r.lanes[laneAsleep], func(a, b *member) int {
 		failedA, _ := c.hands.unwakable(a.pod.UID)
 		failedB, _ := c.hands.unwakable(b.pod.UID)
@@ -327,6 +328,10 @@ func (c *crew) replace(ctx context.Context, a *v1alpha1.InferenceAutoscaler, m *
 // handBack lets pods serve again that are kept from it in some lanes: nobody else would, where the target is not ours to scale
 // any more. What was begun with the others goes on.
 func (c *crew) handBack(ctx context.Context, a *v1alpha1.InferenceAutoscaler, v view, lanes ...lane) error {
+	if !slices.ContainsFunc(v.members, func(m *member) bool { return laneOf(m.pod) != laneServing }) {
+		c.drains(idOf(a), "")
+		return nil
+	}
 	l := c.ledgers.of(idOf(a))
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -32,6 +32,7 @@ func someRoster(rng *rand.Rand) roster {
 		}
 	}
 	r := newRoster(roster{now: t0.Add(time.Hour), replicas: int32(rng.IntN(14)), drained: drainTimeout, ordinal: rng.IntN(5) == 0}, all, l)
+	r.rank()
 	if isGated && !r.ordinal {
 		r.reserved = scaling.Warm{Standby: int32(rng.IntN(2)), Asleep: int32(rng.IntN(2))}
 	}

@@ -28,8 +28,7 @@ type roster struct {
 	drained time.Duration
 }
 
-// newRoster sorts replicas into lanes, each in the order in which they are taken out of it: those with the least in flight
-// first, or the highest ordinals.
+// newRoster sorts replicas into lanes.
 func newRoster(r roster, all []*member, l ledger) roster {
 	r.lanes, r.reserved = map[lane][]*member{}, l.reserved
 	for _, m := range all {
@@ -46,6 +45,12 @@ func newRoster(r roster, all []*member, l ledger) roster {
 		}
 		r.lanes[in] = append(r.lanes[in], m)
 	}
+	return r
+}
+
+// rank sorts each lane into the order in which replicas are taken out of it: those with the least in flight first, or the
+// highest ordinals.
+func (r *roster) rank() {
 	for _, in := range r.lanes {
 		if r.ordinal {
 			highestFirst(in)
@@ -53,7 +58,6 @@ func newRoster(r roster, all []*member, l ledger) roster {
 			idleFirst(in, r.now, r.drained)
 		}
 	}
-	return r
 }
 
 // roster is an empty roster of what was seen.
