@@ -75,8 +75,9 @@ func writeZero(out io.Writer, cells []score.Cell) error {
 	if !score.MayBeZero(cells) {
 		return nil
 	}
-	fmt.Fprintln(out, "Without a replica: for how long, and the GPU-hours that one would have cost; wakes, and how many were ready before the\n"+
-		"first request; requests that came while none was ready, and their times to the first token; silences that paid and did not")
+	fmt.Fprintln(out, "Without a replica: for how long, and the GPU-hours that one would have cost; wakes, how many of them the first\n"+
+		"request found ready and how many none came for; requests that found none ready, and their times to the first token;\n"+
+		"silences by whether zero was to pay")
 	if err := score.WriteZero(out, cells); err != nil {
 		return err
 	}

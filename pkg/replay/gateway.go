@@ -61,7 +61,7 @@ func (s *service) admit(r *trace.Request) {
 		id: s.arrived, arrival: r.At, first: -1,
 		prompt: int32(r.PromptTokens), output: int32(r.OutputTokens), blocks: r.Blocks, unready: len(s.ready) == 0,
 	}
-	s.surprised = s.surprised || len(s.ready) == 0
+	s.knock()
 	if s.cluster.cfg.Timeout > 0 {
 		s.deadlines.push(ticket{s.arrived, slot})
 	}

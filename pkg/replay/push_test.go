@@ -66,12 +66,12 @@ func TestWakesAreCountedByWhetherTheyWereForeseen(t *testing.T) {
 	for _, second := range []int{100, 101, 1000, 2000} {
 		requests = append(requests, trace.Request{At: time.Duration(second) * time.Second, PromptTokens: 100, OutputTokens: 10})
 	}
-	// Asked for at 110 s, when two requests wait; at 900 s, before the third; given up at 1910 s before it was ready, and asked for
-	// after the last one has come.
-	policy := steps(map[int]int32{0: 0, 110: 1, 300: 0, 900: 1, 1100: 0, 1900: 1, 1910: 0, 2010: 1}, time.Second)
+	// Asked for at 110 s, when two requests wait; at 500 s for nothing; at 900 s before the third comes; given up at 1910 s before
+	// it was ready, and asked for after the last one has come.
+	policy := steps(map[int]int32{0: 0, 110: 1, 300: 0, 500: 1, 600: 0, 900: 1, 1100: 0, 1900: 1, 1910: 0, 2010: 1}, time.Second)
 	j, totals := run(t, replay.Config{Lead: replay.Lead{Load: fixed(30 * time.Second)}}, replay.Target{Name: "chat", Profile: engine(), Load: &requests, Policy: policy, Max: 1})
-	if totals[0].Wakes != 3 || totals[0].Foreseen != 1 {
-		t.Errorf("%d wakes, %d of them foreseen: want 3 and 1", totals[0].Wakes, totals[0].Foreseen)
+	if x := totals[0]; x.Wakes != 4 || x.Foreseen != 1 || x.Needless != 1 {
+		t.Errorf("%d wakes, %d of them foreseen and %d needless: want 4, 1 and 1", x.Wakes, x.Foreseen, x.Needless)
 	}
 	for _, r := range j.requests {
 		if met := r.Arrival == 1000*time.Second; r.Unready == met {

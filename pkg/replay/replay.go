@@ -193,9 +193,9 @@ type Total struct {
 	Requests uint64
 	// ColdStarts counts the times that a replica began to load, after a crash too; Crashes the crashes.
 	ColdStarts, Crashes int
-	// Wakes counts the times that a replica became ready after there were to be none; Foreseen are those of them before
-	// which no request had come in between.
-	Wakes, Foreseen int
+	// Wakes counts the times that a replica became ready after there were to be none; Foreseen are those of them that the
+	// first request found ready, Needless those after which none came before there were to be none again.
+	Wakes, Foreseen, Needless int
 }
 
 // Sink takes what happens, in order of time. Values are the sink's, slices inside decisions too.

@@ -10,8 +10,8 @@ import (
 // unless it is to rest.
 func (s *service) scale(n int32, warm scaling.Warm) {
 	s.desired, s.warm = n, warm
-	if n == 0 && !s.vacant {
-		s.vacant, s.surprised = true, false
+	if n == 0 {
+		s.vacate()
 	}
 	s.changed = true
 	active := s.active()

@@ -43,9 +43,11 @@ type service struct {
 	census          Census
 	changed         bool // since the sink was last told
 	total           Total
-	// vacant is set from the time that no replica is asked for until one is ready, surprised once a request has come by then.
-	vacant, surprised bool
-	pace              float64 // factor on the steps of replicas that begin to serve now
+	// vacant is set from the time that no replica is asked for until one is ready, surprised once a request has come by then;
+	// where none has, expecting until one does.
+	vacant, surprised, expecting bool
+
+	pace float64 // factor on the steps of replicas that begin to serve now
 
 	losses *rand.Rand // of scrapes; nil where none are lost
 	seen   []scaling.Replica

@@ -198,18 +198,6 @@ func (u *unit) serve() {
 	s.dispatch()
 }
 
-// awaken counts a replica that serves after there were to be none.
-func (s *service) awaken() {
-	if !s.vacant {
-		return
-	}
-	s.total.Wakes++
-	if !s.surprised {
-		s.total.Foreseen++
-	}
-	s.vacant, s.surprised = false, false
-}
-
 // slowed is a profile whose steps take so many times as long.
 func slowed(p replica.Profile, factor float64) replica.Profile {
 	for _, ms := range []*float64{

@@ -43,6 +43,10 @@ type Silences struct {
 	// Requests, Missed, Late and Wakes are decayed numbers over the same time: of requests, of those that missed an objective
 	// in a replica, of those that waited for too long since there was none, and of the times that the first was asked for.
 	Requests, Missed, Late, Wakes float64
+	// Nights are the long ones of the last days, Night is since when nothing has come as far as is known: a replica that has just
+	// become ready tells nothing for a while, which is no proof of silence and no end of it either.
+	Nights []Night
+	Night  time.Time
 }
 
 // decay forgets.
@@ -209,10 +213,11 @@ func (t *tick) wait() time.Duration {
 
 // listen learns of silences.
 func (t *tick) listen() {
+	s, now := &t.state.Silence, t.obs.Time
 	if t.planner.config.Zero {
 		t.count()
+		t.state.Silences.rest(now, t.elapsed(), t.silent(), t.sight.arrivals > 0)
 	}
-	s, now := &t.state.Silence, t.obs.Time
 	if !s.Ended.IsZero() {
 		s.Came += t.sight.arrivals * t.elapsed().Seconds()
 		if lead := max(t.decision.LeadTime.P50, shortestKeep); now.Sub(s.Ended) >= lead {
@@ -254,7 +259,7 @@ func (t *tick) unneeded(wanted int32) bool {
 	case !asleep && !t.foretold():
 		t.step("zero", 1, "nothing has come for %v, and nobody knows yet what is to come: one stays", quiet.Round(time.Second))
 		return false
-	case t.foretold() && t.expected(quiet):
+	case t.awaits(quiet), t.foretold() && t.expected(quiet):
 		return false
 	case asleep:
 		t.step("zero", 0, "nothing has come for %v, and nothing is expected that would be worth a replica", quiet.Round(time.Second))
@@ -314,20 +319,24 @@ func (t *tick) pays(quiet time.Duration) bool {
 		left, verdict = 1, "one stays"
 	}
 	d.BreakEven = b
-	t.step("zero", left, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %.2g requests that would wait for it for too long are worth %v%s: %s",
-		quiet.Round(time.Second), b.Expected.Round(time.Second), lead.Round(time.Second), missed, b.Wait.Round(time.Second), b.patience(), verdict)
+	t.step("zero", left, "nothing has come for %v, and another %v are expected; to load a replica again takes %v, and the %s requests that would wait for it for too long are worth %v%s: %s",
+		quiet.Round(time.Second), b.Expected.Round(time.Second), lead.Round(time.Second), few(missed), b.Wait.Round(time.Second), b.patience(), verdict)
 	return b.Pays
 }
 
 // patience is how many requests would have waited too long if after every silence that lasted so long there had been no
 // replica, of all that came, and how many the objective allows: silences are many while they are short, so that it is the
-// long ones that are left. Both are zero where no wait is too long.
+// long ones that are left. For those whose end is known from the days before a replica is ready in time. Both are zero where
+// no wait is too long.
 func (t *tick) patience(quiet time.Duration) (late, spare float64) {
 	c, i, lead := t.planner.config.Capacity, &t.state.Silences, t.decision.LeadTime.P50
 	if c.TTFT <= 0 || lead <= c.TTFT {
 		return 0, 0
 	}
 	each := i.late(lead)
+	if !t.planner.config.Forecast.Disabled {
+		each *= 1 - i.foreseeable(t.obs.Time, t.vigil())
+	}
 	return math.Max((1+i.longer(quiet))*each, i.Late+each), i.spare(c.Attainment)
 }
 
@@ -336,7 +345,15 @@ func (b *BreakEven) patience() string {
 	if b.Late == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; if that went for each silence as long, %.2g would have waited so, and the objective allows %.2g", b.Late, b.Spare)
+	return fmt.Sprintf("; if that went for each silence as long, %s would have waited so, and the objective allows %s", few(b.Late), few(b.Spare))
+}
+
+// few writes a number of requests that may be a part of one.
+func few(n float64) string {
+	if n < 10 {
+		return fmt.Sprintf("%.2g", n)
+	}
+	return fmt.Sprintf("%.0f", n)
 }
 
 // wake asks for one replica where there is none and nobody can tell whether requests wait for one.

@@ -37,8 +37,8 @@
 // # At zero
 //
 // Where a target may be without a replica, zero says what that was worth: the time in which no replica held GPUs, what one
-// would have cost meanwhile, the wakes (a replica is ready again after none had been asked for) and how many of them were
-// foreseen (no request had come by then), the requests that came while no replica was ready with their times to the first token
+// would have cost meanwhile, the wakes (a replica is ready again after none had been asked for), how many of them were
+// foreseen (the first request found it ready) and needless (none came before it went again), the requests that came while no replica was ready with their times to the first token
 // (quantiles as in TTFT), and how often the policy weighed that zero pays, or does not: what it goes on saying from one
 // decision to the next counts once. All is absent of other targets. Figures have these names with zero_ in front.
 //

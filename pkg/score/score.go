@@ -128,10 +128,11 @@ type Zero struct {
 	// Seconds is the time in which no replica held GPUs, Saved the GPU-hours that one would have cost meanwhile.
 	Seconds float64 `json:"seconds"`
 	Saved   float64 `json:"gpu_hours_saved"`
-	// Wakes counts the times that a replica was ready again after none had been asked for, Foreseen those of them before which
-	// no request had come.
+	// Wakes counts the times that a replica was ready again after none had been asked for: Foreseen those that the first request
+	// found ready, Needless those after which none came.
 	Wakes    int `json:"wakes"`
 	Foreseen int `json:"foreseen"`
+	Needless int `json:"needless"`
 	// Requests counts those that came while no replica was ready, Wait is their time to the first token, as TTFT is told.
 	Requests uint64   `json:"requests"`
 	Wait     *Latency `json:"wait_s,omitempty"`

@@ -54,7 +54,7 @@ func (z *zeroTaker) decided(b *scaling.BreakEven) {
 // score sums up, for a target that was vacant for so long.
 func (z *zeroTaker) score(t replay.Total, vacant time.Duration, gpus float64) *Zero {
 	return &Zero{
-		Seconds: vacant.Seconds(), Saved: vacant.Hours() * gpus, Wakes: t.Wakes, Foreseen: t.Foreseen,
+		Seconds: vacant.Seconds(), Saved: vacant.Hours() * gpus, Wakes: t.Wakes, Foreseen: t.Foreseen, Needless: t.Needless,
 		Requests: z.waits.had.Count() + z.waits.vain, Wait: z.waits.latency(), Refused: z.refused, Paid: z.paid,
 	}
 }
@@ -80,6 +80,7 @@ func zeroFigures() []Figure {
 		of("zero_gpu_hours_saved", func(z *Zero) float64 { return z.Saved }),
 		of("zero_wakes", func(z *Zero) float64 { return float64(z.Wakes) }),
 		of("zero_foreseen", func(z *Zero) float64 { return float64(z.Foreseen) }),
+		of("zero_needless", func(z *Zero) float64 { return float64(z.Needless) }),
 		of("zero_requests", func(z *Zero) float64 { return float64(z.Requests) }),
 		{"zero_wait_p50_s", p50(wait)},
 		{"zero_wait_p99_s", p99(wait)},
@@ -108,6 +109,7 @@ func WriteZero(w io.Writer, cells []Cell) error {
 		column[Cell]{head: "SAVED", cell: mean("zero_gpu_hours_saved", Amount)},
 		column[Cell]{head: "WAKES", cell: mean("zero_wakes", tally)},
 		column[Cell]{head: "FORESEEN", cell: foreseen},
+		column[Cell]{head: "NEEDLESS", cell: mean("zero_needless", tally)},
 		column[Cell]{head: "WAITED", cell: mean("zero_requests", tally)},
 		column[Cell]{head: "WAIT-P50", cell: mean("zero_wait_p50_s", duration)},
 		column[Cell]{head: "WAIT-P99", cell: mean("zero_wait_p99_s", duration)},
@@ -121,14 +123,15 @@ func WriteZero(w io.Writer, cells []Cell) error {
 	return nil
 }
 
-// foreseen is the share of wakes before which no request had come.
+// foreseen is the share of wakes that the first request found ready, of those after or before which one came.
 func foreseen(c Cell) string {
 	n, _ := c.Value("zero_foreseen")
-	of, ok := c.Value("zero_wakes")
-	if !ok || of == 0 {
+	needless, _ := c.Value("zero_needless")
+	all, ok := c.Value("zero_wakes")
+	if !ok || all <= needless {
 		return ""
 	}
-	return fmt.Sprintf("%.0f%%", 100*n/of)
+	return fmt.Sprintf("%.0f%%", 100*n/(all-needless))
 }
 
 // weighed writes a count of break-evens, empty of a policy that weighs none.
