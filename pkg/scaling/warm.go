@@ -100,7 +100,9 @@ func (t *tick) warm() {
 	}
 	if t.staffing == nil {
 		d.Warm = t.standing().less(max(0, d.Replicas-d.Current))
-		t.step("warm", -1, "%d on standby and %d asleep are kept: nobody knows what they are worth at present", d.Warm.Standby, d.Warm.Asleep)
+		if d.Warm != (Warm{}) {
+			t.step("warm", -1, "%d on standby and %d asleep are kept: nobody knows what they are worth at present", d.Warm.Standby, d.Warm.Asleep)
+		}
 		return
 	}
 	v := t.value()
