@@ -268,15 +268,17 @@ func (t *tick) unneeded(wanted int32) bool {
 	return t.pays(quiet) || t.parked(quiet)
 }
 
-// foretold reports whether it is known what is to come, as far as that is asked for, and what it would keep busy.
+// foretold reports whether it is known what is to come, as far as that is asked for, and what it would keep busy. A forecaster
+// that has learned anew within a long silence has seen nothing to forecast; the days before say when it ends.
 func (t *tick) foretold() bool {
-	d := &t.decision
-	return d.Capacity.Known() && (d.Forecast.Known() || t.planner.config.Forecast.Disabled)
+	d, i := &t.decision, &t.state.Silences
+	silent := i.Requests >= 1 && !i.Night.IsZero() && t.obs.Time.Sub(i.Night) >= shortestNight
+	return d.Capacity.Known() && (d.Forecast.Known() || silent || t.planner.config.Forecast.Disabled)
 }
 
 // expected reports whether demand is forecast that is worth a replica: without one all of it would miss.
 func (t *tick) expected(quiet time.Duration) bool {
-	if t.planner.config.Forecast.Disabled {
+	if t.planner.config.Forecast.Disabled || !t.decision.Forecast.Known() {
 		return false
 	}
 	d, busy := &t.decision, 0.

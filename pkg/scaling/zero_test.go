@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
@@ -106,6 +107,23 @@ func TestNoZeroWithoutKnownCapacity(t *testing.T) {
 	}
 }
 
+func TestAWakeForWhichThereIsNoGPUSaysSo(t *testing.T) {
+	l := zeroLine(t)
+	l.scale(0)
+	l.front.Held, l.front.Arrived = 3, 3
+	l.tick(0)
+	if l.last.Replicas < 1 {
+		t.Fatalf("3 requests are held: %s", explain(l.last))
+	}
+	l.pods = nil
+	l.add(scaling.Unschedulable, l.now)
+	l.front.Held = 0 // refused meanwhile
+	l.tick(0)
+	if d := l.last; !d.Limited || d.Reason != scaling.GPUsUnavailable || d.Replicas != 1 {
+		t.Fatalf("the only replica waits for a GPU, limited %v, reason %s: %s", d.Limited, d.Reason, explain(d))
+	}
+}
+
 func TestWhoCannotBeAskedAtZeroIsTakenToHoldRequests(t *testing.T) {
 	l := zeroLine(t)
 	l.until(30 * time.Minute)
@@ -186,4 +204,18 @@ func TestSilencesThatCostTooManyWaitsKeepOne(t *testing.T) {
 		t.Errorf("it does not say why it stays: %s", explain(l.last))
 	}
 	l.until(4 * time.Hour)
+}
+
+// A change of the lead time has the forecaster begin anew, with a past in which there was nothing: that is no reason to stay.
+func TestAForecasterThatBeginsAnewInASilenceKeepsNone(t *testing.T) {
+	l := zeroLine(t)
+	l.until(30 * time.Minute)
+	l.ticks(240, 0)
+	l.scale(1)
+	l.add(scaling.Ready, l.now.Add(-time.Hour))
+	l.state.Forecast = forecast.State{}
+	l.until(30 * time.Minute)
+	if l.last.Forecast.Known() {
+		t.Error("there is a forecast: the test tells nothing")
+	}
 }
