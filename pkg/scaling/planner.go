@@ -222,6 +222,10 @@ func (t *tick) constrain(needed float64, wanted int32) {
 		t.step(c.Stage(), wanted, "%s", r.Text)
 	}
 	d.Replicas = t.shared(wanted)
+	if d.Replicas > 0 && d.Unschedulable > 0 && d.Ready+d.Starting == 0 {
+		d.Limited, d.Reason = true, GPUsUnavailable
+		t.step("gpus", d.Replicas, "none of the %d replicas that there are has found a node", d.Unschedulable)
+	}
 }
 
 // motive names why the number wanted differs from the present one.

