@@ -41,8 +41,8 @@ type realNode struct {
 	audit string // log of what the service asked of the API server
 }
 
-// newRealNode starts the cluster and loads the images. It skips where the machine has no room for a node.
-func newRealNode(t *testing.T) *realNode {
+// newRealNode starts the cluster, its kubelet with further flags, and loads the images. It skips where the machine has no room for a node.
+func newRealNode(t *testing.T, kubelet ...string) *realNode {
 	t.Helper()
 	dir := t.TempDir()
 	policy := filepath.Join(dir, "audit-policy.yaml")
@@ -53,7 +53,7 @@ func newRealNode(t *testing.T) *realNode {
 		APIServerArgs: []string{"--audit-policy-file=" + policy, "--audit-log-path=" + n.audit},
 		// The quota of deploy/components needs its controller; the flag adds to the testbed's list.
 		ControllerManagerArgs: []string{"--controllers=resourcequota-controller"},
-	}})
+	}, KubeletArgs: kubelet})
 	if errors.Is(err, testbed.ErrNoBox) || errors.Is(err, testbed.ErrNotBuilt) {
 		t.Skip(err)
 	}

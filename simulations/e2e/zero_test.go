@@ -17,12 +17,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 )
 
 const (
@@ -33,6 +36,7 @@ const (
 	mostWake      = 150 * time.Millisecond // from the first request at zero until the scale is written, at p99
 	mostHandOn    = 100 * time.Millisecond // from ready to the first byte, at p99
 	targetLoading = 2 * time.Second
+	crowd         = 100 // models that are woken at once
 	// quickProfile is of an engine whose own time to first token is no great part of what is measured.
 	quickProfile = "llama-3.1-8b-h100"
 )
@@ -40,7 +44,7 @@ const (
 // TestZeroOnARealNode takes targets to zero replicas and back again, under streaming clients that reach them by their Services
 // and notice nothing but the wait, and kills each component in turn.
 func TestZeroOnARealNode(t *testing.T) {
-	z := &zero{realNode: newRealNode(t), dir: t.TempDir()}
+	z := &zero{realNode: newRealNode(t, "--max-pods=150"), dir: t.TempDir()}
 	step := func(name string, f func(*testing.T)) {
 		if !t.Run(name, f) {
 			t.FailNow()
@@ -48,6 +52,9 @@ func TestZeroOnARealNode(t *testing.T) {
 	}
 	step("the activator comes up as it is shipped", z.comesUp)
 	step("targets go to zero and back and lose nothing", z.cycles)
+	step("a hundred models are woken at once", z.crowdWakes)
+	step("an API server that is away delays the wake and no more", z.apiServerAway)
+	step("without a free GPU requests are refused after a while, and the status says why", z.outOfStock)
 	step("a killed activator breaks what it held and no more", z.activatorIsKilled)
 	step("a killed leader delays the wake and no more", z.leaderIsKilledAtZero)
 	step("without activators a replica comes back and serves", z.activatorsAreGone)
@@ -71,6 +78,9 @@ func (z *zero) comesUp(t *testing.T) {
   patch: |-
     - {op: replace, path: /spec/template/spec/containers/0/args/2, value: "--interval=1s"}
     - {op: replace, path: /spec/template/spec/containers/0/args/3, value: "--scrape-interval=500ms"}
+- target: {kind: Deployment, name: preheat-activator}
+  patch: |-
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: "--out-of-stock=5s"}
 `, "activator")
 	z.awaitRollout(t)
 	eventually(t, time.Minute, func(ctx context.Context) string {
@@ -83,7 +93,7 @@ func (z *zero) comesUp(t *testing.T) {
 	var all strings.Builder
 	fmt.Fprintf(&all, "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n", asleep)
 	for i := range sleepers {
-		all.WriteString(z.manifest(sleeper(i), targetLoading))
+		all.WriteString(z.manifest(sleeper(i), 1, targetLoading))
 	}
 	must(t, z.box.Apply(t.Context(), []byte(all.String())))
 	for i := range sleepers {
@@ -93,14 +103,22 @@ func (z *zero) comesUp(t *testing.T) {
 
 func sleeper(i int) string { return "m" + strconv.Itoa(i) }
 
+// applyAtZero makes a target that is at zero replicas, by Preheat's own will as far as anybody can tell.
+func (z *zero) applyAtZero(t *testing.T, manifests string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "manifests.yaml")
+	must(t, os.WriteFile(file, []byte(manifests), 0o600))
+	z.kubectl(t, "apply", "--server-side", "--field-manager=preheat", "-f", file)
+}
+
 // manifest is a target that goes to zero after five quiet seconds.
-func (z *zero) manifest(name string, loading time.Duration) string {
+func (z *zero) manifest(name string, replicas int, loading time.Duration) string {
 	return fmt.Sprintf(`---
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: %[1]s, namespace: %[2]s}
+metadata: {name: %[1]s, namespace: %[2]s, labels: {simulations.preheat.dev/group: %[9]s}}
 spec:
-  replicas: 1
+  replicas: %[8]d
   selector: {matchLabels: {app: %[1]s}}
   template:
     metadata: {labels: {app: %[1]s}}
@@ -119,12 +137,12 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: %[1]s, namespace: %[2]s}
+metadata: {name: %[1]s, namespace: %[2]s, labels: {simulations.preheat.dev/group: %[9]s}}
 spec: {selector: {app: %[1]s}, ports: [{name: http, port: 80, targetPort: http}]}
 ---
 apiVersion: preheat.dev/v1alpha1
 kind: InferenceAutoscaler
-metadata: {name: %[1]s, namespace: %[2]s}
+metadata: {name: %[1]s, namespace: %[2]s, labels: {simulations.preheat.dev/group: %[9]s}}
 spec:
   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: %[1]s}
   mode: Own
@@ -136,7 +154,7 @@ spec:
   forecast: {disabled: true}
   behavior: {scaleDown: {stabilizationWindowSeconds: 5}}
   activator: {service: %[1]s}
-`, name, asleep, engineImage, loading, quickProfile, z.ledger(), z.model)
+`, name, asleep, engineImage, loading, quickProfile, z.ledger(), z.model, replicas, strings.SplitN(name, "-", 2)[0])
 }
 
 // activators are the pods of the activator that are ready.
@@ -186,18 +204,22 @@ type asking struct {
 	atZero      bool
 }
 
-// ask sends one streamed request to a target's Service, on a connection of its own, and reads the answer to its end.
-func (z *zero) ask(ctx context.Context, target, id string) (a asking) {
-	a = asking{id: id, target: target, sent: time.Now()}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
+// ask sends one streamed request to a target's Service, and reads the answer to its end.
+func (z *zero) ask(ctx context.Context, target, id string) asking {
 	service, err := z.kube.CoreV1().Services(asleep).Get(ctx, target, metav1.GetOptions{})
 	if err != nil {
-		a.err = err
-		return a
+		return asking{id: id, target: target, err: err}
 	}
+	return z.askAt(ctx, service.Spec.ClusterIP, target, id)
+}
+
+// askAt is ask where the Service's address is known, on a connection of its own.
+func (z *zero) askAt(ctx context.Context, address, target, id string) (a asking) {
+	a = asking{id: id, target: target}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
 	body := fmt.Sprintf(`{"model":%q,"prompt":"say %s","stream":true,"max_tokens":%d,"ignore_eos":true}`, z.model, id, tokensEach)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+net.JoinHostPort(service.Spec.ClusterIP, "80")+"/v1/completions", strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+net.JoinHostPort(address, "80")+"/v1/completions", strings.NewReader(body))
 	if err != nil {
 		a.err = err
 		return a
@@ -424,6 +446,87 @@ func spread(all []time.Duration) string {
 	return fmt.Sprintf("%v at p50, %v at p90, %v at p99 (%d)", round(0.5), round(0.9), round(0.99), len(all))
 }
 
+// crowdWakes asks for many models in one instant.
+func (z *zero) crowdWakes(t *testing.T) {
+	var all strings.Builder
+	for i := range crowd {
+		all.WriteString(z.manifest("crowd-"+strconv.Itoa(i), 0, targetLoading))
+	}
+	z.applyAtZero(t, all.String())
+	eventually(t, time.Minute, func(ctx context.Context) string {
+		list, err := z.kube.DiscoveryV1().EndpointSlices(asleep).List(ctx, metav1.ListOptions{LabelSelector: "endpointslice.kubernetes.io/managed-by=" + v1alpha1.ActivatorManager})
+		led := map[string]bool{}
+		for _, s := range list.Items {
+			if service := s.Labels["kubernetes.io/service-name"]; strings.HasPrefix(service, "crowd-") && len(s.Endpoints) > 0 {
+				led[service] = true
+			}
+		}
+		if err != nil || len(led) < crowd {
+			return fmt.Sprintf("activators stand in for %d models of %d (%v)", len(led), crowd, err)
+		}
+		return ""
+	})
+	time.Sleep(3 * time.Second) // for kube-proxy
+	asked := make([]asking, crowd)
+	began := time.Now()
+	var running sync.WaitGroup
+	for i := range crowd {
+		running.Go(func() {
+			name := "crowd-" + strconv.Itoa(i)
+			asked[i] = z.ask(t.Context(), name, name+"-first")
+			asked[i].atZero = true
+		})
+	}
+	running.Wait()
+	z.nothingLost(t, asked)
+	wakes, _ := z.wakeTimes(t, asked, &readiness{})
+	t.Logf("%d models woken at once: from the request to the scale %s; all served after %v", crowd, spread(wakes), time.Since(began).Round(100*time.Millisecond))
+	z.kubectl(t, "-n", asleep, "delete", "ia,service,deployment", "-l", "simulations.preheat.dev/group=crowd", "--wait=false")
+}
+
+// apiServerAway stops the API server in the moment of the first request.
+func (z *zero) apiServerAway(t *testing.T) {
+	const away = 8 * time.Second
+	z.applyAtZero(t, z.manifest("away", 0, targetLoading))
+	time.Sleep(5 * time.Second)
+	service, err := z.kube.CoreV1().Services(asleep).Get(t.Context(), "away", metav1.GetOptions{})
+	must(t, err)
+	must(t, z.box.Signal("kube-apiserver", syscall.SIGSTOP))
+	began := time.Now()
+	time.AfterFunc(away, func() {
+		if err := z.box.Signal("kube-apiserver", syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
+	})
+	if a := z.askAt(t.Context(), service.Spec.ClusterIP, "away", "away-first"); a.err != nil {
+		t.Error(a.err)
+	}
+	t.Logf("served after %v, of which the API server was away for %v", time.Since(began).Round(100*time.Millisecond), away)
+}
+
+// outOfStock asks for a model for whose replica no node has GPUs.
+func (z *zero) outOfStock(t *testing.T) {
+	manifest := z.manifest("huge", 0, targetLoading)
+	z.applyAtZero(t, strings.Replace(manifest, "imagePullPolicy: Never", "imagePullPolicy: Never\n        resources: {limits: {nvidia.com/gpu: 9}}", 1))
+	time.Sleep(5 * time.Second)
+	began := time.Now()
+	a := z.ask(t.Context(), "huge", "huge-first")
+	if a.err == nil || !strings.Contains(a.err.Error(), "503") || !strings.Contains(a.err.Error(), "GPU") {
+		t.Errorf("got %v, want a 503 that names the GPUs", a.err)
+	}
+	t.Logf("refused after %v: %v", time.Since(began).Round(100*time.Millisecond), a.err)
+	eventually(t, 30*time.Second, func(ctx context.Context) string {
+		ia, err := z.preheat.InNamespace(asleep).Get(ctx, "huge", metav1.GetOptions{})
+		if err != nil {
+			return err.Error()
+		}
+		if c := condition(ia, "Limited"); !strings.HasPrefix(c, "True/GPUsUnavailable") {
+			return "condition Limited is " + c
+		}
+		return ""
+	})
+}
+
 // heldBy are the numbers of requests that each activator holds, by its pod.
 func (z *zero) heldBy(ctx context.Context) (map[string]int, error) {
 	pods, err := z.activators(ctx)
@@ -468,7 +571,7 @@ func (z *zero) askMany(ctx context.Context, target, name string, count int) <-ch
 // activatorIsKilled kills one activator while both hold requests.
 func (z *zero) activatorIsKilled(t *testing.T) {
 	const count = 12
-	must(t, z.box.Apply(t.Context(), []byte(z.manifest("slow", 8*time.Second))))
+	must(t, z.box.Apply(t.Context(), []byte(z.manifest("slow", 1, 8*time.Second))))
 	z.awaitReplicas(t, "slow", 0, 90*time.Second)
 	answers := z.askMany(t.Context(), "slow", "kill", count)
 	var victim string
@@ -523,7 +626,7 @@ func firstError(all []asking) error {
 
 // leaderIsKilledAtZero kills the leader of the service just before the first request.
 func (z *zero) leaderIsKilledAtZero(t *testing.T) {
-	must(t, z.box.Apply(t.Context(), []byte(z.manifest("led", targetLoading))))
+	must(t, z.box.Apply(t.Context(), []byte(z.manifest("led", 1, targetLoading))))
 	z.awaitReplicas(t, "led", 0, 90*time.Second)
 	leader := z.holder(t.Context())
 	z.kubectl(t, "-n", serviceNamespace, "delete", "pod", leader, "--grace-period=0", "--force")
@@ -541,7 +644,7 @@ func (z *zero) leaderIsKilledAtZero(t *testing.T) {
 // activatorsAreGone kills all activators while a target is at zero: nobody knows whether requests wait, so a replica is asked
 // for, and the Service leads to it and not to the dead.
 func (z *zero) activatorsAreGone(t *testing.T) {
-	must(t, z.box.Apply(t.Context(), []byte(z.manifest("alone", targetLoading))))
+	must(t, z.box.Apply(t.Context(), []byte(z.manifest("alone", 1, targetLoading))))
 	z.awaitReplicas(t, "alone", 0, 90*time.Second)
 	z.kubectl(t, "-n", serviceNamespace, "delete", "hpa", "preheat-activator")
 	z.kubectl(t, "-n", serviceNamespace, "scale", "deployment", "preheat-activator", "--replicas=0")
