@@ -36,6 +36,56 @@ type Activator struct {
 	MaxConcurrency *int32 `json:"maxConcurrency,omitempty"`
 }
 
+// Gateway names a gateway that holds requests itself while the target has no ready replica. What it holds is read from the
+// metric pages of all ready endpoints of its Service, every 250 ms while the target has no ready replica, else every 5 s.
+type Gateway struct {
+	// kind says which series tell what is held.
+	// EndpointPicker: an endpoint picker of the Gateway API inference extension, such as that of llm-d, with its flow control on.
+	// Knative: the activator of Knative Serving 1.21 or later.
+	// +required
+	Kind GatewayKind `json:"kind"`
+
+	// service is the Service whose endpoints hold the requests. All of them must be heard before the last replica goes.
+	// Example: qwen-epp (Knative: activator-service)
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="service must be the name of a Service: lower-case letters, digits and '-', beginning with a letter"
+	// +required
+	Service string `json:"service"`
+
+	// namespace is where the Service is. Default: the namespace of this object. Example: knative-serving
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="namespace must be the name of a namespace: lower-case letters, digits and '-'"
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+
+	// port is the port of the endpoints' pods that serves their metric page, over HTTP and without authentication.
+	// Default: 9090.
+	// +kubebuilder:default=9090
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +optional
+	Port int32 `json:"port,omitempty"`
+
+	// pool is what the gateway calls the target: the name of the InferencePool, or of the Knative revision in the namespace of
+	// this object. Example: qwen
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Pool string `json:"pool"`
+}
+
+// GatewayKind is a kind of gateway that holds requests itself.
+//
+// +kubebuilder:validation:Enum=EndpointPicker;Knative
+type GatewayKind string
+
+const (
+	// GatewayEndpointPicker is an endpoint picker with flow control.
+	GatewayEndpointPicker GatewayKind = "EndpointPicker"
+	// GatewayKnative is the activator of Knative Serving.
+	GatewayKnative GatewayKind = "Knative"
+)
+
 // Drain says how replicas are let go.
 type Drain struct {
 	// timeout is how long a replica that is out of its endpoints may finish what it has before it is deleted all the same.
