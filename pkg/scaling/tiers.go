@@ -17,8 +17,8 @@ type Tiers struct {
 
 // Tier is one kind of them.
 type Tier struct {
-	// Max is the most of them, zero where there are to be none.
-	Max int32
+	// Max is the most of them, zero where there are to be none; Min the fewest, whatever they are worth.
+	Max, Min int32
 	// Price is what one costs, in serving replicas. GPUs is the share of its GPUs, 0 to 1, that nobody else can use meanwhile.
 	Price, GPUs float64
 	// Wake is how long one is taken to need until it serves before any was seen to.
@@ -53,10 +53,10 @@ func (w Tiers) validate() error {
 		name string
 		Tier
 	}{{"standby", w.Standby}, {"asleep", w.Asleep}} {
-		if t.Max < 0 || !(t.Price >= 0 && t.Price < math.MaxInt32) || !(t.GPUs >= 0 && t.GPUs <= 1) || t.Wake < 0 {
+		if t.Min < 0 || t.Min > t.Max || !(t.Price >= 0 && t.Price < math.MaxInt32) || !(t.GPUs >= 0 && t.GPUs <= 1) || t.Wake < 0 {
 			faults = append(faults, fmt.Errorf(
-				"warm tier %s: at most %d, price %v, GPU share %v, wake time %v: none may be negative, and the share at most 1",
-				t.name, t.Max, t.Price, t.GPUs, t.Wake))
+				"warm tier %s: %d to %d, price %v, GPU share %v, wake time %v: none may be negative, the fewest above the most, nor the share above 1",
+				t.name, t.Min, t.Max, t.Price, t.GPUs, t.Wake))
 		}
 	}
 	if w.GPUs < 0 {

@@ -99,7 +99,7 @@ func (t *tick) warm() {
 		return
 	}
 	if t.staffing == nil {
-		d.Warm = t.standing().less(max(0, d.Replicas-d.Current))
+		d.Warm = t.standing().less(max(0, d.Replicas-d.Current)).atLeast(c)
 		if d.Warm != (Warm{}) {
 			t.step("warm", -1, "%d on standby and %d asleep are kept: nobody knows what they are worth at present", d.Warm.Standby, d.Warm.Asleep)
 		}
@@ -109,7 +109,7 @@ func (t *tick) warm() {
 	worth := v.best(c)
 	kept, back := t.keptWarm(worth)
 	number := max(worth, kept)
-	d.Warm = t.affordable(t.claim(v, c.fill(number)))
+	d.Warm = t.affordable(t.claim(v, c.fill(number)).atLeast(c))
 	t.tell(v, worth, kept, back)
 }
 
@@ -134,6 +134,9 @@ func (w Warm) less(woken int32) Warm {
 	standby := min(w.Standby, woken)
 	return Warm{w.Standby - standby, max(0, w.Asleep-(woken-standby))}
 }
+
+// atLeast has those too that are wanted whatever they are worth.
+func (w Warm) atLeast(c Tiers) Warm { return Warm{max(w.Standby, c.Standby.Min), max(w.Asleep, c.Asleep.Min)} }
 
 // fill takes a number of replicas into the tiers, the cheapest first.
 func (w Tiers) fill(n int32) Warm {
@@ -339,6 +342,9 @@ func (t *tick) tell(v value, worth, kept int32, back time.Duration) {
 			float64(n)*tier.Price, wake.Round(100*time.Millisecond), max(0, t.decision.LeadTime.P50-wake).Round(time.Second))
 		if kept > worth && back > 0 {
 			text += fmt.Sprintf("; %d warm ones stay, since as many more were needed within the last %v, and it has paid to keep them for so long", kept, back.Round(time.Second))
+		}
+		if tier.Min > 0 {
+			text += fmt.Sprintf("; %d are always kept", tier.Min)
 		}
 		if n < tier.Max {
 			text += "; " + t.whyNoMore(v, p, tier, max(worth, kept))

@@ -114,6 +114,22 @@ func TestReplicasThatAreLetGoOfSleepAndComeBackAtOnce(t *testing.T) {
 	}
 }
 
+func TestTheFewestAreKeptWhateverTheyAreWorth(t *testing.T) {
+	w := sleepers()
+	w.Standby = scaling.Tier{Max: 2, Min: 1, Price: 1, GPUs: 1, Wake: time.Second}
+	w.Asleep = scaling.Tier{}
+	l := warmLine(t, w, 2)
+	for range 60 {
+		d := l.step(4)
+		if d.Warm.Standby < 1 {
+			t.Fatalf("one is to be on standby: %+v %s", d.Warm, explain(d))
+		}
+	}
+	if text := explain(l.last); !strings.Contains(text, "1 are always kept") {
+		t.Errorf("it does not say why: %s", text)
+	}
+}
+
 func TestWhatCostsAsMuchAsServingIsNotKeptWarmForLong(t *testing.T) {
 	w := sleepers()
 	w.Asleep.Price, w.Asleep.GPUs = 1.05, 1

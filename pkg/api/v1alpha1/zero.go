@@ -112,7 +112,15 @@ type Warm struct {
 }
 
 // StandbyTier bounds the replicas that are loaded and kept out of the endpoints.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",fieldPath=".minReplicas",message="minReplicas of a warm tier must not be above its maxReplicas; lower minReplicas or raise maxReplicas"
 type StandbyTier struct {
+	// minReplicas are always kept, whatever they are worth: a buffer for the request that nobody foresees, at the price of a
+	// serving replica each. Default: 0.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	MinReplicas int32 `json:"minReplicas,omitempty"`
+
 	// maxReplicas is the most of them.
 	// +kubebuilder:validation:Minimum=1
 	// +required
@@ -120,7 +128,14 @@ type StandbyTier struct {
 }
 
 // AsleepTier bounds the replicas whose engine sleeps.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",fieldPath=".minReplicas",message="minReplicas of a warm tier must not be above its maxReplicas; lower minReplicas or raise maxReplicas"
 type AsleepTier struct {
+	// minReplicas are always kept, whatever they are worth. Default: 0.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	MinReplicas int32 `json:"minReplicas,omitempty"`
+
 	// maxReplicas is the most of them: what the host memory of the nodes can take where weights are kept there.
 	// +kubebuilder:validation:Minimum=1
 	// +required
