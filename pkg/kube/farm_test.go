@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -190,7 +191,7 @@ func (f *farm) change(name string, change func(*corev1.Pod)) {
 	p := f.get(name).DeepCopy()
 	before := p.DeepCopy()
 	change(p)
-	if fmt.Sprint(before) == fmt.Sprint(p) {
+	if equality.Semantic.DeepEqual(before, p) {
 		return
 	}
 	p.ResourceVersion = bump(p.ResourceVersion)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -431,5 +434,112 @@ func TestABusyEngineIsTriedAgainWithoutBeingTakenForBroken(t *testing.T) {
 	h.settle(job{wakes: true}, p, errors.New(http.StatusText(http.StatusBadGateway)))
 	if p.wakes != 1 || !p.retryAt.After(t0) {
 		t.Errorf("%d failures, tried again at %v; want one, later", p.wakes, p.retryAt)
+	}
+}
+
+// moody is an engine that sometimes does not wake.
+type moody struct {
+	mu     sync.Mutex
+	rng    *rand.Rand
+	asleep bool
+}
+
+func (m *moody) Sleep(context.Context, warmpool.Level) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asleep = true
+	return nil
+}
+
+func (m *moody) Wake(context.Context, ...warmpool.Tag) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rng.IntN(2) == 0 {
+		return warmpool.ErrNotServing
+	}
+	m.asleep = false
+	return nil
+}
+
+func (m *moody) State(context.Context) (warmpool.State, error) { return warmpool.State{}, nil }
+
+// TestTimelineOfTiers asks for replicas of every kind at random, while engines fail to wake, pods vanish and the leader
+// changes: no pod ever serves whose engine sleeps, none is deleted with requests in flight, and after a while there are as many
+// of each kind as were asked for.
+func TestTimelineOfTiers(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	b := newBed(t, 3, nil)
+	crew := b.Actuator.own.crew
+	crew.hands.backoff = 0
+	engines := map[string]*moody{}
+	crew.page = func(p *corev1.Pod, _ v1alpha1.MetricsSource) (string, error) {
+		return "http://" + p.Name + "/metrics", nil
+	}
+	crew.hands.sleeper = func(_, url string, _ warmpool.Phase) (warmpool.Sleeper, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if engines[url] == nil {
+			engines[url] = &moody{rng: rand.New(rand.NewPCG(9, uint64(len(engines))))}
+		}
+		return engines[url], nil
+	}
+	met := map[string]int{}
+	for range 150 {
+		serving, warm := int32(rng.IntN(6)), scaling.Warm{Standby: int32(rng.IntN(3)), Asleep: int32(rng.IntN(3))}
+		for range 12 {
+			for _, p := range b.all() {
+				if !loaded(p) && rng.IntN(2) == 0 {
+					b.loaded(p.Name)
+				}
+				if laneOf(p) == laneServing && loaded(p) {
+					b.flight[p.Name] = float64(rng.IntN(4))
+				} else if _, ok := b.flight[p.Name]; ok {
+					b.flight[p.Name] = max(0, b.flight[p.Name]-1)
+				}
+			}
+			switch rng.IntN(40) {
+			case 0:
+				b.forgetLeader()
+			case 1:
+				if all := b.all(); len(all) > 0 {
+					b.remove(all[rng.IntN(len(all))].Name)
+					b.live()
+				}
+			}
+			busy := maps.Clone(b.flight)
+			_ = b.decides(serving, warm) // engines that do not wake are told of
+			crew.hands.running.Wait()
+			b.heard()
+			b.live()
+			for _, name := range b.deleted {
+				if busy[name] > 0 {
+					t.Fatalf("%s was deleted with %v requests in flight", name, busy[name])
+				}
+			}
+			for _, name := range b.evicted {
+				if slices.ContainsFunc(b.all(), func(p *corev1.Pod) bool { return p.Name == name }) {
+					b.remove(name)
+					met["evicted"]++
+				}
+			}
+			b.deleted, b.evicted = nil, nil
+			for _, p := range b.all() {
+				engine := engines["http://"+p.Name]
+				if engine != nil && engine.asleep && gateOpen(p) {
+					t.Fatalf("%s serves in lane %q, and its engine sleeps", p.Name, laneOf(p))
+				}
+			}
+			b.run(10 * time.Second)
+		}
+		got := [3]int{len(strings.Fields(b.names(laneServing))), len(strings.Fields(b.names(laneStandby))), len(strings.Fields(b.names(laneAsleep)))}
+		if got == [3]int{int(serving), int(warm.Standby), int(warm.Asleep)} {
+			met["settled"]++
+		}
+		if len(engines) > 0 {
+			met["slept"]++
+		}
+	}
+	if met["settled"] < 120 || met["evicted"] == 0 || met["slept"] < 100 {
+		t.Errorf("of 150 decisions %v: this says little", met)
 	}
 }
