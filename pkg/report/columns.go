@@ -47,7 +47,8 @@ func (c *columns) MarshalJSON() ([]byte, error) {
 
 // significant writes four digits, as many as a curve can show.
 func significant(text []byte, x float64) []byte {
-	if x == 0 {
+	const least = 1e-300 // what is below has no such scale
+	if math.Abs(x) < least {
 		return append(text, '0')
 	}
 	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(x))))

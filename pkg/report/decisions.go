@@ -53,7 +53,7 @@ func (p *page) decisions(l *log) decisionLog {
 	for _, c := range decisionColumns {
 		out.Columns[c.name] = p.Columns.add(pick(l.entries, c.value), c.format)
 	}
-	for _, c := range judgedColumns {
+	for _, c := range slices.Concat(judgedColumns, weighedColumns) {
 		if column := pick(l.entries, c.value); slices.ContainsFunc(column, finite) {
 			out.Columns[c.name] = p.Columns.add(column, c.format)
 		}
@@ -162,6 +162,26 @@ var judgedColumns = []decisionColumn{
 	{"coverage", thousandths, func(e *entry) float64 { return judgement(e, e.decision.Forecast.Coverage()) }},
 	{"bias", thousandths, func(e *entry) float64 { return judgement(e, e.decision.Forecast.Skill.Bias) }},
 }
+
+// weighedColumns are the terms of the break-even of the last replica, in seconds and requests, and 1 where it goes; they are
+// absent where no decision weighs it.
+var weighedColumns = []decisionColumn{
+	{"quiet", significant, func(e *entry) float64 { return weighed(e, e.decision.BreakEven.Quiet.Seconds()) }},
+	{"expected", significant, func(e *entry) float64 { return weighed(e, e.decision.BreakEven.Expected.Seconds()) }},
+	{"load", significant, func(e *entry) float64 { return weighed(e, e.decision.BreakEven.Load.Seconds()) }},
+	{"wait", significant, func(e *entry) float64 { return weighed(e, e.decision.BreakEven.Wait.Seconds()) }},
+	{"late", significant, func(e *entry) float64 { return weighed(e, e.decision.BreakEven.Late) }},
+	{"spare", significant, func(e *entry) float64 { return weighed(e, e.decision.BreakEven.Spare) }},
+	{"pays", whole, func(e *entry) float64 {
+		if e.decision.BreakEven.Pays {
+			return 1
+		}
+		return weighed(e, 0)
+	}},
+}
+
+// weighed is a term of a break-even, NaN where there was none.
+func weighed(e *entry, x float64) float64 { return known(e.decision.BreakEven.Weighed(), x) }
 
 // judgement is a figure of a forecast's skill, NaN while too few have come due.
 func judgement(e *entry, x float64) float64 {

@@ -23,7 +23,7 @@ type rank int
 const (
 	// routine decisions repeat the one before, but for their figures.
 	routine rank = iota
-	// reasoned ones have another reason than the one before.
+	// reasoned ones have another reason than the one before, or another verdict on the last replica.
 	reasoned
 	// changing ones ask for another number of replicas.
 	changing
@@ -47,7 +47,7 @@ func (l *log) add(e entry) {
 	e.place = l.places[e.rank]
 	l.places[e.rank]++
 	l.total++
-	l.last = scaling.Decision{Replicas: e.decision.Replicas, Reason: e.decision.Reason}
+	l.last = scaling.Decision{Replicas: e.decision.Replicas, Reason: e.decision.Reason, BreakEven: e.decision.BreakEven}
 	if e.place%max(1, l.strides[e.rank]) != 0 {
 		return
 	}
@@ -59,7 +59,7 @@ func (l *log) rank(d *scaling.Decision) rank {
 	switch {
 	case d.Replicas != d.Current, l.total > 0 && d.Replicas != l.last.Replicas:
 		return changing
-	case l.total == 0, d.Reason != l.last.Reason:
+	case l.total == 0, d.Reason != l.last.Reason, d.BreakEven.Pays != l.last.BreakEven.Pays, d.BreakEven.Weighed() != l.last.BreakEven.Weighed():
 		return reasoned
 	}
 	return routine

@@ -16,7 +16,7 @@ var assets embed.FS
 
 // scripts are the parts of the page's program, in order.
 var scripts = []string{
-	"core.js", "plot.js", "table.js", "tradeoff.js", "sweep.js", "lanes.js", "supply.js", "skill.js", "latency.js", "cost.js", "time.js", "decision.js", "main.js",
+	"core.js", "plot.js", "table.js", "tradeoff.js", "sweep.js", "lanes.js", "supply.js", "skill.js", "latency.js", "cost.js", "time.js", "decision.js", "zero.js", "main.js",
 }
 
 // The bounds of the page's data. A bin takes about 75 bytes, a decision about 250, and as little as 80.

@@ -18,8 +18,12 @@ import (
 func aNight(o score.Options) score.Score {
 	c := score.NewCollector(o)
 	for _, x := range []replay.Census{
-		{At: 0, Desired: 1, Ready: 1}, {At: 100 * time.Second, Draining: 1}, {At: 110 * time.Second},
-		{At: 400 * time.Second, Desired: 1, Starting: 1}, {At: 430 * time.Second, Desired: 1, Ready: 1}, {At: 500 * time.Second, Desired: 1, Ready: 1},
+		{At: 0, Desired: 1, Ready: 1},
+		{At: 100 * time.Second, Draining: 1},
+		{At: 110 * time.Second},
+		{At: 400 * time.Second, Desired: 1, Starting: 1},
+		{At: 430 * time.Second, Desired: 1, Ready: 1},
+		{At: 500 * time.Second, Desired: 1, Ready: 1},
 	} {
 		c.Counted(x)
 	}

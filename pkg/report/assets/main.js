@@ -41,7 +41,7 @@ function settle() {
 listeners.push(what => {
   const all = what.has('theme') || what.has('lead');
   if (all) { drawVerdict(); drawFrontier(); drawSweep(); }
-  if (all || what.has('policy')) { drawPolicies(); drawLog(); }
+  if (all || what.has('policy')) { drawPolicies(); drawLog(); drawZero(); }
   if (all || what.has('policy') || what.has('view')) { drawCharts(); drawNumbers(); }
   if (all || what.has('policy') || what.has('pin')) drawWhy();
   if (what.has('pin')) {
