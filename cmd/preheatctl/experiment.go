@@ -65,7 +65,7 @@ func (o *options) noteSpec(ia *v1alpha1.InferenceAutoscaler) {
 		o.note("paused", "spec.paused is set, so that Preheat's policies hold the replicas of the start throughout; take it out to replay what they would do")
 	}
 	if o.target.min == 0 {
-		o.note("no replicas", "policies may go down to zero, Preheat too, since the simulated gateway holds requests; live it keeps one replica until it reads who holds them")
+		o.note("no replicas", "policies may go down to zero, Preheat too, since the simulated gateway holds requests, as spec.activator does live")
 	}
 }
 

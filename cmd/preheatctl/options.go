@@ -174,7 +174,7 @@ func (o *options) targetFlags() *pflag.FlagSet {
 	fs.DurationVar(&t.tpot, "slo-tpot", t.tpot, "Longest mean time per output token of a good request")
 	fs.Var(&t.attainment, "slo-attainment", "Share of requests that must be good, as 0.99 or 99%")
 	fs.Int32Var(&t.initial, "initial", 0, "Replicas that are ready at the start, for every policy. Absent: what the first two minutes need")
-	fs.Int32Var(&t.min, "min", 1, "Fewest replicas any policy may ask for. Live, Preheat keeps one all the same for now")
+	fs.Int32Var(&t.min, "min", 1, "Fewest replicas any policy may ask for. With 0, what holds requests then is simulated; live it is spec.activator")
 	fs.Int32Var(&t.max, "max", 0, "Most replicas any policy may ask for. Absent: three times what the busiest minute needs")
 	fs.Float64Var(&t.price, "price", 0, "Price of a GPU-hour, in any currency; adds a column of cost")
 	return fs
