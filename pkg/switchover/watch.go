@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -48,7 +46,7 @@ func NewWatch(client kubernetes.Interface, namespace string, activators types.Na
 	w := &Watch{client: client, log: log, since: map[string]time.Time{}, gone: map[string]time.Time{}}
 	w.activators = newSlices(client, activators.Namespace, discoveryv1.LabelServiceName+"="+activators.Name)
 	w.standIns = newSlices(client, namespace, discoveryv1.LabelManagedBy+"="+v1alpha1.ActivatorManager)
-	return w, errors.Join(w.quietly(w.activators), w.quietly(w.standIns), watchSlices(w.standIns, w.seen))
+	return w, errors.Join(quietly(w.activators, log), quietly(w.standIns, log), watchSlices(w.standIns, w.seen))
 }
 
 // newSlices is an informer of the EndpointSlices with a label.
@@ -67,11 +65,11 @@ func newSlices(client kubernetes.Interface, namespace, selector string) cache.Sh
 }
 
 // quietly has an informer that cannot read say so once, since nothing waits for it: without activators no target goes to zero.
-func (w *Watch) quietly(informer cache.SharedIndexInformer) error {
+func quietly(informer cache.SharedIndexInformer, log *slog.Logger) error {
 	var told sync.Once
 	return informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		told.Do(func() {
-			w.log.Warn("cannot read EndpointSlices: no target goes to zero replicas; grant list and watch on endpointslices to the service account", "error", err)
+			log.Warn("cannot read EndpointSlices: no target goes to zero replicas; grant list and watch on endpointslices to the service account", "error", err)
 		})
 	})
 }
@@ -152,11 +150,7 @@ func (w *Watch) Sources() (found []front.Source) {
 			if !isReady(e) || len(e.Addresses) == 0 {
 				continue
 			}
-			source := front.Source{ID: e.Addresses[0], URL: "http://" + net.JoinHostPort(e.Addresses[0], strconv.Itoa(int(*s.Ports[i].Port))) + DemandPath}
-			if e.TargetRef != nil {
-				source.ID = string(e.TargetRef.UID)
-			}
-			found = append(found, source)
+			found = append(found, sourceAt(e, *s.Ports[i].Port, DemandPath))
 		}
 	}
 	return found
