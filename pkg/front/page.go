@@ -46,7 +46,7 @@ var published = map[v1alpha1.GatewayKind]series{
 	v1alpha1.GatewayKnative: {
 		held: []string{"kn_revision_request_queued"}, pool: "kn_revision_name", namespace: "k8s_namespace_name",
 		proof:  []string{"kn_revision_request_queued"},
-		remedy: "see that spec.gateway.service leads to the activators of Knative 1.21 or later; one that has just started tells with its first request",
+		remedy: "see that spec.gateway.service leads to the activators of Knative 1.22 or later; one that has just started tells with its first request",
 	},
 }
 

@@ -41,7 +41,7 @@ type Activator struct {
 type Gateway struct {
 	// kind says which series tell what is held.
 	// EndpointPicker: an endpoint picker of the Gateway API inference extension, such as that of llm-d, with its flow control on.
-	// Knative: the activator of Knative Serving 1.21 or later.
+	// Knative: the activator of Knative Serving 1.22 or later.
 	// +required
 	Kind GatewayKind `json:"kind"`
 
