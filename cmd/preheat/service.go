@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -53,6 +54,8 @@ type service struct {
 	history   *history.Checkpoints
 	fronts    *switchover.Watch
 	reader    *front.Reader
+	gateways  *switchover.Gateways
+	pages     *front.GatewayReader
 	nudges    *nudges
 	loop      *controlloop.Loop
 	pulse     *pulse
@@ -156,9 +159,40 @@ func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles
 		Sources: s.fronts.Sources, Held: s.held, Log: s.log,
 		Client: &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext, ResponseHeaderTimeout: 2 * time.Second}},
 	})
-	frontOf := func(id controlloop.TargetID) scaling.Front { return s.reader.Of(id.String()) }
-	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Front: frontOf, Leader: leader, Log: s.log}, o)
+	s.gateways = switchover.NewGateways(s.clients.Kubernetes, s.log)
+	s.pages = front.NewGatewayReader(front.GatewayOptions{
+		Targets: s.behindGateways, Endpoints: s.gateways.Endpoints, Held: s.held, Log: s.log,
+	})
+	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Front: s.front, Leader: leader, Log: s.log}, o)
 	return err
+}
+
+// front is what holds requests in front of a target: its gateway where it has one, else the activators.
+func (s *service) front(id controlloop.TargetID) scaling.Front {
+	if a, ok := s.cluster.Targets.Autoscaler(id); ok && a.Spec.Gateway != nil {
+		return s.pages.Of(id.String())
+	}
+	return s.reader.Of(id.String())
+}
+
+// behindGateways are the targets whose requests a gateway holds.
+func (s *service) behindGateways() (found []front.GatewayTarget) {
+	for _, obj := range s.cluster.AutoscalerInformer.GetIndexer().List() {
+		a, ok := obj.(*v1alpha1.InferenceAutoscaler)
+		if !ok || a.Spec.Gateway == nil {
+			continue
+		}
+		g, id := a.Spec.Gateway, controlloop.TargetID{Namespace: a.Namespace, Name: a.Name}
+		d, _ := s.decisions.Latest(id)
+		found = append(found, front.GatewayTarget{
+			Target: id.String(), Ready: d.Ready > 0 && d.Replicas > 0,
+			Gateway: front.Gateway{
+				Kind: g.Kind, Namespace: cmp.Or(g.Namespace, a.Namespace), Service: g.Service, Port: cmp.Or(g.Port, 9090),
+				Pool: g.Pool, PoolNamespace: a.Namespace,
+			},
+		})
+	}
+	return found
 }
 
 // held hears that requests are held for a target.
@@ -288,6 +322,8 @@ func (s *service) start(ctx context.Context, background func(func())) error {
 	background(func() { s.guard.Run(ctx, time.Minute) })
 	background(func() { s.fronts.Run(ctx, s.leads) })
 	background(func() { s.reader.Run(ctx) })
+	background(func() { s.gateways.Run(ctx) })
+	background(func() { s.pages.Run(ctx) })
 	if s.rotator != nil {
 		background(func() { s.rotator.Run(ctx, time.Minute) })
 	}

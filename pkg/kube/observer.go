@@ -84,7 +84,7 @@ func (o *Observer) observe(ctx context.Context, a *v1alpha1.InferenceAutoscaler,
 	}
 	obs.Desired = o.ledgers.of(idOf(a)).asked(seen)
 	obs.GPUsPerReplica = gpusPerReplica(pods)
-	if o.front != nil && a.Spec.Activator != nil {
+	if o.front != nil && (a.Spec.Activator != nil || a.Spec.Gateway != nil) {
 		obs.Front = o.front(idOf(a))
 	}
 	seen.existing = int32(len(obs.Replicas))
