@@ -301,3 +301,22 @@ func TestWithoutAnIntervalTheForecastHasItsOwnStep(t *testing.T) {
 		t.Fatalf("got %v, %v", c.Forecast.Step, err)
 	}
 }
+
+func TestZeroNeedsWhatHoldsRequests(t *testing.T) {
+	for name, x := range map[string]struct {
+		change func(*v1alpha1.InferenceAutoscalerSpec)
+		want   bool
+	}{
+		"nothing":   {func(*v1alpha1.InferenceAutoscalerSpec) {}, false},
+		"activator": {func(s *v1alpha1.InferenceAutoscalerSpec) { s.Activator = &v1alpha1.Activator{Service: "llm"} }, true},
+		"gateway":   {func(s *v1alpha1.InferenceAutoscalerSpec) { s.Gateway = &v1alpha1.Gateway{Service: "epp", Pool: "llm"} }, true},
+	} {
+		c, err := Config(autoscaler(func(s *v1alpha1.InferenceAutoscalerSpec) {
+			s.Mode, s.MinReplicas = v1alpha1.ModeOwn, new(int32(0))
+			x.change(s)
+		}), Options{})
+		if err != nil || c.Zero != x.want {
+			t.Errorf("%s: zero is allowed: %v, %v, want %v", name, c.Zero, err, x.want)
+		}
+	}
+}
