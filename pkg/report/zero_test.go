@@ -28,7 +28,7 @@ func weighing(list ...scaling.BreakEven) (pageRun, []string) {
 // knownOf are the values of a column that are known.
 func knownOf(column string) string {
 	var out []string
-	for _, x := range strings.Split(strings.Trim(column, "[]"), ",") {
+	for x := range strings.SplitSeq(strings.Trim(column, "[]"), ",") {
 		if x != "null" {
 			out = append(out, x)
 		}
