@@ -79,7 +79,7 @@ type heardSource struct {
 	blind bool
 }
 
-// metricPage is a page that is being read for these targets, once for all of them.
+// metricPage is a page that is to be read or is being read, once for all targets of which it tells.
 type metricPage struct{ due, reading bool }
 
 // NewGatewayReader returns a GatewayReader that reads nothing before Run.
@@ -121,14 +121,30 @@ func (r *GatewayReader) due(now time.Time) (due []Source) {
 	targets := r.options.Targets()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	listed, used := map[string]bool{}, map[Source]bool{}
+	used := r.follow(targets, now)
+	for s, p := range r.pages {
+		switch {
+		case p.reading:
+		case !used[s]:
+			delete(r.pages, s)
+		case p.due:
+			p.due, p.reading = false, true
+			due = append(due, s)
+		}
+	}
+	return due
+}
+
+// follow takes over which targets there are, and returns the pages that tell of them.
+func (r *GatewayReader) follow(targets []GatewayTarget, now time.Time) (used map[Source]bool) {
+	before := r.targets
+	r.targets, used = make(map[string]*heardTarget, len(targets)), map[Source]bool{}
 	for _, is := range targets {
-		listed[is.Target] = true
-		t := r.targets[is.Target]
+		t := before[is.Target]
 		if t == nil || t.Gateway != is.Gateway {
 			t = &heardTarget{sources: map[Source]*heardSource{}}
-			r.targets[is.Target] = t
 		}
+		r.targets[is.Target] = t
 		t.GatewayTarget = is
 		t.list(r.options.Endpoints(is.Gateway))
 		ask := !is.Ready || now.Sub(t.asked) >= calmly
@@ -143,21 +159,7 @@ func (r *GatewayReader) due(now time.Time) (due []Source) {
 			r.pages[s].due = r.pages[s].due || ask
 		}
 	}
-	for name := range r.targets {
-		if !listed[name] {
-			delete(r.targets, name)
-		}
-	}
-	for s, p := range r.pages {
-		switch {
-		case !used[s] && !p.reading:
-			delete(r.pages, s)
-		case used[s] && p.due && !p.reading:
-			p.due, p.reading = false, true
-			due = append(due, s)
-		}
-	}
-	return due
+	return used
 }
 
 // list takes over the endpoints that there are.
