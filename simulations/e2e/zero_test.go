@@ -52,6 +52,7 @@ func TestZeroOnARealNode(t *testing.T) {
 	}
 	step("the activator comes up as it is shipped", z.comesUp)
 	step("targets go to zero and back and lose nothing", z.cycles)
+	step("a standby serves within a second", z.standbyServes)
 	step("a hundred models are woken at once", z.crowdWakes)
 	step("an API server that is away delays the wake and no more", z.apiServerAway)
 	step("without a free GPU requests are refused after a while, and the status says why", z.outOfStock)
@@ -154,6 +155,7 @@ spec:
   forecast: {disabled: true}
   behavior: {scaleDown: {stabilizationWindowSeconds: 5}}
   activator: {service: %[1]s}
+  drain: {timeout: 1m}
 `, name, asleep, engineImage, loading, quickProfile, z.ledger(), z.model, replicas, strings.SplitN(name, "-", 2)[0])
 }
 
@@ -444,6 +446,36 @@ func quantile(all []time.Duration, q float64) time.Duration {
 func spread(all []time.Duration) string {
 	round := func(q float64) time.Duration { return quantile(all, q).Round(time.Millisecond) }
 	return fmt.Sprintf("%v at p50, %v at p90, %v at p99 (%d)", round(0.5), round(0.9), round(0.99), len(all))
+}
+
+// standbyServes takes a target to zero serving replicas and one on standby, and back, a few times.
+func (z *zero) standbyServes(t *testing.T) {
+	const times, mostFirst = 3, time.Second
+	manifest := strings.Replace(z.manifest("warm", 1, 8*time.Second), "  drain:", "  warm: {standby: {minReplicas: 1, maxReplicas: 1}}\n  drain:", 1)
+	must(t, z.box.Apply(t.Context(), []byte(manifest)))
+	var firsts []time.Duration
+	for i := range times {
+		eventually(t, 2*time.Minute, func(ctx context.Context) string {
+			ia, err := z.preheat.InNamespace(asleep).Get(ctx, "warm", metav1.GetOptions{})
+			if err != nil {
+				return err.Error()
+			}
+			if r := ia.Status.Replicas; r == nil || r.Standby != 1 || r.Ready != 0 || r.Current != 1 {
+				text, _ := json.Marshal(ia.Status)
+				return "not at zero with one on standby: " + string(text)
+			}
+			return ""
+		})
+		a := z.ask(t.Context(), "warm", fmt.Sprintf("warm-%d", i))
+		if a.err != nil {
+			t.Fatal(a.err)
+		}
+		firsts = append(firsts, a.first.Sub(a.sent))
+	}
+	t.Logf("from the request to the first byte with a standby: %s", spread(firsts))
+	if slowest := slices.Max(firsts); slowest > mostFirst {
+		t.Errorf("the first byte came after %v, want %v at most", slowest, mostFirst)
+	}
 }
 
 // crowdWakes asks for many models in one instant.
