@@ -163,14 +163,14 @@ func tiers(spec *v1alpha1.InferenceAutoscalerSpec) (t scaling.Tiers) {
 		t.GPUs = *spec.MaxGPUs
 	}
 	if s := w.Standby; s != nil {
-		t.Standby = scaling.Tier{Max: s.MaxReplicas, Price: 1, GPUs: 1, Wake: scaling.StandbyWake}
+		t.Standby = scaling.Tier{Max: s.MaxReplicas, Min: s.MinReplicas, Price: 1, GPUs: 1, Wake: scaling.StandbyWake}
 	}
 	if a := w.Asleep; a != nil {
 		share := 1.
 		if a.GPUPercent != nil {
 			share = float64(*a.GPUPercent) / 100
 		}
-		t.Asleep = scaling.Tier{Max: a.MaxReplicas, Price: share + scaling.OffloadPrice, GPUs: share, Wake: scaling.OffloadWake}
+		t.Asleep = scaling.Tier{Max: a.MaxReplicas, Min: a.MinReplicas, Price: share + scaling.OffloadPrice, GPUs: share, Wake: scaling.OffloadWake}
 		if a.Level == v1alpha1.SleepDiscard {
 			t.Asleep.Price, t.Asleep.Wake = share+scaling.DiscardPrice, scaling.DiscardWake
 		}
