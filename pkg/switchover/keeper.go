@@ -64,6 +64,8 @@ type door struct {
 	port   int32
 	// in is whether the activator stands in; guarded by the Keeper's mutex, since requests ask.
 	in bool
+	// service is the Service that was led here last, empty where none was: its slice is known before any cache has it.
+	service string
 	// endpoints and refused are what the activator was told last, nil where that is nothing yet.
 	endpoints []activator.Endpoint
 	refused   *string
@@ -92,6 +94,7 @@ func (k *Keeper) Run(ctx context.Context, ready func()) {
 	for _, a := range k.options.Caches.autoscalers() {
 		k.settle(ctx, nameOf(a))
 	}
+	k.tidy(ctx)
 	ready()
 	var running sync.WaitGroup
 	for range workers {
@@ -152,6 +155,12 @@ func (k *Keeper) reconcile(ctx context.Context, name types.NamespacedName) (agai
 	d.told = ""
 	k.serve(name, d, k.endpoints(a, service, port))
 	again = k.refuse(a, name, d)
+	if d.service != a.Spec.Activator.Service {
+		if err := k.withdraw(ctx, a.Namespace, d); err != nil {
+			return 0, err
+		}
+	}
+	d.service = a.Spec.Activator.Service
 	in := k.standsIn(a, port, d)
 	if err := k.write(ctx, standIn(k.options.Self, a, port, d.port, in)); err != nil {
 		return 0, err
@@ -279,24 +288,47 @@ func (k *Keeper) enter(name types.NamespacedName, d *door) http.Handler {
 func (k *Keeper) close(ctx context.Context, name types.NamespacedName) error {
 	k.mu.Lock()
 	d := k.doors[name]
-	delete(k.doors, name)
 	k.mu.Unlock()
 	if d == nil {
 		return nil
 	}
+	if err := k.withdraw(ctx, name.Namespace, d); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	delete(k.doors, name)
+	k.mu.Unlock()
 	k.options.Activator.Remove(name.String())
 	go func() { _ = d.server.Shutdown(context.WithoutCancel(ctx)) }() // what is in flight goes on
-	return k.withdraw(ctx, name.Namespace, d)
+	return nil
 }
 
 // withdraw deletes the slice that leads to a door.
 func (k *Keeper) withdraw(ctx context.Context, namespace string, d *door) error {
-	for _, s := range k.options.Caches.slicesOf(namespace, k.options.Self.Pod) {
-		if s.Ports[0].Port != nil && *s.Ports[0].Port == d.port {
-			return k.delete(ctx, s)
+	if d.service == "" {
+		return nil
+	}
+	err := k.options.Slices.EndpointSlices(namespace).Delete(ctx, sliceName(d.service, k.options.Self.Pod), metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	d.service = ""
+	return nil
+}
+
+// tidy deletes what this pod led to itself before it was restarted, for targets that are gone since.
+func (k *Keeper) tidy(ctx context.Context) {
+	c := k.options.Caches
+	for _, s := range c.slicesOf(metav1.NamespaceAll, k.options.Self.Pod) {
+		service := s.Labels[discoveryv1.LabelServiceName]
+		wanted := slices.ContainsFunc(c.autoscalersIn(s.Namespace), func(a *v1alpha1.InferenceAutoscaler) bool { return a.Spec.Activator.Service == service })
+		if wanted {
+			continue
+		}
+		if err := k.delete(ctx, s); err != nil {
+			k.options.Log.Warn("cannot clear away what this pod left", "namespace", s.Namespace, "slice", s.Name, "error", err)
 		}
 	}
-	return nil
 }
 
 func (k *Keeper) delete(ctx context.Context, s *discoveryv1.EndpointSlice) error {

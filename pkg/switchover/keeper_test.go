@@ -367,6 +367,33 @@ func TestATargetThatIsGoneLeavesNothing(t *testing.T) {
 	r.await("its requests are not known any more", func() bool { return len(r.keeper.options.Activator.Snapshot().Targets) == 0 })
 }
 
+func TestATargetThatChangesItsServiceLeavesTheOld(t *testing.T) {
+	r := newRig(t, nil)
+	r.activators(r.self.IP)
+	r.put(service(serving))
+	other := service(serving)
+	other.Name = "other"
+	r.put(other)
+	r.put(target())
+	r.awaitIn(true)
+	a := target()
+	a.Spec.Activator.Service = "other"
+	r.put(a)
+	r.awaitIn(false)
+	r.await("it stands in for the other", func() bool {
+		s, err := r.client.DiscoveryV1().EndpointSlices("ml").Get(context.Background(), "other-activator-0", metav1.GetOptions{})
+		return err == nil && len(s.Endpoints) == 1
+	})
+}
+
+func TestARestartClearsAwayWhatItLeft(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		_, err := o.Slices.EndpointSlices("ml").Create(context.Background(), standIn(o.Self, target(), serving, 20001, true), metav1.CreateOptions{})
+		must(t, err)
+	})
+	r.awaitIn(false)
+}
+
 func TestPortOfAService(t *testing.T) {
 	grpc := corev1.ServicePort{Name: "grpc", Port: 81}
 	only := corev1.ServicePort{Port: 80}
