@@ -59,7 +59,7 @@ cluster: ## Build the control plane's binaries (8 minutes cold on 2 cores, cache
 .PHONY: e2e
 e2e: build ## Run the end-to-end tests on a real control plane; on a real node too where root allows it.
 	simulations/cluster/build.sh all >/dev/null
-	go test -vet=off -tags e2e -count 1 -p 1 -timeout 30m -v $(E2E) 2>&1
+	go test -vet=off -tags e2e -count 1 -p 1 -timeout 45m -v $(E2E) 2>&1
 
 .PHONY: demo
 demo: build cluster ## Scale the same trace three ways on a real control plane, side by side.

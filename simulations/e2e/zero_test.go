@@ -94,12 +94,10 @@ func (z *zero) comesUp(t *testing.T) {
 	var all strings.Builder
 	fmt.Fprintf(&all, "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n", asleep)
 	for i := range sleepers {
-		all.WriteString(z.manifest(sleeper(i), 1, targetLoading))
+		all.WriteString(z.manifest(sleeper(i), 0, targetLoading))
 	}
-	must(t, z.box.Apply(t.Context(), []byte(all.String())))
-	for i := range sleepers {
-		z.awaitReplicas(t, sleeper(i), 0, 90*time.Second)
-	}
+	z.applyAtZero(t, all.String())
+	time.Sleep(5 * time.Second) // until activators and kube-proxy have followed
 }
 
 func sleeper(i int) string { return "m" + strconv.Itoa(i) }
@@ -603,8 +601,8 @@ func (z *zero) askMany(ctx context.Context, target, name string, count int) <-ch
 // activatorIsKilled kills one activator while both hold requests.
 func (z *zero) activatorIsKilled(t *testing.T) {
 	const count = 12
-	must(t, z.box.Apply(t.Context(), []byte(z.manifest("slow", 1, 8*time.Second))))
-	z.awaitReplicas(t, "slow", 0, 90*time.Second)
+	z.applyAtZero(t, z.manifest("slow", 0, 8*time.Second))
+	time.Sleep(5 * time.Second)
 	answers := z.askMany(t.Context(), "slow", "kill", count)
 	var victim string
 	var victims int
@@ -658,8 +656,8 @@ func firstError(all []asking) error {
 
 // leaderIsKilledAtZero kills the leader of the service just before the first request.
 func (z *zero) leaderIsKilledAtZero(t *testing.T) {
-	must(t, z.box.Apply(t.Context(), []byte(z.manifest("led", 1, targetLoading))))
-	z.awaitReplicas(t, "led", 0, 90*time.Second)
+	z.applyAtZero(t, z.manifest("led", 0, targetLoading))
+	time.Sleep(5 * time.Second)
 	leader := z.holder(t.Context())
 	z.kubectl(t, "-n", serviceNamespace, "delete", "pod", leader, "--grace-period=0", "--force")
 	began := time.Now()
@@ -676,8 +674,8 @@ func (z *zero) leaderIsKilledAtZero(t *testing.T) {
 // activatorsAreGone kills all activators while a target is at zero: nobody knows whether requests wait, so a replica is asked
 // for, and the Service leads to it and not to the dead.
 func (z *zero) activatorsAreGone(t *testing.T) {
-	must(t, z.box.Apply(t.Context(), []byte(z.manifest("alone", 1, targetLoading))))
-	z.awaitReplicas(t, "alone", 0, 90*time.Second)
+	z.applyAtZero(t, z.manifest("alone", 0, targetLoading))
+	time.Sleep(5 * time.Second)
 	z.kubectl(t, "-n", serviceNamespace, "delete", "hpa", "preheat-activator")
 	z.kubectl(t, "-n", serviceNamespace, "scale", "deployment", "preheat-activator", "--replicas=0")
 	z.kubectl(t, "-n", serviceNamespace, "delete", "pod", "-l", "app.kubernetes.io/name=preheat-activator", "--grace-period=0", "--force")
