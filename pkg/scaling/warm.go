@@ -136,7 +136,9 @@ func (w Warm) less(woken int32) Warm {
 }
 
 // atLeast has those too that are wanted whatever they are worth.
-func (w Warm) atLeast(c Tiers) Warm { return Warm{max(w.Standby, c.Standby.Min), max(w.Asleep, c.Asleep.Min)} }
+func (w Warm) atLeast(c Tiers) Warm {
+	return Warm{max(w.Standby, c.Standby.Min), max(w.Asleep, c.Asleep.Min)}
+}
 
 // fill takes a number of replicas into the tiers, the cheapest first.
 func (w Tiers) fill(n int32) Warm {

@@ -141,7 +141,7 @@ func TestTheGuardStopsNothingElse(t *testing.T) {
 func TestAnActivatorThatNeverComesIsAFault(t *testing.T) {
 	g := newGuarded(t)
 	must(t, g.decide(1, 0))
-	g.Guard.asked[chat] = time.Now().Add(-patience)
+	g.asked[chat] = time.Now().Add(-patience)
 	err := g.decide(1, 0)
 	if kube.ReasonOf(err) != NoActivator {
 		t.Errorf("got %v, want reason %s", err, NoActivator)

@@ -302,8 +302,7 @@ func TestRefusesWhileGPUsAreOutOfStock(t *testing.T) {
 	a = a.DeepCopy()
 	a.Status.Replicas = &v1alpha1.ReplicaStatus{Desired: 1, Current: 1, Starting: 1}
 	r.put(a)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := t.Context()
 	r.await("requests are held again", func() bool {
 		go func() {
 			request, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.standsIn(), http.NoBody)

@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	// DemandPort is the name of the port of the activators' Service at which they stream their demand, DemandPath the path.
+	// DemandPort is the name of the port of the activators' Service at which they stream their demand.
 	DemandPort = "admin"
+	// DemandPath is the path of that stream.
 	DemandPath = "/demand"
 	// sweepPeriod is how often slices of dead activators are looked for.
 	sweepPeriod = time.Second

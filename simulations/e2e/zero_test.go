@@ -30,8 +30,8 @@ import (
 
 const (
 	asleep     = "asleep" // the namespace of the targets that go to zero
-	sleepers   = 10
-	cyclesEach = 5
+	sleepers   = 5
+	cyclesEach = 10
 	tokensEach = 64
 	// mostWake is from the first request at zero until the scale is written, mostHandOn from ready to the first byte: at the
 	// median, with E2E_STRICT at p99.
@@ -174,12 +174,6 @@ func isReady(p *corev1.Pod) bool {
 	})
 }
 
-// awaitReplicas waits until a target's Deployment asks for so many replicas and has no others.
-func (z *zero) awaitReplicas(t *testing.T, name string, want int32, within time.Duration) {
-	t.Helper()
-	eventually(t, within, func(ctx context.Context) string { return z.wrongReplicas(ctx, name, want) })
-}
-
 // wrongReplicas says how a target has other replicas than wanted, empty where it has not.
 func (z *zero) wrongReplicas(ctx context.Context, name string, want int32) string {
 	d, err := z.deployment(ctx, asleep, name)
@@ -264,7 +258,7 @@ func readTokens(stream io.Reader, first *time.Time) error {
 		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
 			return fmt.Errorf("chunk %q: %w", data, err)
 		}
-		for _, token := range strings.Fields(chunk.Choices[0].Text) {
+		for token := range strings.FieldsSeq(chunk.Choices[0].Text) {
 			if token != "tok"+strconv.Itoa(next) {
 				return fmt.Errorf("token %d is %q", next, token)
 			}
