@@ -39,6 +39,7 @@ func (p *Planner) Plan(prev State, obs Observation) (State, Decision) {
 	t.front()
 	t.decide()
 	t.warm()
+	st.Zeroed = t.decision.Replicas == 0 && (t.planner.config.Zero || st.Zeroed)
 	return st, t.decision
 }
 
@@ -61,6 +62,8 @@ func (t *tick) decide() {
 	switch {
 	case t.planner.config.Paused:
 		t.hold(Paused, "spec.paused is set: %d replicas are held", t.obs.Desired)
+	case t.obs.Desired == 0 && !t.planner.config.Zero && t.state.Zeroed:
+		t.leaveZero()
 	case t.obs.Desired == 0 && !t.planner.config.Zero:
 		t.hold(ScaledToZeroByOther, "zero replicas were asked for by somebody else, which means paused; ask for one to resume")
 	case t.sight.ready == 0 && t.fronted():
@@ -137,7 +140,7 @@ func (t *tick) resume() {
 		}
 		t.state.Arrivals, t.state.Wanted, t.state.Proposals, t.state.Changes = nil, nil, nil, nil
 		t.state.Promises, t.state.Order = nil, Order{}
-		t.state.Silence, t.state.Front = Silence{}, Front{}
+		t.state.Silence, t.state.Front, t.state.Unheard = Silence{}, Front{}, time.Time{}
 	}
 }
 

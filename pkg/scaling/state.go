@@ -37,6 +37,10 @@ type State struct {
 	Silences Silences
 	Silence  Silence
 	Front    Front
+	// Unheard is since when nothing has been read of what is in front, zero where something ever was.
+	Unheard time.Time
+	// Zeroed is set while zero replicas stand that this planner asked for.
+	Zeroed bool
 	// Warm are the warm replicas that were wanted last.
 	Warm Warm
 	// Wakes is what has been learned of warm replicas, Levels the numbers of replicas of late, serving or warm, that were

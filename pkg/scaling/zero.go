@@ -134,7 +134,7 @@ func (t *tick) fronted() bool {
 func (t *tick) front() {
 	f, was := t.obs.Front, t.state.Front
 	if t.fronted() {
-		t.state.Front = f
+		t.state.Front, t.state.Unheard = f, time.Time{}
 	}
 	if !t.fronted() || t.sight.ready > 0 {
 		return
@@ -358,8 +358,37 @@ func few(n float64) string {
 	return fmt.Sprintf("%.0f", n)
 }
 
-// wake asks for one replica where there is none and nobody can tell whether requests wait for one.
+// leaveZero asks for a replica where the spec allows none to be gone any more, and it was not somebody else who let the last go.
+func (t *tick) leaveZero() {
+	t.decision.Reason = AtMinimum
+	t.step("zero", 1, "zero replicas are not allowed any more: one is asked for")
+	t.decision.Needed = 1
+	t.propose(1)
+	t.want(1)
+	t.constrain(1, 1)
+}
+
+// unheard is for how long nothing has been read of what holds requests, since the first tick where nothing ever was: whoever
+// has just begun to look has not heard of it yet.
+func (t *tick) unheard() time.Duration {
+	since := t.state.Front.Time
+	if since.IsZero() {
+		if t.state.Unheard.IsZero() {
+			t.state.Unheard = t.obs.Time
+		}
+		since = t.state.Unheard
+	}
+	return t.obs.Time.Sub(since)
+}
+
+// wake asks for one replica where there is none and nobody can tell whether requests wait for one, once that has lasted.
 func (t *tick) wake() {
+	if lasted, most := t.unheard(), t.planner.config.Staleness; lasted <= most {
+		t.decision.Blind = true
+		t.hold(NoFreshData, "there is no replica, and nothing has been read for %v of what holds requests: after %v one is asked for",
+			lasted.Round(time.Second), most)
+		return
+	}
 	t.decision.Blind, t.decision.Reason = true, NoFreshData
 	t.decision.Unseen = append(t.decision.Unseen, "what holds requests in front of the target: nothing was read of it within "+t.planner.config.Staleness.String())
 	t.step("zero", 1, "there is no replica, and nobody knows whether requests wait for one: one is asked for")

@@ -129,6 +129,8 @@ func TestWhoCannotBeAskedAtZeroIsTakenToHoldRequests(t *testing.T) {
 	l.until(30 * time.Minute)
 	front := l.front
 	l.front = nil
+	l.ticks(3, 0) // 45 s may pass without a word
+	l.want(0, scaling.NoFreshData)
 	l.tick(0)
 	l.want(1, scaling.NoFreshData)
 	if !l.last.Blind {
@@ -140,6 +142,38 @@ func TestWhoCannotBeAskedAtZeroIsTakenToHoldRequests(t *testing.T) {
 	}
 	l.front = front
 	l.until(30 * time.Minute)
+}
+
+// Zero that was ours is left where the spec allows it no more; that of others stays theirs.
+func TestZeroIsLeftWhereItIsNotAllowedAnyMore(t *testing.T) {
+	l := zeroLine(t)
+	l.until(30 * time.Minute)
+	c := l.planner.Config()
+	c.Zero = false
+	c.Constraints = append(append([]scaling.Constraint{}, c.Constraints[:3]...), constraint.Bounds{Min: 1, Max: 20})
+	p, err := scaling.NewPlanner(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.planner = p
+	l.tick(0)
+	l.want(1, scaling.AtMinimum)
+}
+
+// A process that has just begun has not heard of what is in front: that wakes not all that sleep at once.
+func TestWhoHasJustBegunListensFirst(t *testing.T) {
+	l := zeroLine(t)
+	l.until(30 * time.Minute)
+	front := l.front
+	l.state, l.front = scaling.State{}, nil
+	l.ticks(2, 0)
+	l.want(0, scaling.NoFreshData)
+	l.front = front
+	l.ticks(4, 0)
+	l.want(0, scaling.Idle)
+	l.state, l.front = scaling.State{}, nil
+	l.ticks(5, 0)
+	l.want(1, scaling.NoFreshData)
 }
 
 func TestWithoutLeaveZeroIsSomebodysWill(t *testing.T) {
