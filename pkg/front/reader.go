@@ -27,6 +27,9 @@ type Source struct {
 	ID string
 	// URL is where it streams its demand (activator.ServeDemand).
 	URL string
+	// Leaving sources take no new connections and may still get requests on old ones: what they say counts, that they fall
+	// silent does not.
+	Leaving bool
 }
 
 // Options are what a Reader is made of.
@@ -48,6 +51,8 @@ type Reader struct {
 	mu      sync.Mutex
 	voices  map[string]*voice // by the source's ID
 	arrived map[string]float64
+	// told is what each source said last, also of those that are not listed at present.
+	told map[string]map[string]activator.TargetDemand
 }
 
 // voice is one source as it is heard.
@@ -57,11 +62,13 @@ type voice struct {
 	// heard is when the last line came, or when the source was first listed.
 	heard   time.Time
 	targets map[string]activator.TargetDemand
+	// fresh says that nothing is known yet of what came by it before, whole that the next line tells of all its targets.
+	fresh, whole bool
 }
 
 // New returns a Reader that hears nobody before Run.
 func New(o Options) *Reader {
-	return &Reader{options: o, voices: map[string]*voice{}, arrived: map[string]float64{}}
+	return &Reader{options: o, voices: map[string]*voice{}, arrived: map[string]float64{}, told: map[string]map[string]activator.TargetDemand{}}
 }
 
 // Run keeps a stream to each source until the context ends.
@@ -87,11 +94,16 @@ func (r *Reader) follow(ctx context.Context, streams *sync.WaitGroup) {
 	defer r.mu.Unlock()
 	for _, s := range r.options.Sources() {
 		listed[s.ID] = true
-		if r.voices[s.ID] != nil {
+		if v := r.voices[s.ID]; v != nil {
+			v.source.Leaving = s.Leaving
 			continue
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		v := &voice{source: s, cancel: cancel, heard: time.Now(), targets: map[string]activator.TargetDemand{}}
+		v := &voice{source: s, cancel: cancel, heard: time.Now(), targets: r.told[s.ID]}
+		if v.targets == nil {
+			v.targets, v.fresh = map[string]activator.TargetDemand{}, true
+			r.remember(s.ID, v.targets)
+		}
 		r.voices[s.ID] = v
 		streams.Go(func() { r.hear(ctx, v) })
 	}
@@ -101,6 +113,21 @@ func (r *Reader) follow(ctx context.Context, streams *sync.WaitGroup) {
 			delete(r.voices, id)
 		}
 	}
+}
+
+// mostRemembered is of how many sources it is remembered what they said, when they are gone.
+const mostRemembered = 1000
+
+// remember keeps what a source says, in place of all that are gone where these are too many.
+func (r *Reader) remember(id string, said map[string]activator.TargetDemand) {
+	if len(r.told) >= mostRemembered {
+		for old := range r.told {
+			if r.voices[old] == nil {
+				delete(r.told, old)
+			}
+		}
+	}
+	r.told[id] = said
 }
 
 // hear reads a source's stream, again and again, until the context ends.
@@ -136,6 +163,9 @@ func (r *Reader) read(ctx context.Context, v *voice) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %s", response.Status)
 	}
+	r.mu.Lock()
+	v.whole = true
+	r.mu.Unlock()
 	lines := json.NewDecoder(response.Body)
 	for {
 		var d activator.Demand
@@ -157,11 +187,22 @@ func (r *Reader) take(v *voice, d activator.Demand, now time.Time) (held []strin
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v.heard = now
+	if v.whole {
+		for target, was := range v.targets {
+			was.Held = 0
+			v.targets[target] = was
+		}
+	}
+	fresh := v.fresh
+	v.fresh, v.whole = false, false
 	for _, is := range d.Targets {
 		was := v.targets[is.Target]
 		came := is.Arrivals - was.Arrivals
 		if is.Arrivals < was.Arrivals { // it began anew
 			came = is.Arrivals
+		}
+		if fresh { // of what came before only what waits is known to be new
+			came = uint64(is.Held)
 		}
 		r.arrived[is.Target] += float64(came)
 		v.targets[is.Target] = is
@@ -180,7 +221,7 @@ func (r *Reader) Of(target string) scaling.Front {
 	defer r.mu.Unlock()
 	f := scaling.Front{Arrived: r.arrived[target]}
 	for _, v := range r.voices {
-		if f.Time.IsZero() || v.heard.Before(f.Time) {
+		if !v.source.Leaving && (f.Time.IsZero() || v.heard.Before(f.Time)) {
 			f.Time = v.heard
 		}
 		f.Held += float64(v.targets[target].Held)
