@@ -194,13 +194,16 @@ func strip(obj any) (any, error) {
 	return obj, nil
 }
 
-// ports opens a free port of a range, each time the next.
-func ports(first, count int) func() (net.Listener, error) {
+// ports opens a free port of a range that is not taken, each time the next.
+func ports(first, count int) func(taken map[int32]bool) (net.Listener, error) {
 	var next atomic.Int64
-	return func() (net.Listener, error) {
+	return func(taken map[int32]bool) (net.Listener, error) {
 		var last error
 		for range count {
 			port := first + int(next.Add(1)-1)%count
+			if taken[int32(port)] {
+				continue
+			}
 			listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 			if err == nil {
 				return listener, nil

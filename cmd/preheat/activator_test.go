@@ -61,7 +61,7 @@ func TestPortsAreTakenInTurnAndEnd(t *testing.T) {
 		}
 	}()
 	for range 4 {
-		l, err := listen()
+		l, err := listen(nil)
 		if err == nil {
 			open = append(open, l)
 			continue

@@ -34,6 +34,9 @@ func (n *nudges) held(id controlloop.TargetID) {
 	d, known := n.decisions.Latest(id)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if known && d.Reason == scaling.Paused {
+		return
+	}
 	if !known || d.Replicas == 0 || n.unsettled[id] {
 		n.queue.Add(id)
 	}

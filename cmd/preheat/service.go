@@ -169,8 +169,14 @@ func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles
 
 // front is what holds requests in front of a target: its gateway where it has one, else the activators.
 func (s *service) front(id controlloop.TargetID) scaling.Front {
-	if a, ok := s.cluster.Targets.Autoscaler(id); ok && a.Spec.Gateway != nil {
+	a, ok := s.cluster.Targets.Autoscaler(id)
+	if ok && a.Spec.Gateway != nil {
 		return s.pages.Of(id.String())
+	}
+	d, decided := s.decisions.Latest(id)
+	atZero := decided && d.Current == 0 && d.Replicas == 0
+	if atZero && ok && a.Spec.Activator != nil && !s.fronts.StandsIn(a.Namespace, a.Spec.Activator.Service) {
+		return scaling.Front{} // those that are heard hear nothing of this target
 	}
 	return s.reader.Of(id.String())
 }

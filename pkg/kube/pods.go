@@ -88,7 +88,7 @@ func stripPod(pod *corev1.Pod) *corev1.Pod {
 			Labels: pod.Labels, Annotations: stripAnnotations(pod.Annotations), OwnerReferences: pod.OwnerReferences,
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
 		},
-		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, Containers: stripContainers(pod.Spec.Containers), ReadinessGates: stripGates(pod.Spec.ReadinessGates)},
+		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, Containers: stripContainers(pod.Spec.Containers), InitContainers: stripContainers(staying(pod.Spec.InitContainers)), ReadinessGates: stripGates(pod.Spec.ReadinessGates)},
 		Status: corev1.PodStatus{
 			Phase: pod.Status.Phase, PodIP: pod.Status.PodIP,
 			Conditions:            stripConditions(pod.Status.Conditions),
@@ -123,7 +123,17 @@ func stripAnnotations(all map[string]string) map[string]string {
 	return kept
 }
 
+// staying are the init containers that stay beside the others, as sidecars.
+func staying(all []corev1.Container) []corev1.Container {
+	return slices.DeleteFunc(slices.Clone(all), func(c corev1.Container) bool {
+		return c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways
+	})
+}
+
 func stripContainers(all []corev1.Container) []corev1.Container {
+	if len(all) == 0 {
+		return nil
+	}
 	kept := make([]corev1.Container, len(all))
 	for i, c := range all {
 		kept[i] = corev1.Container{Name: c.Name, Ports: c.Ports, Resources: corev1.ResourceRequirements{Requests: stripRequests(c.Resources.Requests)}}

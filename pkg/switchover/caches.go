@@ -87,6 +87,9 @@ func (c *Caches) autoscaler(name types.NamespacedName) (*v1alpha1.InferenceAutos
 // service is the Service of a target and its port, or what is wrong with it.
 func (c *Caches) service(a *v1alpha1.InferenceAutoscaler) (s *corev1.Service, port corev1.ServicePort, fault string) {
 	name := a.Namespace + "/" + a.Spec.Activator.Service
+	if first := c.firstOf(a.Namespace, a.Spec.Activator.Service); first != nil && first.Name != a.Name {
+		return nil, port, fmt.Sprintf("spec.activator.service: Service %s is that of InferenceAutoscaler %s already, which is older; give each its own", name, first.Name)
+	}
 	obj, ok, err := c.Services.GetIndexer().GetByKey(name)
 	s, isOne := obj.(*corev1.Service)
 	if !ok || !isOne || err != nil {
@@ -98,11 +101,32 @@ func (c *Caches) service(a *v1alpha1.InferenceAutoscaler) (s *corev1.Service, po
 	if len(s.Spec.Selector) == 0 {
 		return nil, port, fmt.Sprintf("spec.activator.service: Service %s has no selector, so its replicas are not known; name one that has", name)
 	}
+	if s.Spec.PublishNotReadyAddresses || s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal {
+		return nil, port, fmt.Sprintf("spec.activator.service: Service %s has publishNotReadyAddresses or internalTrafficPolicy Local, by which requests go astray while no replica is ready; name one without", name)
+	}
 	port, ok = portOf(s, a.Spec.Activator.Port)
 	if !ok {
 		return nil, port, fmt.Sprintf("spec.activator.port: Service %s has no port %q", name, a.Spec.Activator.Port)
 	}
 	return s, port, ""
+}
+
+// firstOf is the oldest that names a Service: an EndpointSlice leads to one.
+func (c *Caches) firstOf(namespace, service string) (first *v1alpha1.InferenceAutoscaler) {
+	for _, a := range c.autoscalersIn(namespace) {
+		if a.Spec.Activator.Service == service && (first == nil || older(a, first)) {
+			first = a
+		}
+	}
+	return first
+}
+
+// older orders by age, and those of one second by name.
+func older(a, b *v1alpha1.InferenceAutoscaler) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }
 
 // readyPods are the pods that a Service selects, that are ready and are not about to go.
@@ -153,6 +177,12 @@ func (c *Caches) slice(namespace, name string) (*discoveryv1.EndpointSlice, bool
 	return s, ok && isOne && err == nil
 }
 
+// owns reports whether a slice of a name was made for a target.
+func (c *Caches) owns(a *v1alpha1.InferenceAutoscaler, name string) bool {
+	s, ok := c.slice(a.Namespace, name)
+	return ok && len(s.OwnerReferences) == 1 && s.OwnerReferences[0].UID == a.UID
+}
+
 // orphans are the slices of a Service that name an activator that is not ready; this one is not asked for its own.
 func (c *Caches) orphans(namespace, service string, self Self) []*discoveryv1.EndpointSlice {
 	alive := c.activators(self)
@@ -179,7 +209,12 @@ func (c *Caches) notify(self Self, add func(types.NamespacedName)) error {
 		addAll(c.autoscalersIn(namespace), func(a *v1alpha1.InferenceAutoscaler) bool { return a.Spec.Activator.Service == service })
 	}
 	return errors.Join(
-		onChange(c.Autoscalers, func(a *v1alpha1.InferenceAutoscaler) { add(nameOf(a)) }),
+		onChange(c.Autoscalers, func(a *v1alpha1.InferenceAutoscaler) {
+			add(nameOf(a))
+			if a.Spec.Activator != nil {
+				withService(a.Namespace, a.Spec.Activator.Service) // of several the oldest has it
+			}
+		}),
 		onChange(c.Services, func(s *corev1.Service) { withService(s.Namespace, s.Name) }),
 		onChange(c.Slices, func(s *discoveryv1.EndpointSlice) {
 			service := s.Labels[discoveryv1.LabelServiceName]

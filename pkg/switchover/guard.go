@@ -44,7 +44,7 @@ type Guard struct {
 // Actuate implements controlloop.Actuator. That an activator is waited for is no error until it takes too long.
 func (g *Guard) Actuate(ctx context.Context, id controlloop.TargetID, d scaling.Decision) error {
 	a, ok := g.Autoscaler(id)
-	if !ok || d.Replicas > 0 || d.Current == 0 || a.Spec.Activator == nil {
+	if !ok || d.Replicas > 0 || d.Current == 0 || a.Spec.Activator == nil || a.Spec.Mode != v1alpha1.ModeOwn || a.Spec.Paused {
 		g.forget(id)
 		return g.Actuator.Actuate(ctx, id, d)
 	}

@@ -129,11 +129,13 @@ func TestTheGuardStopsNothingElse(t *testing.T) {
 	must(t, g.decide(3, 2))
 	must(t, g.decide(0, 1))
 	must(t, g.decide(0, 0)) // to stay there
-	g.target.Spec.Activator = nil
+	g.target.Spec.Mode = v1alpha1.ModeAdvise
+	must(t, g.decide(1, 0)) // nothing is written
+	g.target.Spec.Mode, g.target.Spec.Activator = v1alpha1.ModeOwn, nil
 	must(t, g.decide(1, 0)) // somebody else stands in front
 	g.target = nil
 	must(t, g.decide(1, 0))
-	if !slices.Equal(g.let, []int32{2, 1, 0, 0, 0}) || len(g.again) > 0 {
+	if !slices.Equal(g.let, []int32{2, 1, 0, 0, 0, 0}) || len(g.again) > 0 {
 		t.Errorf("let through %v, asked again %v", g.let, g.again)
 	}
 }
@@ -157,9 +159,14 @@ func TestTheWatchKnowsWhereToHearTheDemand(t *testing.T) {
 	g := newGuarded(t)
 	s := kubernetesSlice("preheat-system", "preheat-activator", DemandPort, 8081, "10.0.0.1", "fd00::1", "10.0.0.3")
 	s.Endpoints[2].Conditions.Ready = new(false)
+	s.Endpoints = append(s.Endpoints, s.Endpoints[2])
+	s.Endpoints[3].Addresses, s.Endpoints[3].Conditions.Terminating = []string{"10.0.0.4"}, new(true)
 	g.put(s)
-	want := []front.Source{{ID: "10.0.0.1", URL: "http://10.0.0.1:8081/demand"}, {ID: "fd00::1", URL: "http://[fd00::1]:8081/demand"}}
-	g.await("two activators are ready", func() bool { return slices.Equal(g.Watch.Sources(), want) })
+	want := []front.Source{
+		{ID: "10.0.0.1", URL: "http://10.0.0.1:8081/demand"}, {ID: "fd00::1", URL: "http://[fd00::1]:8081/demand"},
+		{ID: "10.0.0.4", URL: "http://10.0.0.4:8081/demand", Leaving: true},
+	}
+	g.await("two activators are ready, and one leaves", func() bool { return slices.Equal(g.Watch.Sources(), want) })
 }
 
 func TestTheWatchClearsAwayWhatTheLastActivatorLeft(t *testing.T) {

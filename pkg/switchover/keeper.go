@@ -41,8 +41,8 @@ type Options struct {
 	Caches *Caches
 	// Activator holds the requests.
 	Activator *activator.Activator
-	// Listen opens a port for one target.
-	Listen func() (net.Listener, error)
+	// Listen opens a port for one target, none of those to which an earlier process of this pod may still be led.
+	Listen func(taken map[int32]bool) (net.Listener, error)
 	// OutOfStock is for how long replicas may wait for GPUs before what is held for them is refused.
 	OutOfStock time.Duration
 	Log        *slog.Logger
@@ -52,6 +52,9 @@ type Options struct {
 type Keeper struct {
 	options Options
 	queue   workqueue.TypedRateLimitingInterface[types.NamespacedName]
+
+	// taken are the ports that slices of an earlier process of this pod name: for other targets.
+	taken map[int32]bool
 
 	mu      sync.Mutex
 	doors   map[types.NamespacedName]*door
@@ -91,6 +94,14 @@ func NewKeeper(o Options) (*Keeper, error) {
 func (k *Keeper) Run(ctx context.Context, ready func()) {
 	stop := context.AfterFunc(ctx, k.queue.ShutDown)
 	defer stop()
+	k.taken = map[int32]bool{}
+	for _, s := range k.options.Caches.slicesOf(metav1.NamespaceAll, k.options.Self.Pod) {
+		for _, p := range s.Ports {
+			if p.Port != nil {
+				k.taken[*p.Port] = true
+			}
+		}
+	}
 	for _, a := range k.options.Caches.autoscalers() {
 		k.settle(ctx, nameOf(a))
 	}
@@ -144,12 +155,19 @@ func (k *Keeper) reconcile(ctx context.Context, name types.NamespacedName) (agai
 		return 0, err
 	}
 	service, port, fault := k.options.Caches.service(a)
+	if fault == "" && !slices.Equal(service.Spec.IPFamilies, []corev1.IPFamily{k.options.Self.family()}) && len(service.Spec.IPFamilies) > 0 {
+		fault = fmt.Sprintf("spec.activator.service: Service %s/%s is of %v and this activator of %s alone, so that some clients would find nobody; name one of that family",
+			service.Namespace, service.Name, service.Spec.IPFamilies, k.options.Self.family())
+	}
 	if fault != "" {
 		if d.told != fault {
 			k.options.Log.Warn("cannot stand in for a target", "target", name.String(), "error", fault)
 		}
 		d.told = fault
 		k.serve(name, d, nil)
+		if own := sliceName(a.Spec.Activator.Service, k.options.Self.Pod); d.service == "" && k.options.Caches.owns(a, own) {
+			d.service = a.Spec.Activator.Service // of the process before
+		}
 		return 0, k.withdraw(ctx, a.Namespace, d)
 	}
 	d.told = ""
@@ -254,7 +272,7 @@ func (k *Keeper) door(name types.NamespacedName) (*door, error) {
 	if d, ok := k.doors[name]; ok {
 		return d, nil
 	}
-	listener, err := k.options.Listen()
+	listener, err := k.options.Listen(k.taken)
 	if err != nil {
 		return nil, fmt.Errorf("open a port for %s: %w", name, err)
 	}
@@ -277,7 +295,7 @@ func (k *Keeper) enter(name types.NamespacedName, d *door) http.Handler {
 		k.mu.Lock()
 		in := d.in
 		k.mu.Unlock()
-		if !in {
+		if !in && r.Header.Get("Upgrade") == "" {
 			w.Header().Set("Connection", "close")
 		}
 		k.options.Activator.ServeHTTP(w, r.WithContext(WithTarget(r.Context(), target)))

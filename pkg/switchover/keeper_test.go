@@ -56,7 +56,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	must(t, err)
 	o := Options{
 		Self: r.self, Slices: r.client.DiscoveryV1(), Caches: caches, Activator: a,
-		Listen: func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }, OutOfStock: time.Hour, Log: slog.New(slog.DiscardHandler),
+		Listen: func(map[int32]bool) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }, OutOfStock: time.Hour, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&o)
@@ -318,6 +318,9 @@ func TestRefusesWhileGPUsAreOutOfStock(t *testing.T) {
 // TestFaultsOfTheService are Services for which nobody can stand in: nothing is led here, and nothing breaks.
 func TestFaultsOfTheService(t *testing.T) {
 	headless, external, bare := service(serving), service(serving), service(serving)
+	early, local := service(serving), service(serving)
+	early.Spec.PublishNotReadyAddresses = true
+	local.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
 	headless.Spec.ClusterIP = corev1.ClusterIPNone
 	external.Spec.Type = corev1.ServiceTypeExternalName
 	bare.Spec.Selector = nil
@@ -328,11 +331,13 @@ func TestFaultsOfTheService(t *testing.T) {
 		target  *v1alpha1.InferenceAutoscaler
 		fault   string
 	}{
-		"none":              {nil, target(), "there is no Service ml/vllm"},
-		"headless":          {headless, target(), "has no cluster IP"},
-		"an external name":  {external, target(), "has no cluster IP"},
-		"without selector":  {bare, target(), "has no selector"},
-		"without that port": {service(serving), asked, `has no port "grpc"`},
+		"none":                {nil, target(), "there is no Service ml/vllm"},
+		"headless":            {headless, target(), "has no cluster IP"},
+		"an external name":    {external, target(), "has no cluster IP"},
+		"without selector":    {bare, target(), "has no selector"},
+		"of loading replicas": {early, target(), "publishNotReadyAddresses"},
+		"of its node alone":   {local, target(), "internalTrafficPolicy"},
+		"without that port":   {service(serving), asked, `has no port "grpc"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
@@ -383,6 +388,91 @@ func TestATargetThatChangesItsServiceLeavesTheOld(t *testing.T) {
 		s, err := r.client.DiscoveryV1().EndpointSlices("ml").Get(context.Background(), "other-activator-0", metav1.GetOptions{})
 		return err == nil && len(s.Endpoints) == 1
 	})
+}
+
+func TestOfTwoTargetsOfAServiceTheOlderHasIt(t *testing.T) {
+	r := newRig(t, nil)
+	r.activators(r.self.IP)
+	r.put(service(serving))
+	young := target()
+	young.Name, young.CreationTimestamp = "a-younger-one", metav1.Now()
+	r.put(young)
+	r.put(target())
+	leads := func() string {
+		s, err := r.client.DiscoveryV1().EndpointSlices("ml").Get(context.Background(), "vllm-activator-0", metav1.GetOptions{})
+		if err != nil || len(s.OwnerReferences) != 1 {
+			return ""
+		}
+		return s.OwnerReferences[0].Name
+	}
+	r.await("the older one is led to", func() bool { return leads() == "chat" })
+	must(t, r.targets.GetIndexer().Delete(target()))
+	r.keeper.queue.Add(nameOf(target()))
+	r.keeper.queue.Add(nameOf(young))
+	r.await("the younger one takes its place", func() bool { return leads() == young.Name })
+}
+
+func TestAServiceOfBothFamiliesIsRefused(t *testing.T) {
+	r := newRig(t, nil)
+	r.activators(r.self.IP)
+	s := service(serving)
+	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+	r.put(s)
+	r.put(target())
+	r.await("it is told of", func() bool {
+		r.keeper.mu.Lock()
+		defer r.keeper.mu.Unlock()
+		return len(r.keeper.doors) == 1
+	})
+	if at := r.standsIn(); at != "" {
+		t.Errorf("it stands in at %s", at)
+	}
+	s = service(serving)
+	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	r.put(s)
+	r.awaitIn(true)
+}
+
+// TestPortsOfTheProcessBeforeAreNotOpened, for other targets' requests still come there for a while.
+func TestPortsOfTheProcessBeforeAreNotOpened(t *testing.T) {
+	var taken map[int32]bool
+	r := newRig(t, func(o *Options) {
+		_, err := o.Slices.EndpointSlices("ml").Create(context.Background(), standIn(o.Self, target(), serving, 20001, true), metav1.CreateOptions{})
+		must(t, err)
+		listen := o.Listen
+		o.Listen = func(avoid map[int32]bool) (net.Listener, error) {
+			taken = avoid
+			return listen(avoid)
+		}
+	})
+	r.activators(r.self.IP)
+	r.put(service(serving))
+	r.put(target())
+	r.awaitIn(true)
+	if !taken[20001] {
+		t.Errorf("ports to be avoided are %v, want the one that the process before had", taken)
+	}
+}
+
+func TestPodPortsAreThoseThatKubernetesFinds(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{
+		Containers:     []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "serve", ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {Name: "other", ContainerPort: 1}}}},
+		InitContainers: []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "serve", ContainerPort: 8000}}}},
+	}}
+	for _, c := range []struct {
+		port corev1.ServicePort
+		want int32
+	}{
+		{serving, 8000},
+		{corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("other")}, 1},
+		{corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("none")}, 0},
+		{corev1.ServicePort{Port: 80, TargetPort: intstr.FromInt32(9000)}, 9000},
+		{corev1.ServicePort{Port: 80}, 80},
+	} {
+		if got := podPort(pod, c.port); got != c.want {
+			t.Errorf("port %+v: %d, want %d", c.port, got, c.want)
+		}
+	}
 }
 
 func TestARestartClearsAwayWhatItLeft(t *testing.T) {

@@ -60,20 +60,18 @@ func (c *Caches) targetOfHost(host string) (string, bool) {
 	if len(labels) < 2 || len(labels) > 2 && labels[2] != "svc" {
 		return "", false
 	}
-	for _, a := range c.autoscalersIn(labels[1]) {
-		if a.Spec.Activator.Service == labels[0] {
-			return nameOf(a).String(), true
-		}
+	a := c.firstOf(labels[1], labels[0])
+	if a == nil {
+		return "", false
 	}
-	return "", false
+	return nameOf(a).String(), true
 }
 
 // targetOfModel is the target that serves a model, the oldest where several say so.
 func (c *Caches) targetOfModel(model string) (string, bool) {
 	var oldest *v1alpha1.InferenceAutoscaler
 	for _, a := range c.autoscalers() {
-		if slices.Contains(a.Spec.Activator.Models, model) &&
-			(oldest == nil || a.CreationTimestamp.Before(&oldest.CreationTimestamp)) {
+		if slices.Contains(a.Spec.Activator.Models, model) && (oldest == nil || older(a, oldest)) {
 			oldest = a
 		}
 	}

@@ -20,6 +20,14 @@ type Self struct {
 	Pod, IP, Node string
 }
 
+// family is that of this pod's address.
+func (s Self) family() corev1.IPFamily {
+	if ip, err := netip.ParseAddr(s.IP); err == nil && ip.Is6() {
+		return corev1.IPv6Protocol
+	}
+	return corev1.IPv4Protocol
+}
+
 // ours reports whether a slice leads to an activator.
 func ours(s *discoveryv1.EndpointSlice) bool {
 	return s.Labels[discoveryv1.LabelManagedBy] == v1alpha1.ActivatorManager
@@ -62,26 +70,31 @@ func portOf(service *corev1.Service, asked string) (corev1.ServicePort, bool) {
 func podPort(pod *corev1.Pod, port corev1.ServicePort) int32 {
 	switch target := port.TargetPort; {
 	case target.Type == intstr.String:
-		for i := range pod.Spec.Containers {
-			for _, p := range pod.Spec.Containers[i].Ports {
-				if p.Name == target.StrVal {
-					return p.ContainerPort
-				}
-			}
-		}
-		return 0
+		return named(pod, target.StrVal)
 	case target.IntVal != 0:
 		return target.IntVal
 	}
 	return port.Port
 }
 
+// named is the number of a pod's port of a name, 0 where there is none: of its containers, and of those that start before them
+// and stay (Kubernetes looks at both).
+func named(pod *corev1.Pod, name string) int32 {
+	for _, all := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for i := range all {
+			for _, p := range all[i].Ports {
+				if p.Name == name && (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) {
+					return p.ContainerPort
+				}
+			}
+		}
+	}
+	return 0
+}
+
 // standIn is the slice by which an activator stands in for a Service's endpoints, or where it does not, stands by.
 func standIn(self Self, a *v1alpha1.InferenceAutoscaler, port corev1.ServicePort, listening int32, in bool) *discoveryv1.EndpointSlice {
-	family := discoveryv1.AddressTypeIPv4
-	if ip, err := netip.ParseAddr(self.IP); err == nil && ip.Is6() {
-		family = discoveryv1.AddressTypeIPv6
-	}
+	family := discoveryv1.AddressType(self.family())
 	protocol := corev1.ProtocolTCP
 	s := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{

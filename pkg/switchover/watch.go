@@ -139,7 +139,7 @@ func (w *Watch) alive() (found []string) {
 	return found
 }
 
-// Sources are the streams of demand of all activators that are ready.
+// Sources are the streams of demand of all activators that are ready, and of those that are leaving.
 func (w *Watch) Sources() (found []front.Source) {
 	for _, s := range all[*discoveryv1.EndpointSlice](w.activators.GetIndexer().List(), nil) {
 		i := slices.IndexFunc(s.Ports, func(p discoveryv1.EndpointPort) bool { return p.Name != nil && *p.Name == DemandPort && p.Port != nil })
@@ -148,13 +148,21 @@ func (w *Watch) Sources() (found []front.Source) {
 		}
 		for j := range s.Endpoints {
 			e := &s.Endpoints[j]
-			if !isReady(e) || len(e.Addresses) == 0 {
+			leaving := e.Conditions.Terminating != nil && *e.Conditions.Terminating
+			if !isReady(e) && !leaving || len(e.Addresses) == 0 {
 				continue
 			}
-			found = append(found, sourceAt(e, *s.Ports[i].Port, DemandPath))
+			source := sourceAt(e, *s.Ports[i].Port, DemandPath)
+			source.Leaving = leaving
+			found = append(found, source)
 		}
 	}
 	return found
+}
+
+// StandsIn reports whether a living activator stands in for a Service.
+func (w *Watch) StandsIn(namespace, service string) bool {
+	return !w.standsInSince(namespace, service).IsZero()
 }
 
 // standsInSince is since when a living activator has stood in for a Service; zero where none does.
