@@ -367,7 +367,7 @@ func TestWhatAProfileLeavesOutIsNoted(t *testing.T) {
 }
 
 func TestWherePreheatDoesOtherwiseThanItsSpecIsNoted(t *testing.T) {
-	const asOwn, keepsOne, holds = "is replayed as Own", "live it keeps one replica until", "hold the replicas of the start"
+	const asOwn, keepsOne, holds = "is replayed as Own", "as spec.activator does live", "hold the replicas of the start"
 	with := func(mode string) string { return strings.Replace(manifest, "mode: Own", mode, 1) }
 	for name, tc := range map[string]struct {
 		text, args string
