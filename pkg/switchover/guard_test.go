@@ -163,7 +163,8 @@ func TestTheWatchKnowsWhereToHearTheDemand(t *testing.T) {
 	s.Endpoints[3].Addresses, s.Endpoints[3].Conditions.Terminating = []string{"10.0.0.4"}, new(true)
 	g.put(s)
 	want := []front.Source{
-		{ID: "10.0.0.1", URL: "http://10.0.0.1:8081/demand"}, {ID: "fd00::1", URL: "http://[fd00::1]:8081/demand"},
+		{ID: "10.0.0.1", URL: "http://10.0.0.1:8081/demand"},
+		{ID: "fd00::1", URL: "http://[fd00::1]:8081/demand"},
 		{ID: "10.0.0.4", URL: "http://10.0.0.4:8081/demand", Leaving: true},
 	}
 	g.await("two activators are ready, and one leaves", func() bool { return slices.Equal(g.Watch.Sources(), want) })
