@@ -149,15 +149,15 @@ func TestReaderIsAsOldAsTheSourceThatIsSilent(t *testing.T) {
 	r := newRig(t)
 	a, b := newSource(t), newSource(t)
 	r.list(Source{ID: "a", URL: a.URL}, Source{ID: "b", URL: b.URL})
-	a.say("ml/a", 0, 1)
-	b.say("ml/a", 0, 1)
-	r.await("both", 0, 0)
-	a.say("ml/a", 0, 2)
-	r.await("only one", 0, 1)
+	a.say("ml/a", 1, 1)
+	b.say("ml/a", 1, 1)
+	r.await("both", 2, 2)
+	a.say("ml/a", 1, 2)
+	r.await("only one", 2, 3)
 	before := r.Of("ml/a").Time // the other's, from now on
 	for n := range uint64(3) {
-		a.say("ml/a", 0, 3+n)
-		r.await("only one", 0, 2+float64(n))
+		a.say("ml/a", 1, 3+n)
+		r.await("only one", 2, 4+float64(n))
 		if got := r.Of("ml/a").Time; !got.Equal(before) {
 			t.Errorf("the reading is of %v, want %v, since when the other source has been silent", got, before)
 		}
