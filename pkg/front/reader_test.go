@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,11 +23,14 @@ type source struct {
 	lines chan activator.Demand
 	// broken ends the stream that is open.
 	broken chan struct{}
+	open   atomic.Int32
 }
 
 func newSource(t *testing.T) *source {
 	s := &source{lines: make(chan activator.Demand), broken: make(chan struct{})}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.open.Add(1)
+		defer s.open.Add(-1)
 		out := json.NewEncoder(w)
 		for {
 			select {
@@ -118,6 +122,8 @@ func TestReaderAddsUpWhatAllHold(t *testing.T) {
 
 	r.list(Source{ID: "b", URL: b.URL})
 	r.await("one that is gone holds nothing, and what came by it has come", 1, 9)
+	for end := time.Now().Add(patience); a.open.Load() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	} // a line that it still took would be lost
 	r.list(Source{ID: "a", URL: a.URL}, Source{ID: "b", URL: b.URL})
 	a.say("ml/a", 0, 3)
 	r.await("one that is listed again goes on where it was", 1, 10)
