@@ -358,6 +358,7 @@ var reserved = map[string]string{
 	"list scaledobjects.keda.sh":                 "KEDA is not here",
 	"watch scaledobjects.keda.sh":                "KEDA is not here",
 	"patch scaledobjects.keda.sh":                "KEDA is not here",
+	"create pods/eviction":                       "to replace a warm replica that cannot be woken",
 	"patch events":                               "to count an event that comes again",
 	"update secrets":                             "to rotate the certificate, after 60 days",
 }
