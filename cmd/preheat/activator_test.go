@@ -27,14 +27,7 @@ func TestActivatorOptionsReportEveryFault(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := o.validate(fs.Args())
-			if (err == nil) != (tc.want == nil) {
-				t.Fatalf("error is %v, want one with %q", err, tc.want)
-			}
-			for _, part := range tc.want {
-				if !strings.Contains(err.Error(), part) {
-					t.Errorf("error %q does not mention %q", err, part)
-				}
-			}
+			wantFaults(t, err, tc.want)
 		})
 	}
 }

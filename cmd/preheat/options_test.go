@@ -26,15 +26,21 @@ func TestOptionsReportEveryFault(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := o.validate(fs.Args())
-			if (err == nil) != (tc.want == nil) {
-				t.Fatalf("error is %v, want one with %q", err, tc.want)
-			}
-			for _, part := range tc.want {
-				if !strings.Contains(err.Error(), part) {
-					t.Errorf("error %q does not mention %q", err, part)
-				}
-			}
+			wantFaults(t, err, tc.want)
 		})
+	}
+}
+
+// wantFaults checks that an error mentions all parts, or that there is none where none are wanted.
+func wantFaults(t *testing.T, err error, parts []string) {
+	t.Helper()
+	if (err == nil) != (parts == nil) {
+		t.Fatalf("error is %v, want one with %q", err, parts)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %q does not mention %q", err, part)
+		}
 	}
 }
 
