@@ -12,20 +12,24 @@ type Terms struct {
 	// Name tells it from the other members; Priority goes before worth.
 	Name     string
 	Priority int32
-	// GPUs is how many one replica holds while it is awake, Memory how many bytes of host memory while it sleeps. Min is
-	// how many replicas serve in any case.
-	GPUs   int32
-	Memory int64
-	Min    int32
+	// GPUs is how many one replica holds while it is awake, AsleepGPUs how many it keeps from others while it sleeps, Memory
+	// how many bytes of host memory it takes then. Min is how many replicas serve in any case.
+	GPUs, AsleepGPUs int32
+	Memory           int64
+	Min              int32
 }
 
-// Member is what a target's last decision makes of it in a pool.
-func Member(t Terms, d scaling.Decision) pool.Member {
+// Member is what a target's last observation and the decision on it make of it in a pool. What was ordered counts as held at
+// once, what is let go of until it has ended.
+func Member(t Terms, o *scaling.Observation, d scaling.Decision) pool.Member {
+	standby := o.Count(scaling.Standby)
+	holding := o.Count(scaling.Starting) + o.Count(scaling.Ready) + standby + o.Count(scaling.Draining)
 	return pool.Member{
-		Name: t.Name, Priority: t.Priority, GPUs: t.GPUs, Memory: t.Memory, Min: t.Min,
-		Serving: pool.Wish{Has: d.Current, Worth: d.Worth.Serving},
-		Standby: pool.Wish{Has: d.Warm.Standby, Worth: d.Worth.Standby},
-		Asleep:  pool.Wish{Has: d.Warm.Asleep, Worth: d.Worth.Asleep},
+		Name: t.Name, Priority: t.Priority, GPUs: t.GPUs, AsleepGPUs: t.AsleepGPUs, Memory: t.Memory, Min: t.Min,
+		Busy:    max(holding, o.Desired+standby, d.Replicas+d.Warm.Standby),
+		Serving: pool.Wish{Has: o.Desired, Worth: d.Worth.Serving},
+		Standby: pool.Wish{Has: standby, Worth: d.Worth.Standby},
+		Asleep:  pool.Wish{Has: o.Count(scaling.Asleep), Worth: d.Worth.Asleep},
 	}
 }
 
@@ -34,9 +38,7 @@ func Share(l *pool.Ledger, name string) scaling.Share {
 	s, ok := l.Of(name)
 	if !ok {
 		const all = math.MaxInt32
-		return scaling.Share{Serving: all, Standby: all, Asleep: all}
+		return scaling.Share{Awake: all, Standby: all, Asleep: all}
 	}
-	return scaling.Share{
-		Serving: s.Serving + s.Spare, Standby: s.Standby + s.Spare, Asleep: s.Asleep + s.SpareAsleep, Why: s.Why,
-	}
+	return scaling.Share{Awake: s.Awake, Standby: s.Standby + s.Spare, Asleep: s.Asleep + s.SpareAsleep, Why: s.Why}
 }

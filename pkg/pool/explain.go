@@ -18,7 +18,7 @@ func (d *division) yields(b Budget) {
 	}
 	free, surplus := b.GPUs, make([]int32, len(d.members))
 	for i, m := range d.members {
-		free -= m.awake() * m.GPUs
+		free -= m.awake()*m.GPUs + m.Asleep.Has*m.AsleepGPUs
 		surplus[i] = max(0, m.awake()-d.shares[i].awake())
 	}
 	for _, i := range d.order {
@@ -30,6 +30,27 @@ func (d *division) yields(b Budget) {
 			}
 		}
 	}
+}
+
+// free says how many of each member may be awake before others have let go of anything.
+func (d *division) free(b Budget) {
+	var held int64
+	for _, m := range d.members {
+		held += m.held()
+	}
+	for i, m := range d.members {
+		s := &d.shares[i]
+		s.Awake = s.awake() + s.Spare
+		if b.GPUs >= 0 && m.GPUs > 0 {
+			room := (int64(b.GPUs) - (held - m.held())) / int64(m.GPUs)
+			s.Awake = min(s.Awake, max(m.Busy, int32(max(0, room))))
+		}
+	}
+}
+
+// held is how many GPUs a member keeps from others now.
+func (m Member) held() int64 {
+	return int64(m.Busy)*int64(m.GPUs) + int64(m.Asleep.Has)*int64(m.AsleepGPUs)
 }
 
 // give has one member yield as many GPUs to another as it has too many, up to a number, and returns how many it yields.
@@ -66,6 +87,9 @@ func (d *division) explain() {
 				parts = append(parts, fmt.Sprintf("%d of %d %s: %s", got, wished, name, d.spent(m, tier(t))))
 			}
 		}
+		if later := s.awake() + s.Spare - s.Awake; later > 0 {
+			parts = append(parts, fmt.Sprintf("%d awake at present, %d more once others have let go of their GPUs", s.Awake, later))
+		}
 		for _, y := range s.Yields {
 			parts = append(parts, fmt.Sprintf("waits for %d of %s to sleep", y.Replicas, y.Name))
 		}
@@ -93,6 +117,8 @@ func (d *division) spent(m Member, t tier) string {
 		return fmt.Sprintf("%d GPUs are left, and one takes %d; the others are worth more to those that have them", d.left.GPUs, m.GPUs)
 	case d.left.Asleep == 0:
 		return "no more may sleep"
+	case d.left.GPUs >= 0 && d.left.GPUs < m.AsleepGPUs:
+		return fmt.Sprintf("%d GPUs are left, and one that sleeps keeps %d; the others are worth more to those that have them", d.left.GPUs, m.AsleepGPUs)
 	}
 	return fmt.Sprintf("%.1f GiB of host memory are left, and one takes %.1f; the others are worth more to those that have them",
 		float64(d.left.Memory)/(1<<30), float64(m.Memory)/(1<<30))

@@ -26,9 +26,12 @@ type Member struct {
 	// Priority goes before worth: what a member wishes for comes before anything of those of a lower one, their minimum
 	// aside.
 	Priority int32
-	// GPUs is how many one replica holds while it is awake, Memory how many bytes of host memory while it sleeps.
-	GPUs   int32
-	Memory int64
+	// GPUs is how many one replica holds while it is awake, AsleepGPUs how many it keeps from others while it sleeps, and
+	// Memory how many bytes of host memory it takes then.
+	GPUs, AsleepGPUs int32
+	Memory           int64
+	// Busy is how many replicas hold their GPUs now or have been asked for, those that end among them.
+	Busy int32
 	// Min is how many replicas it serves with in any case, as far as the budget has room for the minimums of all.
 	Min int32
 	// Serving, Standby and Asleep are its tiers.
@@ -50,6 +53,9 @@ type Share struct {
 	Serving, Standby, Asleep int32
 	// Spare and SpareAsleep are how many more may be awake and asleep of what nobody wishes for.
 	Spare, SpareAsleep int32
+	// Awake is how many may be awake at present: all of its share and what is spare, as far as the GPUs for them are free
+	// by now. What it has already does not end because others hold too much.
+	Awake int32
 	// Why says for each of what it wishes for and does not get who is in its place, or which budget is spent.
 	Why string
 	// Yields names the members of which replicas have to sleep before all that it may have awake can be.
@@ -89,6 +95,7 @@ func Divide(members []Member, b Budget) []Share {
 		d.shares[i].Spare, d.shares[i].SpareAsleep = d.left.awake(m), d.left.asleep(m)
 	}
 	d.yields(b)
+	d.free(b)
 	d.explain()
 	return d.shares
 }
@@ -202,6 +209,9 @@ func (b Budget) asleep(m Member) int32 {
 	if b.Memory >= 0 && m.Memory > 0 {
 		n = int32(min(int64(n), b.Memory/m.Memory))
 	}
+	if b.GPUs >= 0 && m.AsleepGPUs > 0 {
+		n = min(n, b.GPUs/m.AsleepGPUs)
+	}
 	return n
 }
 
@@ -225,6 +235,9 @@ func (d *division) take(c claim) bool {
 	}
 	if left.Memory >= 0 {
 		left.Memory -= m.Memory
+	}
+	if left.GPUs >= 0 {
+		left.GPUs -= m.AsleepGPUs
 	}
 	return true
 }

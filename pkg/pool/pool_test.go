@@ -92,8 +92,9 @@ func crowd(seed uint64) ([]Member, Budget) {
 	for i := range 1 + r.IntN(6) {
 		m := Member{
 			Name: fmt.Sprint("m", i), Priority: r.Int32N(3), GPUs: 1 + r.Int32N(2)*r.Int32N(4), Memory: (1 + r.Int64N(8)) * gib,
-			Min: r.Int32N(2), Serving: wish(), Standby: wish(), Asleep: wish(),
+			Min: r.Int32N(2), Serving: wish(), Standby: wish(), Asleep: wish(), Busy: r.Int32N(4),
 		}
+		m.AsleepGPUs = r.Int32N(m.GPUs + 1)
 		b.GPUs += m.Min * m.GPUs
 		members = append(members, m)
 	}
@@ -107,7 +108,7 @@ func TestTheBudgetHoldsAndNobodyStarves(t *testing.T) {
 		gpus, memory, asleep := int32(0), int64(0), int32(0)
 		for i, s := range Divide(members, b) {
 			m := members[i]
-			gpus += s.awake() * m.GPUs
+			gpus += s.awake()*m.GPUs + s.Asleep*m.AsleepGPUs
 			memory += int64(s.Asleep) * m.Memory
 			asleep += s.Asleep
 			granted += s.awake() + s.Asleep
@@ -203,5 +204,58 @@ func TestSharesDoNotChangeHandsAtEveryTick(t *testing.T) {
 func settle(members []Member, shares []Share) {
 	for i, s := range shares {
 		members[i].Serving.Has, members[i].Standby.Has, members[i].Asleep.Has = s.Serving, s.Standby, s.Asleep
+	}
+}
+
+func TestWhatOthersHoldIsWaitedFor(t *testing.T) {
+	day := Member{Name: "day", GPUs: 2, Priority: 1, Serving: Wish{Worth: []float64{5, 4}}}
+	night := Member{Name: "night", GPUs: 1, Busy: 3, Serving: Wish{Has: 3, Worth: []float64{1, 1, 1}}}
+	shares := Divide([]Member{day, night}, gpus(4))
+	if s := shares[0]; s.Serving != 2 || s.Awake != 0 || !strings.Contains(s.Why, "0 awake at present, 2 more once others have let go of their GPUs") {
+		t.Errorf("day may have %d of %d awake while night holds 3 of 4 GPUs: %s", s.Awake, s.Serving, s.Why)
+	}
+	night.Busy = 1
+	if s := Divide([]Member{day, night}, gpus(4))[0]; s.Awake != 1 {
+		t.Errorf("day may have %d awake while night holds 1 of 4 GPUs", s.Awake)
+	}
+	night.Busy = 9
+	day.Busy = 2
+	if s := Divide([]Member{day, night}, gpus(4))[0]; s.Awake != 2 {
+		t.Errorf("what day has goes since night holds too much: %d", s.Awake)
+	}
+}
+
+func TestThoseAsleepMayKeepTheirGPUs(t *testing.T) {
+	m := Member{Name: "a", GPUs: 2, AsleepGPUs: 2, Memory: gib, Asleep: Wish{Worth: []float64{1, 1, 1}}}
+	other := Member{Name: "b", GPUs: 1, Serving: Wish{Worth: []float64{1}}}
+	shares := Divide([]Member{m, other}, gpus(4))
+	if s := shares[0]; s.Asleep != 1 || s.SpareAsleep != 0 || !strings.Contains(s.Why, "1 of 3 asleep: 1 GPUs are left, and one that sleeps keeps 2") {
+		t.Errorf("%d may sleep, %d more, on the 3 GPUs that are left: %s", s.Asleep, s.SpareAsleep, s.Why)
+	}
+	m.Asleep.Has = 2
+	if s := Divide([]Member{m, other}, gpus(4))[1]; s.Awake != 0 {
+		t.Errorf("%d may wake beside two that keep all GPUs", s.Awake)
+	}
+}
+
+func TestTwoThatDecideAtOnceDoNotTakeTheSameGPUs(t *testing.T) {
+	l := NewLedger(gpus(4))
+	a, b := Member{Name: "a", GPUs: 1}, Member{Name: "b", GPUs: 1}
+	l.Put(a)
+	l.Put(b)
+	first, _ := l.Of("a")
+	second, _ := l.Of("b")
+	if first.Awake != 4 || second.Awake != 0 {
+		t.Fatalf("of four GPUs %d and %d are granted", first.Awake, second.Awake)
+	}
+	a.Busy = 1
+	l.Put(a)
+	if s, _ := l.Of("b"); s.Awake != 3 {
+		t.Errorf("one has taken 1 of 4, the other may have %d", s.Awake)
+	}
+	l.Release("b")
+	l.Limit(gpus(3))
+	if s, _ := l.Of("a"); s.Awake != 3 || !l.Has("a") || l.Has("c") {
+		t.Errorf("of three GPUs all may be the first one's: %d", s.Awake)
 	}
 }

@@ -37,9 +37,9 @@ func (s share) targets(all []controlloop.Target) []controlloop.Target {
 	return all
 }
 
-// put tells the others what was decided.
-func (s share) put(d scaling.Decision) {
+// put tells the others what was decided on an observation.
+func (s share) put(o *scaling.Observation, d scaling.Decision) {
 	if s.ledger != nil {
-		s.ledger.Put(assemble.Member(s.terms, d))
+		s.ledger.Put(assemble.Member(s.terms, o, d))
 	}
 }

@@ -66,7 +66,7 @@ func (p *preheat) Decide(o baseline.Observation) scaling.Decision {
 	if err := p.loop.Tick(context.Background(), o.Time, p.share.targets(p.targets)); err != nil {
 		panic(err) // neither Observe nor Actuate fails
 	}
-	p.share.put(p.decided)
+	p.share.put(&p.seen, p.decided)
 	return p.decided
 }
 

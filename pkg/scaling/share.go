@@ -4,8 +4,8 @@ import "math"
 
 // Share is what a target may have of the GPUs and the host memory that it shares with others.
 type Share struct {
-	// Serving, Standby and Asleep are the most replicas of each kind.
-	Serving, Standby, Asleep int32
+	// Awake is the most replicas that may serve or be on standby together; Standby and Asleep are the most of these kinds.
+	Awake, Standby, Asleep int32
 	// Why says what is denied and for whom.
 	Why string
 }
@@ -32,12 +32,15 @@ func (t *tick) shared(wanted int32) int32 {
 		return wanted
 	}
 	t.decision.Worth.Serving = t.servingWorth(wanted)
-	if wanted <= share.Serving || t.held && wanted <= t.obs.Desired {
+	if wanted <= share.Awake || t.held && wanted <= t.obs.Desired {
 		return wanted
 	}
-	allowed := share.Serving
+	allowed, kept := share.Awake, ""
+	if allowed < 1 && t.obs.Desired > 0 && !t.fronted() {
+		allowed, kept = 1, "; one is kept, since nothing would hold requests without it"
+	}
 	t.decision.Reason, t.decision.Limited = AtGPUBudget, t.decision.Limited || t.decision.Needed > allowed
-	t.step("pool", allowed, "%d wanted, %d are this target's share of the GPUs: %s", wanted, allowed, share.Why)
+	t.step("pool", allowed, "%d wanted, %d are this target's share of the GPUs%s: %s", wanted, share.Awake, kept, share.Why)
 	return allowed
 }
 
@@ -45,7 +48,7 @@ func (t *tick) shared(wanted int32) int32 {
 func (t *tick) servingWorth(wanted int32) []float64 {
 	worth := make([]float64, wanted)
 	for k := range worth {
-		if worth[k] = leastWorth; t.held {
+		if worth[k] = leastWorth; t.held || k == 0 && t.atWork() {
 			worth[k] = mostWorth
 		}
 	}
@@ -59,10 +62,16 @@ func (t *tick) servingWorth(wanted int32) []float64 {
 	missed := t.staffing.Missed(loads, 0)
 	for k := range worth {
 		with := t.staffing.Missed(loads, float64(k+1))
-		worth[k] = math.Max(leastWorth, t.staffing.Price*(missed-with)-1)
+		worth[k] = math.Max(worth[k], t.staffing.Price*(missed-with)-1)
 		missed = with
 	}
 	return worth
+}
+
+// atWork reports whether there are requests that would have no replica without the first one. Whose they are does not matter:
+// one that serves lets another target's wait, rather than that both take turns in loading.
+func (t *tick) atWork() bool {
+	return t.obs.Front.Held > 0 || t.decision.Running+t.decision.Waiting > 0
 }
 
 // claim says what the warm replicas that are wanted are worth, and returns those that the share allows.
@@ -83,7 +92,7 @@ func (t *tick) claim(v value, w Warm) Warm {
 	}
 	t.decision.Worth.Standby = worth(w.Standby, Standby, 0)
 	t.decision.Worth.Asleep = worth(w.Asleep, Asleep, w.Standby)
-	allowed := Warm{min(w.Standby, max(0, min(share.Standby, share.Serving-t.decision.Replicas))), min(w.Asleep, share.Asleep)}
+	allowed := Warm{min(w.Standby, max(0, min(share.Standby, share.Awake-t.decision.Replicas))), min(w.Asleep, share.Asleep)}
 	if allowed != w {
 		t.step("pool", -1, "%d on standby and %d asleep wanted, %d and %d are this target's share: %s",
 			w.Standby, w.Asleep, allowed.Standby, allowed.Asleep, share.Why)

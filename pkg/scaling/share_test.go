@@ -14,7 +14,7 @@ func (l *line) within(s scaling.Share) { l.planner = l.planner.Within(s) }
 func TestAShareBoundsWhatIsWantedAndTheWishStays(t *testing.T) {
 	l := warmLine(t, sleepers(), 6)
 	l.steps(60, 20)
-	l.within(scaling.Share{Serving: 3, Asleep: 1, Why: "others are worth more"})
+	l.within(scaling.Share{Awake: 3, Asleep: 1, Why: "others are worth more"})
 	d := l.step(20)
 	if d.Replicas != 3 || d.Reason != scaling.AtGPUBudget || !d.Limited || !strings.Contains(explain(d), "wanted, 3 are this target's share of the GPUs: others are worth more") {
 		t.Fatalf("within a share of 3: %s", explain(d))
@@ -26,7 +26,7 @@ func TestAShareBoundsWhatIsWantedAndTheWishStays(t *testing.T) {
 	if len(worth) < 5 || worth[0] < worth[len(worth)-1] || worth[len(worth)-1] <= 0 {
 		t.Errorf("what is wished for: %v", worth)
 	}
-	l.within(scaling.Share{Serving: 20, Asleep: 20})
+	l.within(scaling.Share{Awake: 20, Asleep: 20})
 	if d := l.step(20); d.Replicas < 5 {
 		t.Errorf("with a larger share: %s", explain(d))
 	}
@@ -52,5 +52,23 @@ func TestWithoutAShareNothingIsWishedFor(t *testing.T) {
 	l := warmLine(t, sleepers(), 6)
 	if d := l.steps(60, 20); d.Worth.Serving != nil || d.Worth.Asleep != nil {
 		t.Errorf("got %+v", d.Worth)
+	}
+}
+
+func TestWithoutAnybodyInFrontTheLastReplicaIsKept(t *testing.T) {
+	l := warmLine(t, sleepers(), 6)
+	l.steps(60, 20)
+	l.within(scaling.Share{Why: "others are worth more"})
+	if d := l.step(20); d.Replicas != 1 || !strings.Contains(explain(d), "one is kept, since nothing would hold requests without it") {
+		t.Errorf("within a share of none: %s", explain(d))
+	}
+}
+
+func TestTheFirstReplicaOfWhoHasRequestsComesBeforeTheSecondOfOthers(t *testing.T) {
+	l := warmLine(t, sleepers(), 6)
+	l.steps(60, 20)
+	l.within(scaling.Share{Awake: 20, Asleep: 20})
+	if worth := l.step(20).Worth.Serving; worth[0] < 1e5 || worth[1] > 1e5 {
+		t.Errorf("worth of the first and the second: %v", worth[:2])
 	}
 }
