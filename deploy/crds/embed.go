@@ -8,3 +8,11 @@ import _ "embed"
 //
 //go:embed preheat.dev_inferenceautoscalers.yaml
 var InferenceAutoscaler string
+
+// WarmPool is the CustomResourceDefinition of WarmPool, as YAML.
+//
+//go:embed preheat.dev_warmpools.yaml
+var WarmPool string
+
+// All is every definition, as one YAML stream.
+func All() []byte { return []byte(InferenceAutoscaler + "\n---\n" + WarmPool) }

@@ -88,7 +88,7 @@ func (d *demo) addNodes(ctx context.Context, _ *background) error {
 
 // installAPI applies what a user would, but for what makes the service run in the cluster.
 func (d *demo) installAPI(ctx context.Context, _ *background) error {
-	if err := d.cluster.Apply(ctx, []byte(crds.InferenceAutoscaler)); err != nil {
+	if err := d.cluster.Apply(ctx, crds.All()); err != nil {
 		return err
 	}
 	if err := d.registerService(ctx); err != nil {

@@ -72,7 +72,7 @@ func newSuite(t *testing.T) *suite {
 	must(t, err)
 	s.preheat, err = client.New(config)
 	must(t, err)
-	must(t, c.Apply(t.Context(), []byte(crds.InferenceAutoscaler)))
+	must(t, c.Apply(t.Context(), crds.All()))
 	_, err = c.AddGPUNodes(t.Context(), 24, 8)
 	must(t, err)
 	s.startFleet(t)

@@ -1,4 +1,4 @@
-// Package client reads InferenceAutoscalers from an API server and writes their status.
+// Package client reads InferenceAutoscalers and WarmPools from an API server and writes their status.
 //
 // It adds to the generic client of client-go nothing but the type: verbs, retries and rate limits are client-go's. It must
 // not decide anything and must not start goroutines: an informer runs when its caller runs it.
@@ -24,6 +24,9 @@ import (
 // Autoscalers has the verbs on InferenceAutoscalers of one namespace: Create, Get, List, Watch, Update, UpdateStatus,
 // Patch and Delete. It is safe for concurrent use.
 type Autoscalers = gentype.ClientWithList[*v1alpha1.InferenceAutoscaler, *v1alpha1.InferenceAutoscalerList]
+
+// Pools has the same verbs on the WarmPools of one namespace.
+type Pools = gentype.ClientWithList[*v1alpha1.WarmPool, *v1alpha1.WarmPoolList]
 
 // Client is a connection to an API server. It is safe for concurrent use.
 type Client struct {
@@ -68,6 +71,15 @@ func (c *Client) InNamespace(namespace string) *Autoscalers {
 	)
 }
 
+// PoolsInNamespace gives the verbs on the WarmPools of a namespace, or of all.
+func (c *Client) PoolsInNamespace(namespace string) *Pools {
+	return gentype.NewClientWithList(
+		v1alpha1.PoolResourceName, c.rest, c.parameters, namespace,
+		func() *v1alpha1.WarmPool { return &v1alpha1.WarmPool{} },
+		func() *v1alpha1.WarmPoolList { return &v1alpha1.WarmPoolList{} },
+	)
+}
+
 // Informer keeps a copy of the InferenceAutoscalers of a namespace, or of all, in memory while it runs.
 type Informer struct {
 	cache.SharedIndexInformer
@@ -88,21 +100,34 @@ func (l Lister) Namespaced(namespace string) Lister {
 // NewInformer makes an informer on a namespace, or on all for metav1.NamespaceAll. The caller runs it. Handlers are told
 // of everything again each resync; 0 never does.
 func (c *Client) NewInformer(namespace string, resync time.Duration) Informer {
-	autoscalers := c.InNamespace(namespace)
-	informer := cache.NewSharedIndexInformer(
-		&cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-				return autoscalers.List(ctx, options)
-			},
-			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-				return autoscalers.Watch(ctx, options)
-			},
-		},
-		&v1alpha1.InferenceAutoscaler{}, resync,
-		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
-	)
+	informer := newInformer(c.InNamespace(namespace), &v1alpha1.InferenceAutoscaler{}, resync)
 	return Informer{
 		SharedIndexInformer: informer,
 		Lister:              Lister{listers.New[*v1alpha1.InferenceAutoscaler](informer.GetIndexer(), v1alpha1.Resource(v1alpha1.ResourceName))},
 	}
+}
+
+// NewPoolInformer makes an informer on the WarmPools of a namespace, or of all. The caller runs it.
+func (c *Client) NewPoolInformer(namespace string, resync time.Duration) cache.SharedIndexInformer {
+	return newInformer(c.PoolsInNamespace(namespace), &v1alpha1.WarmPool{}, resync)
+}
+
+// follower lists and watches.
+type follower[L runtime.Object] interface {
+	List(ctx context.Context, options metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error)
+}
+
+func newInformer[L runtime.Object](all follower[L], of runtime.Object, resync time.Duration) cache.SharedIndexInformer {
+	return cache.NewSharedIndexInformer(
+		&cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+				return all.List(ctx, options)
+			},
+			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+				return all.Watch(ctx, options)
+			},
+		},
+		of, resync, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
+	)
 }

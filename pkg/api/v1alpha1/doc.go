@@ -1,4 +1,4 @@
-// Package v1alpha1 is the API of Preheat: the kind InferenceAutoscaler of group preheat.dev.
+// Package v1alpha1 is the API of Preheat: the kinds InferenceAutoscaler and WarmPool of group preheat.dev.
 //
 // It holds types, schema and CEL markers, and the same defaults in Go. It must not decide, reach a cluster, or import any
 // other package of ours: the API is what people write, and only package assemble turns it into a planner. The rules that

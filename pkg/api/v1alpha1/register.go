@@ -10,10 +10,14 @@ import (
 const GroupName = "preheat.dev"
 
 const (
-	// Kind is the kind of the only object in the group.
+	// Kind is the kind of what scales one target.
 	Kind = "InferenceAutoscaler"
 	// ResourceName is the plural under which the API server serves Kind.
 	ResourceName = "inferenceautoscalers"
+	// PoolKind is the kind of what divides GPUs among several targets.
+	PoolKind = "WarmPool"
+	// PoolResourceName is the plural under which the API server serves PoolKind.
+	PoolResourceName = "warmpools"
 )
 
 var (
@@ -31,7 +35,7 @@ func Resource(resource string) schema.GroupResource {
 }
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &InferenceAutoscaler{}, &InferenceAutoscalerList{})
+	scheme.AddKnownTypes(GroupVersion, &InferenceAutoscaler{}, &InferenceAutoscalerList{}, &WarmPool{}, &WarmPoolList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -35,7 +35,7 @@ func TestARealAPIServerJudgesAlike(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := cluster.Apply(t.Context(), []byte(crds.InferenceAutoscaler)); err != nil {
+	if err := cluster.Apply(t.Context(), crds.All()); err != nil {
 		t.Fatal(err)
 	}
 	dynamicClient, err := dynamic.NewForConfig(cluster.Config())

@@ -271,7 +271,7 @@ func TestBadSpecsAreRefusedWithAMessageToActOn(t *testing.T) {
 }
 
 func TestEveryRuleHasABadSpec(t *testing.T) {
-	unmet := ruleMessages(t)
+	unmet := ruleMessages(t, autoscalers)
 	if len(unmet) < 25 {
 		t.Fatalf("found %d rules in the CustomResourceDefinition, want at least 25", len(unmet))
 	}
@@ -286,9 +286,9 @@ func TestEveryRuleHasABadSpec(t *testing.T) {
 	}
 }
 
-func ruleMessages(t *testing.T) map[string]bool {
+func ruleMessages(t *testing.T, k kind) map[string]bool {
 	t.Helper()
-	rules, err := deployed()
+	rules, err := k.rules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,28 +316,30 @@ func walk(path string, s *structuralschema.Structural, visit func(string, *struc
 }
 
 func TestEveryFieldIsDescribed(t *testing.T) {
-	rules, err := deployed()
-	if err != nil {
-		t.Fatal(err)
-	}
 	fields := 0
-	walk("", rules.structural, func(path string, s *structuralschema.Structural) {
-		isField := path != "" && path != ".metadata" && !strings.HasSuffix(path, "[]")
-		if !isField {
-			return
+	for _, k := range []kind{autoscalers, pools} {
+		rules, err := k.rules()
+		if err != nil {
+			t.Fatal(err)
 		}
-		fields++
-		if len(s.Description) < 20 {
-			t.Errorf("%s: description %q tells too little for kubectl explain", path, s.Description)
-		}
-	})
-	if fields < 80 {
-		t.Errorf("walked %d fields, want at least 80", fields)
+		walk(k.name, rules.structural, func(path string, s *structuralschema.Structural) {
+			isField := path != k.name && path != k.name+".metadata" && !strings.HasSuffix(path, "[]")
+			if !isField {
+				return
+			}
+			fields++
+			if len(s.Description) < 20 {
+				t.Errorf("%s: description %q tells too little for kubectl explain", path, s.Description)
+			}
+		})
+	}
+	if fields < 100 {
+		t.Errorf("walked %d fields, want at least 100", fields)
 	}
 }
 
 func TestDescriptionsStateTheDefaultsOfTheSchema(t *testing.T) {
-	rules, err := deployed()
+	rules, err := autoscalers.rules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,18 +360,20 @@ func TestDescriptionsStateTheDefaultsOfTheSchema(t *testing.T) {
 }
 
 func TestTheAPIServerAcceptsTheDefinition(t *testing.T) {
-	var external apiextensionsv1.CustomResourceDefinition
-	if err := yaml.UnmarshalStrict([]byte(crds.InferenceAutoscaler), &external); err != nil {
-		t.Fatal(err)
-	}
-	apiextensionsv1.SetDefaults_CustomResourceDefinitionSpec(&external.Spec)
-	var internal apiextensions.CustomResourceDefinition
-	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(&external, &internal, nil); err != nil {
-		t.Fatal(err)
-	}
-	internal.Status.StoredVersions = []string{"v1alpha1"}
-	// This includes the estimate of what each CEL rule may cost at worst.
-	if faults := crdvalidation.ValidateCustomResourceDefinition(context.Background(), &internal); len(faults) > 0 {
-		t.Error(faults.ToAggregate())
+	for _, definition := range []string{crds.InferenceAutoscaler, crds.WarmPool} {
+		var external apiextensionsv1.CustomResourceDefinition
+		if err := yaml.UnmarshalStrict([]byte(definition), &external); err != nil {
+			t.Fatal(err)
+		}
+		apiextensionsv1.SetDefaults_CustomResourceDefinitionSpec(&external.Spec)
+		var internal apiextensions.CustomResourceDefinition
+		if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(&external, &internal, nil); err != nil {
+			t.Fatal(err)
+		}
+		internal.Status.StoredVersions = []string{"v1alpha1"}
+		// This includes the estimate of what each CEL rule may cost at worst.
+		if faults := crdvalidation.ValidateCustomResourceDefinition(context.Background(), &internal); len(faults) > 0 {
+			t.Errorf("%s: %v", external.Name, faults.ToAggregate())
+		}
 	}
 }
