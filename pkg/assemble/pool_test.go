@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/pool"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
@@ -24,13 +25,13 @@ func TestMembersOfAPoolGetWhatOthersLeave(t *testing.T) {
 		t.Errorf("one that has yet to say what it wishes for may have %+v", s)
 	}
 	terms := Terms{Name: "chat", GPUs: 2, Memory: 100, Min: 1}
-	l.Put(Member(terms, serving(2), scaling.Decision{Worth: scaling.Worth{Serving: []float64{5, 4}, Asleep: []float64{1}}}))
+	l.Put(Member(terms, Held(serving(2)), scaling.Decision{Worth: scaling.Worth{Serving: []float64{5, 4}, Asleep: []float64{1}}}))
 	got := Share(l, "chat")
 	if diff := cmp.Diff(scaling.Share{Awake: 5, Standby: 3, Asleep: 3, Why: "has all that is worth its price"}, got); diff != "" {
 		t.Errorf("alone, beyond what it wishes for too (-want +got):\n%s", diff)
 	}
 	terms.Name, terms.Priority = "code", 1
-	l.Put(Member(terms, serving(0), scaling.Decision{Worth: scaling.Worth{Serving: []float64{3, 2, 1, 1}, Standby: []float64{0.5}}}))
+	l.Put(Member(terms, Held(serving(0)), scaling.Decision{Worth: scaling.Worth{Serving: []float64{3, 2, 1, 1}, Standby: []float64{0.5}}}))
 	if s := Share(l, "chat"); s.Awake != 1 || s.Asleep != 3 {
 		t.Errorf("beside one of a higher priority that wishes for 5: %+v", s)
 	}
@@ -53,8 +54,56 @@ func TestAMemberHoldsWhatEndsAndWhatIsOrdered(t *testing.T) {
 		"what ends holds its GPUs until it has ended": {scaling.Decision{Replicas: 1}, 4},
 		"what is ordered holds them at once":          {scaling.Decision{Replicas: 5, Warm: scaling.Warm{Standby: 1}}, 6},
 	} {
-		if m := Member(Terms{Name: "chat", GPUs: 1}, o, x.decided); m.Busy != x.busy || m.Serving.Has != 2 || m.Standby.Has != 1 || m.Asleep.Has != 1 {
+		if m := Member(Terms{Name: "chat", GPUs: 1}, Held(o), x.decided); m.Busy != x.busy || m.Serving.Has != 2 || m.Standby.Has != 1 || m.Asleep.Has != 1 {
 			t.Errorf("%s: %d are busy, want %d; %+v", name, m.Busy, x.busy, m)
 		}
+	}
+}
+
+func TestTermsAreThoseOfTheSpec(t *testing.T) {
+	for name, x := range map[string]struct {
+		member v1alpha1.WarmPoolMember
+		change func(*v1alpha1.InferenceAutoscalerSpec)
+		seen   int32
+		want   Terms
+	}{
+		"nothing is known":         {v1alpha1.WarmPoolMember{}, nil, 0, Terms{GPUs: 1, Min: 1}},
+		"seen":                     {v1alpha1.WarmPoolMember{Priority: 3}, nil, 4, Terms{Priority: 3, GPUs: 4, Min: 1}},
+		"said":                     {v1alpha1.WarmPoolMember{GPUsPerReplica: new(int32(2)), HostMemoryPerReplica: "3Gi"}, nil, 4, Terms{GPUs: 2, Min: 1, Memory: 3 << 30}},
+		"nobody stands in at zero": {v1alpha1.WarmPoolMember{}, func(s *v1alpha1.InferenceAutoscalerSpec) { s.MinReplicas = new(int32(0)) }, 1, Terms{GPUs: 1, Min: 1}},
+		"an activator stands in at zero": {v1alpha1.WarmPoolMember{}, func(s *v1alpha1.InferenceAutoscalerSpec) {
+			s.MinReplicas, s.Activator = new(int32(0)), &v1alpha1.Activator{}
+		}, 1, Terms{GPUs: 1}},
+		"those asleep keep all": {v1alpha1.WarmPoolMember{}, func(s *v1alpha1.InferenceAutoscalerSpec) {
+			s.Warm = &v1alpha1.Warm{Asleep: &v1alpha1.AsleepTier{}}
+		}, 4, Terms{GPUs: 4, AsleepGPUs: 4, Min: 1}},
+		"those asleep keep a part": {v1alpha1.WarmPoolMember{}, func(s *v1alpha1.InferenceAutoscalerSpec) {
+			s.Warm = &v1alpha1.Warm{Asleep: &v1alpha1.AsleepTier{GPUPercent: new(int32(10))}}
+		}, 4, Terms{GPUs: 4, AsleepGPUs: 1, Min: 1}},
+		"paused":        {v1alpha1.WarmPoolMember{}, func(s *v1alpha1.InferenceAutoscalerSpec) { s.Paused = true }, 1, Terms{GPUs: 1, Min: 1, Passive: true}},
+		"an HPA scales": {v1alpha1.WarmPoolMember{}, func(s *v1alpha1.InferenceAutoscalerSpec) { s.Mode = v1alpha1.ModeFloor }, 1, Terms{GPUs: 1, Min: 1, Passive: true}},
+	} {
+		ia := &v1alpha1.InferenceAutoscaler{}
+		ia.Spec.Mode = v1alpha1.ModeOwn
+		ia.SetDefaults()
+		if x.change != nil {
+			x.change(&ia.Spec)
+		}
+		got, err := PoolTerms(x.member, ia, x.seen)
+		if diff := cmp.Diff(x.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestNothingIsTakenFromWhoCannotBeAsked(t *testing.T) {
+	h := HeldBefore(&v1alpha1.ReplicaStatus{Desired: 2, Current: 5, Unschedulable: 1, Standby: 1, Asleep: 1})
+	m := Undecided(Terms{Name: "chat", GPUs: 1}, h)
+	if m.Busy != 3 || m.Min != 2 || len(m.Standby.Worth) != 1 || len(m.Asleep.Worth) != 1 {
+		t.Errorf("before its first decision: %+v", m)
+	}
+	passive := Member(Terms{Name: "chat", GPUs: 1, Passive: true}, h, scaling.Decision{Replicas: 9, Worth: scaling.Worth{Serving: []float64{9, 9, 9}}})
+	if diff := cmp.Diff(m, passive); diff != "" {
+		t.Errorf("what it would like and cannot do counts (-undecided +passive):\n%s", diff)
 	}
 }

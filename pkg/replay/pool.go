@@ -40,6 +40,6 @@ func (s share) targets(all []controlloop.Target) []controlloop.Target {
 // put tells the others what was decided on an observation.
 func (s share) put(o *scaling.Observation, d scaling.Decision) {
 	if s.ledger != nil {
-		s.ledger.Put(assemble.Member(s.terms, o, d))
+		s.ledger.Put(assemble.Member(s.terms, assemble.Held(o), d))
 	}
 }
