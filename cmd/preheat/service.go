@@ -29,6 +29,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/history"
 	"github.com/preheat-autoscaler/preheat/pkg/kube"
 	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
+	"github.com/preheat-autoscaler/preheat/pkg/pools"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/scrape"
 	"github.com/preheat-autoscaler/preheat/pkg/servingcert"
@@ -57,6 +58,7 @@ type service struct {
 	gateways  *switchover.Gateways
 	pages     *front.GatewayReader
 	nudges    *nudges
+	pools     *pools.Pools
 	loop      *controlloop.Loop
 	pulse     *pulse
 	warm      atomic.Bool // once engines have been scraped and decided on
@@ -97,11 +99,12 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 		return nil, err
 	}
 	s.nudges = newNudges(s.decisions)
+	s.wirePools()
 	guard := &switchover.Guard{
 		Actuator: s.cluster.Actuator, Watch: s.fronts, Autoscaler: s.cluster.Targets.Autoscaler, Again: s.nudges.after, Pause: 2 * o.scrapeInterval,
 	}
-	s.loop = controlloop.New(watchedObserver{s.cluster.Observer, s.unobserved}, guard,
-		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder, s.nudges}, o.targetConcurrency)
+	s.loop = controlloop.New(watchedObserver{s.pools.Observer(s.cluster.Observer), s.unobserved}, guard,
+		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder, s.nudges, s.pools}, o.targetConcurrency)
 	s.wireHistory()
 	if err := s.wireCertificate(ctx, config); err != nil {
 		return nil, err
@@ -165,6 +168,14 @@ func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles
 	})
 	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Front: s.front, Leader: leader, Log: s.log}, o)
 	return err
+}
+
+func (s *service) wirePools() {
+	namespace := s.options.watchNamespace
+	s.pools = pools.New(pools.Options{
+		Client: pools.NewClient(s.clients.API, namespace), Informer: s.clients.API.NewPoolInformer(namespace, 0),
+		Autoscaler: s.cluster.Targets.Autoscaler, Leads: s.leads, Again: s.nudges.after, Interval: s.options.interval, Now: time.Now, Log: s.log,
+	})
 }
 
 // front is what holds requests in front of a target: its gateway where it has one, else the activators.
@@ -330,6 +341,7 @@ func (s *service) start(ctx context.Context, background func(func())) error {
 	background(func() { s.reader.Run(ctx) })
 	background(func() { s.gateways.Run(ctx) })
 	background(func() { s.pages.Run(ctx) })
+	background(func() { s.pools.Run(ctx) })
 	if s.rotator != nil {
 		background(func() { s.rotator.Run(ctx, time.Minute) })
 	}
@@ -342,7 +354,7 @@ func (s *service) start(ctx context.Context, background func(func())) error {
 
 // control scrapes and decides, once the caches are filled.
 func (s *service) control(ctx context.Context) {
-	if err := s.cluster.WaitForSync(ctx); err != nil {
+	if err := errors.Join(s.cluster.WaitForSync(ctx), s.pools.WaitForSync(ctx)); err != nil {
 		s.log.Info("stopped before the caches were filled", "error", err)
 		return
 	}
@@ -383,7 +395,7 @@ func (s *service) nudge(ctx context.Context, id controlloop.TargetID) {
 	}
 	ctx, cancel := context.WithTimeout(kube.Urgent(ctx), s.options.interval)
 	defer cancel()
-	if err := s.loop.Nudge(ctx, time.Now(), t); err != nil && ctx.Err() == nil {
+	if err := s.loop.Nudge(ctx, time.Now(), s.pools.Within(t)); err != nil && ctx.Err() == nil {
 		s.log.Warn("decide out of turn", "error", err)
 	}
 }
@@ -445,6 +457,10 @@ func (s *service) targets() func() []controlloop.Target {
 		}
 		s.decisions.Keep(list)
 		known = now
+		s.pools.Refresh()
+		for i, t := range list {
+			list[i] = s.pools.Within(t)
+		}
 		return list
 	}
 }
@@ -460,8 +476,8 @@ func (s *service) ticked(due, began, ended time.Time, targets int, err error) {
 
 // synced says what the service still waits for.
 func (s *service) synced(_ *http.Request) error {
-	if !s.cluster.HasSynced() {
-		return errors.New("the caches of InferenceAutoscalers, pods and HorizontalPodAutoscalers are not filled yet; see that the CRD is applied and the role is bound")
+	if !s.cluster.HasSynced() || !s.pools.HasSynced() {
+		return errors.New("the caches of InferenceAutoscalers, WarmPools, pods and HorizontalPodAutoscalers are not filled yet; see that the CRD is applied and the role is bound")
 	}
 	return nil
 }

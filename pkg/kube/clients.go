@@ -29,6 +29,8 @@ type Clients struct {
 	Scales      scale.ScalesGetter
 	Mapper      meta.RESTMapper
 	Autoscalers Autoscalers
+	// API is the connection to our own group.
+	API *client.Client
 	// AutoscalerInformer keeps the InferenceAutoscalers. It must not run yet: Cluster.Start runs it.
 	AutoscalerInformer cache.SharedIndexInformer
 }
@@ -57,6 +59,7 @@ func Connect(config *rest.Config, namespace string) (Clients, error) {
 	return Clients{
 		Kubernetes: core, Dynamic: dyn, Metadata: meta, Scales: scales, Mapper: mapper,
 		Autoscalers:        autoscalerClient{autoscalers},
+		API:                autoscalers,
 		AutoscalerInformer: autoscalers.NewInformer(namespace, 0).SharedIndexInformer,
 	}, nil
 }

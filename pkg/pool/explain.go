@@ -36,20 +36,20 @@ func (d *division) yields(b Budget) {
 func (d *division) free(b Budget) {
 	var held int64
 	for _, m := range d.members {
-		held += m.held()
+		held += m.GPUsHeld()
 	}
 	for i, m := range d.members {
 		s := &d.shares[i]
 		s.Awake = s.awake() + s.Spare
 		if b.GPUs >= 0 && m.GPUs > 0 {
-			room := (int64(b.GPUs) - (held - m.held())) / int64(m.GPUs)
+			room := (int64(b.GPUs) - (held - m.GPUsHeld())) / int64(m.GPUs)
 			s.Awake = min(s.Awake, max(m.Busy, int32(max(0, room))))
 		}
 	}
 }
 
-// held is how many GPUs a member keeps from others now.
-func (m Member) held() int64 {
+// GPUsHeld is how many GPUs a member keeps from others now.
+func (m Member) GPUsHeld() int64 {
 	return int64(m.Busy)*int64(m.GPUs) + int64(m.Asleep.Has)*int64(m.AsleepGPUs)
 }
 

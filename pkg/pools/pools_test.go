@@ -1,0 +1,335 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/constraint"
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+var monday = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// bench is Pools beside a cluster that the test plays.
+type bench struct {
+	*Pools
+	t           *testing.T
+	autoscalers map[controlloop.TargetID]*v1alpha1.InferenceAutoscaler
+	planner     *scaling.Planner
+
+	mu     sync.Mutex
+	nudged []string
+	served bool
+	errs   error
+	wrote  []*v1alpha1.WarmPool
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, autoscalers: map[controlloop.TargetID]*v1alpha1.InferenceAutoscaler{}}
+	c := scaling.Default()
+	c.Constraints = []scaling.Constraint{constraint.Bounds{Min: 1, Max: 20}}
+	var err error
+	if b.planner, err = scaling.NewPlanner(c); err != nil {
+		t.Fatal(err)
+	}
+	b.Pools = New(Options{
+		Client: b, Informer: cache.NewSharedIndexInformer(&cache.ListWatch{}, &v1alpha1.WarmPool{}, 0, cache.Indexers{}),
+		Autoscaler: func(id controlloop.TargetID) (*v1alpha1.InferenceAutoscaler, bool) {
+			a, ok := b.autoscalers[id]
+			return a, ok
+		},
+		Leads: func() bool { return true }, Now: func() time.Time { return monday }, Interval: time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Again: func(id controlloop.TargetID, _ time.Duration) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.nudged = append(b.nudged, id.Name)
+		},
+	})
+	return b
+}
+
+// Served implements Client.
+func (b *bench) Served(context.Context) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.served, b.errs
+}
+
+// UpdateStatus implements Client.
+func (b *bench) UpdateStatus(_ context.Context, p *v1alpha1.WarmPool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrote = append(b.wrote, p)
+	return nil
+}
+
+func id(name string) controlloop.TargetID { return controlloop.TargetID{Namespace: "ml", Name: name} }
+
+// scales adds an InferenceAutoscaler.
+func (b *bench) scales(name string, change func(*v1alpha1.InferenceAutoscaler)) {
+	a := &v1alpha1.InferenceAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: name}}
+	a.Spec.Mode, a.Spec.MinReplicas, a.Spec.Activator = v1alpha1.ModeOwn, new(int32(0)), &v1alpha1.Activator{}
+	a.SetDefaults()
+	if change != nil {
+		change(a)
+	}
+	b.autoscalers[id(name)] = a
+}
+
+// shares adds a pool of members with a GPU each.
+func (b *bench) shares(name string, age time.Duration, gpus int32, members ...string) *v1alpha1.WarmPool {
+	b.t.Helper()
+	wp := &v1alpha1.WarmPool{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "ml", Name: name, UID: types.UID(name), CreationTimestamp: metav1.NewTime(monday.Add(-age)), Generation: 7,
+	}}
+	wp.Spec.GPUs = gpus
+	for _, m := range members {
+		wp.Spec.Members = append(wp.Spec.Members, v1alpha1.WarmPoolMember{Name: m})
+	}
+	if err := b.options.Informer.GetStore().Add(wp); err != nil {
+		b.t.Fatal(err)
+	}
+	b.Refresh()
+	return wp
+}
+
+// may is how many replicas of a target its planner may have awake, -1 without a limit.
+func (b *bench) may(name string) int32 {
+	share := b.Within(controlloop.Target{ID: id(name), Planner: b.planner}).Planner.Config().Share
+	if share == nil {
+		return -1
+	}
+	return share.Awake
+}
+
+// seen notes that a target has so many ready replicas of a GPU each, and desires as many.
+func (b *bench) seen(name string, ready int32) {
+	o := scaling.Observation{Desired: ready, GPUsPerReplica: 1}
+	for range ready {
+		o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready})
+	}
+	b.observed(id(name), &o, nil)
+}
+
+// wishes notes that a target has so many replicas, and would have others of these worths; what it decides on is within its share.
+func (b *bench) wishes(name string, has int32, worth ...float64) {
+	may := b.may(name)
+	b.seen(name, has)
+	b.Record(context.Background(), id(name), scaling.Decision{Replicas: min(may, int32(len(worth))), Worth: scaling.Worth{Serving: worth}}, nil)
+}
+
+func (b *bench) tellNudged() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	names := slices.Sorted(slices.Values(b.nudged))
+	b.nudged = nil
+	return strings.Join(slices.Compact(names), " ")
+}
+
+func TestMembersDecideWithinTheirShares(t *testing.T) {
+	b := newBench(t)
+	b.scales("chat", nil)
+	b.scales("code", nil)
+	b.scales("alone", nil)
+	b.shares("shared", 0, 4, "chat", "code")
+	if b.may("alone") != -1 || b.may("chat") != 4 {
+		t.Fatalf("one in no pool may have %d, the only one that is asked %d of 4", b.may("alone"), b.may("chat"))
+	}
+	b.wishes("chat", 3, 1, 1, 1)
+	if got := b.may("code"); got != 1 {
+		t.Errorf("beside 3 of 4: %d", got)
+	}
+	b.tellNudged()
+	b.wishes("code", 0, 9, 9, 9)
+	if got := b.tellNudged(); got != "chat" {
+		t.Errorf("code wants 3 of what chat has: %q is asked to decide", got)
+	}
+	if got := b.may("chat"); got != 1 {
+		t.Errorf("chat may have %d of what is worth more to code", got)
+	}
+	if got := b.may("code"); got != 1 {
+		t.Errorf("code may have %d while chat still holds 3", got)
+	}
+	b.wishes("chat", 1, 1, 1, 1)
+	if got := b.tellNudged(); got != "code" {
+		t.Errorf("chat has let go of 2: %q is asked to decide", got)
+	}
+	if got := b.may("code"); got != 3 {
+		t.Errorf("code may have %d once chat holds 1 of 4", got)
+	}
+}
+
+func TestAfterARestartNobodyTakesWhatOthersHave(t *testing.T) {
+	b := newBench(t)
+	b.scales("chat", func(a *v1alpha1.InferenceAutoscaler) {
+		a.Status.Replicas = &v1alpha1.ReplicaStatus{Desired: 1, Current: 1}
+	})
+	b.scales("code", nil)
+	wp := b.shares("shared", 0, 8, "chat", "code")
+	wp.Status.Members = []v1alpha1.WarmPoolMemberStatus{{Name: "chat", GPUsPerReplica: 6}}
+	b.books = map[types.NamespacedName]*book{}
+	b.Refresh()
+	if got := b.may("code"); got != 2 {
+		t.Errorf("beside one that held 6 of 8 GPUs before: %d", got)
+	}
+}
+
+func TestWhatCannotBeObservedKeepsNothingThatItWasOffered(t *testing.T) {
+	b := newBench(t)
+	b.scales("chat", nil)
+	b.scales("code", nil)
+	b.shares("shared", 0, 4, "chat", "code")
+	if b.may("chat") != 4 || b.may("code") != 0 {
+		t.Error("both are offered the same GPUs")
+	}
+	b.observed(id("chat"), nil, errors.New("timeout"))
+	if got := b.may("code"); got != 4 {
+		t.Errorf("chat comes to nothing, code may have %d of 4", got)
+	}
+}
+
+func TestTheStatusSaysWhoHasWhatAndWhoDoesNotTakePart(t *testing.T) {
+	b := newBench(t)
+	b.scales("chat", nil)
+	b.scales("hpa", func(a *v1alpha1.InferenceAutoscaler) { a.Spec.Mode = v1alpha1.ModeFloor })
+	b.shares("older", time.Hour, 4, "chat", "hpa")
+	b.shares("newer", time.Minute, 4, "chat", "nobody")
+	b.wishes("chat", 2, 3, 2)
+	b.seen("hpa", 3)
+	b.Record(t.Context(), id("hpa"), scaling.Decision{Replicas: 9, Worth: scaling.Worth{Serving: []float64{9}}}, nil)
+	if b.may("hpa") != -1 {
+		t.Error("an HPA's target is bounded by who cannot bound it")
+	}
+	b.report(t.Context())
+	statuses := map[string]v1alpha1.WarmPoolStatus{}
+	for _, wp := range b.wrote {
+		statuses[wp.Name] = wp.Status
+	}
+	older := statuses["older"]
+	if *older.GPUsHeld != 5 || older.ObservedGeneration != 7 || len(older.Members) != 2 {
+		t.Fatalf("%+v", older)
+	}
+	chat, hpa := older.Members[0], older.Members[1]
+	if chat.Awake != 2 || chat.MayServe == nil || *chat.MayServe != 1 || !strings.Contains(chat.Why, "1 of 2 serving") || chat.GPUsPerReplica != 1 {
+		t.Errorf("chat: %+v", chat)
+	}
+	if hpa.Awake != 3 || hpa.MayServe != nil || !strings.Contains(hpa.Why, "not bounded") {
+		t.Errorf("hpa: %+v", hpa)
+	}
+	if c := meta.FindStatusCondition(older.Conditions, v1alpha1.ConditionOverBudget); c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "5 GPUs are held of 4: nothing more is ordered; not bounded, since paused or not in mode Own: hpa") {
+		t.Errorf("%+v", c)
+	}
+	newer := statuses["newer"]
+	if c := meta.FindStatusCondition(newer.Conditions, v1alpha1.ConditionReady); c == nil || c.Reason != MembersMissing ||
+		!strings.Contains(c.Message, "chat is in the older pool older") || !strings.Contains(c.Message, "there is no InferenceAutoscaler nobody") {
+		t.Errorf("%+v", c)
+	}
+	for _, wp := range b.wrote { // as the API server would tell
+		if err := b.options.Informer.GetStore().Add(wp); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Refresh()
+	if again := b.statuses(); len(again) != 0 {
+		t.Errorf("%d statuses are written again without need", len(again))
+	}
+}
+
+func TestAPoolThatGoesBoundsNobody(t *testing.T) {
+	b := newBench(t)
+	b.scales("chat", nil)
+	wp := b.shares("shared", 0, 4, "chat")
+	b.wishes("chat", 1, 1)
+	if err := b.options.Informer.GetStore().Delete(wp); err != nil {
+		t.Fatal(err)
+	}
+	b.Refresh()
+	b.observed(id("chat"), nil, nil)
+	b.Record(t.Context(), id("chat"), scaling.Decision{}, nil)
+	if got := b.may("chat"); got != -1 {
+		t.Errorf("it may have %d", got)
+	}
+}
+
+func TestAKindThatIsNotThereStopsNobody(t *testing.T) {
+	b := newBench(t)
+	b.errs = errors.New("connection refused")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if b.Run(ctx); b.HasSynced() {
+		t.Error("nobody knows whether there are pools, and decisions are made")
+	}
+	b.errs = nil
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if b.Run(ctx); !b.HasSynced() {
+		t.Error("a cluster without the kind waits for ever")
+	}
+}
+
+// The members take turns at random, several at once, and let go of replicas when they like: no more than the budget is ever held.
+func TestTheBudgetHoldsWhateverTheMembersDo(t *testing.T) {
+	const budget, members, turns = 7, 5, 400
+	b := newBench(t)
+	var mu sync.Mutex
+	holds := make([]int32, members) // what each of them holds, the ordered among them
+	most := int32(0)
+	var names []string
+	for i := range members {
+		names = append(names, fmt.Sprint("m", i))
+		b.scales(names[i], nil)
+	}
+	b.shares("shared", 0, budget, names...)
+	var running sync.WaitGroup
+	for i := range members {
+		running.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 1))
+			desired := int32(0)
+			for range turns {
+				may := b.may(names[i])
+				mu.Lock()
+				holds[i] = desired + r.Int32N(max(0, holds[i]-desired)+1) // some of those let go of have ended
+				o := scaling.Observation{Desired: desired, GPUsPerReplica: 1}
+				for range holds[i] {
+					o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready})
+				}
+				mu.Unlock()
+				b.observed(id(names[i]), &o, nil)
+				worth := make([]float64, r.IntN(6))
+				for k := range worth {
+					worth[k] = 5 * r.Float64()
+				}
+				desired = min(may, int32(len(worth)))
+				mu.Lock()
+				holds[i] = max(holds[i], desired)
+				held := int32(0)
+				for _, n := range holds {
+					held += n
+				}
+				most = max(most, held)
+				mu.Unlock()
+				b.Record(context.Background(), id(names[i]), scaling.Decision{Replicas: desired, Worth: scaling.Worth{Serving: worth}}, nil)
+			}
+		})
+	}
+	running.Wait()
+	if most != budget {
+		t.Errorf("at most %d GPUs were held of %d", most, budget)
+	}
+}
