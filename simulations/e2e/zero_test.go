@@ -55,6 +55,7 @@ func TestZeroOnARealNode(t *testing.T) {
 	step("the activator comes up as it is shipped", z.comesUp)
 	step("targets go to zero and back and lose nothing", z.cycles)
 	step("a standby serves within a second", z.standbyServes)
+	step("two models of a pool take turns on one GPU", z.takeTurns)
 	step("a hundred models are woken at once", z.crowdWakes)
 	step("an API server that is away delays the wake and no more", z.apiServerAway)
 	step("without a free GPU requests are refused after a while, and the status says why", z.outOfStock)
@@ -475,6 +476,56 @@ func (z *zero) standbyServes(t *testing.T) {
 	if slowest := slices.Max(firsts); slowest > mostFirst {
 		t.Errorf("the first byte came after %v, want %v at most", slowest, mostFirst)
 	}
+}
+
+// takeTurns asks for both models of a pool that has a GPU for one of them.
+func (z *zero) takeTurns(t *testing.T) {
+	z.applyAtZero(t, z.manifest("turn-a", 0, targetLoading)+z.manifest("turn-b", 0, targetLoading)+`---
+apiVersion: preheat.dev/v1alpha1
+kind: WarmPool
+metadata: {name: turns, namespace: `+asleep+`}
+spec: {gpus: 1, members: [{name: turn-a}, {name: turn-b}]}
+`)
+	time.Sleep(5 * time.Second) // for activators, kube-proxy and the pool
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	most := make(chan int, 1)
+	go func() { most <- z.mostPods(ctx, "app in (turn-a,turn-b)") }()
+	first, began := z.askMany(t.Context(), "turn-a", "turn", 3), time.Now()
+	second := z.askMany(t.Context(), "turn-b", "turn", 3)
+	var all []asking
+	for range 3 {
+		all = append(all, <-first, <-second)
+	}
+	z.nothingLost(t, all)
+	t.Logf("both served after %v", time.Since(began).Round(100*time.Millisecond))
+	stop()
+	if n := <-most; n != 1 {
+		t.Errorf("up to %d replicas at once on one GPU, want 1", n)
+	}
+	eventually(t, time.Minute, func(ctx context.Context) string {
+		text := z.kubectl(t, "-n", asleep, "get", "warmpool", "turns", "-o", "jsonpath={.status}")
+		var s v1alpha1.WarmPoolStatus
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			return err.Error()
+		}
+		if len(s.Members) != 2 || s.GPUsHeld == nil || *s.GPUsHeld != 0 || !strings.Contains(text, `"reason":"Shared","status":"True"`) {
+			return "not two members that hold nothing: " + text
+		}
+		return ""
+	})
+}
+
+// mostPods is how many pods of a selector there were at most at once until the context ended, those that end among them.
+func (z *zero) mostPods(ctx context.Context, selector string) (most int) {
+	for ctx.Err() == nil {
+		list, err := z.kube.CoreV1().Pods(asleep).List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err == nil {
+			most = max(most, len(list.Items))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return most
 }
 
 // crowdWakes asks for many models in one instant.

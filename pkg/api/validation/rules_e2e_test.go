@@ -53,6 +53,9 @@ func TestARealAPIServerJudgesAlike(t *testing.T) {
 	t.Run("a full status is taken", func(t *testing.T) { takesFullStatus(t, cluster) })
 	t.Run("people see what it is doing and why", func(t *testing.T) { showsColumns(t, cluster) })
 	t.Run("every field of the spec is explained", func(t *testing.T) { explains(t, cluster) })
+	t.Run("pools are judged alike", func(t *testing.T) {
+		judgesPoolsAlike(t, dynamicClient.Resource(v1alpha1.GroupVersion.WithResource(v1alpha1.PoolResourceName)).Namespace("default"))
+	})
 }
 
 type dryRun struct{ dynamic.ResourceInterface }
@@ -100,6 +103,28 @@ func (d dryRun) refusesBadSpecs(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), bad.says) || !strings.Contains(err.Error(), strings.TrimPrefix(bad.field, "spec.")) {
 			t.Errorf("%s: the server says %v\nwant %s and %q", name, err, bad.field, bad.says)
+		}
+	}
+}
+
+func judgesPoolsAlike(t *testing.T, server dynamic.ResourceInterface) {
+	create := func(spec string) error {
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(poolManifest(spec), &object.Object); err != nil {
+			return err
+		}
+		_, err := server.Create(t.Context(), object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+		return err
+	}
+	for name, spec := range goodPools {
+		if err := create(spec); err != nil {
+			t.Errorf("%s: refused: %v", name, err)
+		}
+	}
+	for name, bad := range badPools {
+		says := strings.TrimPrefix(bad.says, "see kubectl explain warmpool")
+		if err := create(bad.spec); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: the server says %v, want %q", name, err, says)
 		}
 	}
 }
