@@ -99,7 +99,9 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 		return nil, err
 	}
 	s.nudges = newNudges(s.decisions)
-	s.wirePools()
+	if err := s.wirePools(); err != nil {
+		return nil, err
+	}
 	guard := &switchover.Guard{
 		Actuator: s.cluster.Actuator, Watch: s.fronts, Autoscaler: s.cluster.Targets.Autoscaler, Again: s.nudges.after, Pause: 2 * o.scrapeInterval,
 	}
@@ -170,12 +172,16 @@ func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles
 	return err
 }
 
-func (s *service) wirePools() {
+func (s *service) wirePools() error {
 	namespace := s.options.watchNamespace
 	s.pools = pools.New(pools.Options{
 		Client: pools.NewClient(s.clients.API, namespace), Informer: s.clients.API.NewPoolInformer(namespace, 0),
 		Autoscaler: s.cluster.Targets.Autoscaler, Leads: s.leads, Again: s.nudges.after, Interval: s.options.interval, Now: time.Now, Log: s.log,
 	})
+	if err := legacyregistry.Registerer().Register(s.pools); err != nil {
+		return fmt.Errorf("register the metrics of WarmPools: %w", err)
+	}
+	return nil
 }
 
 // front is what holds requests in front of a target: its gateway where it has one, else the activators.

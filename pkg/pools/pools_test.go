@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -239,6 +240,21 @@ func TestTheStatusSaysWhoHasWhatAndWhoDoesNotTakePart(t *testing.T) {
 	if c := meta.FindStatusCondition(newer.Conditions, v1alpha1.ConditionReady); c == nil || c.Reason != MembersMissing ||
 		!strings.Contains(c.Message, "chat is in the older pool older") || !strings.Contains(c.Message, "there is no InferenceAutoscaler nobody") {
 		t.Errorf("%+v", c)
+	}
+	if err := testutil.CollectAndCompare(b.Pools, strings.NewReader(`
+# HELP preheat_pool_held_gpus GPUs that their replicas hold or have been asked for.
+# TYPE preheat_pool_held_gpus gauge
+preheat_pool_held_gpus{namespace="ml",pool="newer"} 0
+preheat_pool_held_gpus{namespace="ml",pool="older"} 5
+# HELP preheat_pool_faults Members that take no part, see condition Ready of the WarmPool.
+# TYPE preheat_pool_faults gauge
+preheat_pool_faults{namespace="ml",pool="newer"} 2
+preheat_pool_faults{namespace="ml",pool="older"} 0
+# HELP preheat_pool_member_allowed_replicas Replicas that a member may have awake at present.
+# TYPE preheat_pool_member_allowed_replicas gauge
+preheat_pool_member_allowed_replicas{name="chat",namespace="ml",pool="older"} 1
+`), "preheat_pool_held_gpus", "preheat_pool_faults", "preheat_pool_member_allowed_replicas"); err != nil {
+		t.Error(err)
 	}
 	for _, wp := range b.wrote { // as the API server would tell
 		if err := b.options.Informer.GetStore().Add(wp); err != nil {
