@@ -23,6 +23,9 @@ const (
 	RequestsWaitingCapacity
 	// RequestsRunning is the number of requests in the running batch (gauge).
 	RequestsRunning
+	// RequestsInflight is the number of requests queued or running, where the engine states it as one number: some show
+	// nothing else (gauge). Of the others it is RequestsWaiting and RequestsRunning together.
+	RequestsInflight
 	// RequestsMax is the largest number of requests the engine runs at once (gauge; vLLM's max_num_seqs).
 	RequestsMax
 	// KVCacheUtilization is the share of KV-cache blocks in use by running requests, 0 to 1 (gauge).
@@ -33,20 +36,32 @@ const (
 	RequestsFinished
 	// PromptTokens counts prompt tokens, those served from the prefix cache included (counter).
 	PromptTokens
+	// PromptTokensCached counts prompt tokens that a cache spared the engine to prefill. Not all of them pass through
+	// PrefixCacheHits, which may be of blocks or of attempts (counter).
+	PromptTokensCached
 	// PromptTokensComputed counts prompt tokens that were really prefilled (counter).
 	PromptTokensComputed
 	// GenerationTokens counts tokens produced (counter).
 	GenerationTokens
-	// PrefixCacheQueries counts prompt tokens looked up in the prefix cache (counter).
+	// PrefixCacheQueries counts prompt tokens, or blocks of them, looked up in the prefix cache (counter).
 	PrefixCacheQueries
-	// PrefixCacheHits counts prompt tokens found in the prefix cache (counter).
+	// PrefixCacheHits counts those found in it, in the same unit (counter).
 	PrefixCacheHits
+	// PrefixCacheHitRatio is the share of hits that the engine states itself, 0 to 1, over a time of its own choosing; it
+	// serves where the two counters are unknown (gauge).
+	PrefixCacheHitRatio
 	// Preemptions counts requests put back into the queue for want of KV blocks (counter).
 	Preemptions
 	// Engines is the number of data-parallel engines behind the page (gauge).
 	Engines
 	// EnginesAwake is the number of those that are not asleep (gauge).
 	EnginesAwake
+	// LoRAAdaptersRunning is the number of adapters that running requests use (gauge).
+	LoRAAdaptersRunning
+	// LoRAAdaptersWaiting is the number of adapters that only waiting requests ask for (gauge).
+	LoRAAdaptersWaiting
+	// LoRAAdaptersMax is the largest number of adapters that the engine serves at once (gauge; vLLM's max_loras).
+	LoRAAdaptersMax
 
 	// NumMetrics is the size of the scalar vocabulary, not a metric.
 	NumMetrics
@@ -71,18 +86,24 @@ var metricTable = [NumMetrics]metricInfo{
 	RequestsWaiting:         {"inference_requests_waiting", Gauge},
 	RequestsWaitingCapacity: {"inference_requests_waiting_capacity", Gauge},
 	RequestsRunning:         {"inference_requests_running", Gauge},
+	RequestsInflight:        {"inference_requests_inflight", Gauge},
 	RequestsMax:             {"inference_requests_max", Gauge},
 	KVCacheUtilization:      {"inference_kv_cache_utilization_ratio", Gauge},
 	KVCacheCapacityTokens:   {"inference_kv_cache_capacity_tokens", Gauge},
 	RequestsFinished:        {"inference_requests_total", Counter},
 	PromptTokens:            {"inference_prompt_tokens_total", Counter},
+	PromptTokensCached:      {"inference_prompt_tokens_cached_total", Counter},
 	PromptTokensComputed:    {"inference_prefill_tokens_total", Counter},
 	GenerationTokens:        {"inference_generation_tokens_total", Counter},
 	PrefixCacheQueries:      {"inference_prefix_cache_queries_total", Counter},
 	PrefixCacheHits:         {"inference_prefix_cache_hits_total", Counter},
+	PrefixCacheHitRatio:     {"inference_prefix_cache_hit_ratio", Gauge},
 	Preemptions:             {"inference_preemptions_total", Counter},
 	Engines:                 {"inference_engines", Gauge},
 	EnginesAwake:            {"inference_engines_awake", Gauge},
+	LoRAAdaptersRunning:     {"inference_lora_adapters_running", Gauge},
+	LoRAAdaptersWaiting:     {"inference_lora_adapters_waiting", Gauge},
+	LoRAAdaptersMax:         {"inference_lora_adapters_max", Gauge},
 }
 
 // String returns the metric's normalised name, for example "inference_requests_waiting".

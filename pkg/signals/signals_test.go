@@ -29,7 +29,7 @@ func TestNamesAreDistinctAndFound(t *testing.T) {
 	if _, ok := LatencyNamed(""); ok {
 		t.Error("found a latency that does not exist")
 	}
-	if got := NumMetrics.String() + NumLatencies.String(); got != "signals.Metric(15)signals.Latency(5)" {
+	if got := NumMetrics.String() + NumLatencies.String(); got != "signals.Metric(21)signals.Latency(5)" {
 		t.Errorf("names beyond the vocabulary: %s", got)
 	}
 }
