@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +43,7 @@ var body = bytes.Repeat([]byte("x"), bodySize)
 // BenchmarkLatency posts at a fixed rate to an engine that answers at once: directly, through a bare
 // httputil.ReverseProxy, and through the activator, in turns. It always takes rounds × turn for each, whatever b.N.
 func BenchmarkLatency(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(activator.GCPercent))
 	engine := serve(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, `{"choices":[]}`)

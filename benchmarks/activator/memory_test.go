@@ -8,12 +8,15 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/activator"
 )
 
 const (
@@ -40,6 +43,8 @@ func BenchmarkHeldMemory(b *testing.B) {
 	if err := allow(held + 1000); err != nil {
 		b.Fatalf("allow %d open files, or raise the limit (ulimit -n): %v", held+1000, err)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(activator.GCPercent))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(450 << 20)) // as deploy/components/activator has it
 	a := newActivator(b)
 	address := strings.TrimPrefix(serve(b, a), "http://")
 	before := status(b, "VmRSS")

@@ -16,6 +16,11 @@ type Bounds struct {
 	Bytes int64
 }
 
+// GCPercent is how much garbage, as a percentage of what is alive, the process of an Activator should let grow where its
+// memory is bounded otherwise: with Go's own 100 the p99 of requests that pass at 2,000 a second is 2 ms higher
+// (benchmarks/activator).
+const GCPercent = 400
+
 // Options are what an Activator is made of. Default gives all but Resolve, which has no default.
 type Options struct {
 	// Resolve says which target a request is for.
