@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -41,7 +40,7 @@ func SliceIndexers() cache.Indexers {
 			if !ok || !ours(s) {
 				return nil, nil
 			}
-			return []string{strings.TrimPrefix(s.Name, s.Labels[discoveryv1.LabelServiceName]+"-")}, nil
+			return []string{podOf(s)}, nil
 		},
 	}
 }
@@ -156,12 +155,9 @@ func (c *Caches) hasEndpoint(namespace, service, port string) bool {
 	})
 }
 
-// activators are the addresses of those that are ready.
-func (c *Caches) activators(self Self) (found []string) {
-	for _, s := range c.slicesAt(self.Namespace, self.Service) {
-		found = append(found, readyAddresses(s)...)
-	}
-	return found
+// activators are those that live.
+func (c *Caches) activators(self Self) living {
+	return livingIn(c.slicesAt(self.Namespace, self.Service))
 }
 
 // slicesOf are those by which an activator stands in, in a namespace or in all.
@@ -187,13 +183,8 @@ func (c *Caches) owns(a *v1alpha1.InferenceAutoscaler, name string) bool {
 func (c *Caches) orphans(namespace, service string, self Self) []*discoveryv1.EndpointSlice {
 	alive := c.activators(self)
 	return slices.DeleteFunc(slices.Clone(c.slicesAt(namespace, service)), func(s *discoveryv1.EndpointSlice) bool {
-		return !orphaned(s, alive) || s.Name == sliceName(service, self.Pod)
+		return !alive.orphaned(s) || s.Name == sliceName(service, self.Pod)
 	})
-}
-
-// orphaned reports whether a slice leads to an activator that is not alive.
-func orphaned(s *discoveryv1.EndpointSlice, alive []string) bool {
-	return ours(s) && slices.ContainsFunc(readyAddresses(s), func(address string) bool { return !slices.Contains(alive, address) })
 }
 
 // notify has add called for each target that a change may concern.

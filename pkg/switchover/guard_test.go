@@ -1,17 +1,22 @@
 package switchover
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
@@ -182,4 +187,60 @@ func TestTheWatchClearsAwayWhatTheLastActivatorLeft(t *testing.T) {
 		must(t, err)
 		return len(all.Items) == 1 && !ours(&all.Items[0])
 	})
+}
+
+// pods makes activators known by their pods' names, ready where they have an address; the others have none that is ready.
+func (g *guarded) pods(addresses map[string]string) {
+	g.t.Helper()
+	s := kubernetesSlice("preheat-system", "preheat-activator", DemandPort, 8081)
+	for pod, address := range addresses {
+		e := discoveryv1.Endpoint{
+			Addresses: []string{cmp.Or(address, "10.9.9.9")}, Conditions: discoveryv1.EndpointConditions{Ready: new(address != "")},
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: pod},
+		}
+		s.Endpoints = append(s.Endpoints, e)
+	}
+	g.put(s)
+}
+
+// left are the names of the slices of the target's Service.
+func (g *guarded) left() (names []string) {
+	list, err := g.client.DiscoveryV1().EndpointSlices("ml").List(context.Background(), metav1.ListOptions{})
+	must(g.t, err)
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestAPodWithTheAddressOfADeadActivatorIsNotThatActivator(t *testing.T) {
+	g := newGuarded(t)
+	g.pods(map[string]string{"a": first.IP})
+	g.put(standIn(first, target(), serving, 20000, true))
+	g.await("the activator stands in", func() bool { return !g.since().IsZero() })
+	g.pods(map[string]string{"b": first.IP})
+	g.await("the dead one does not stand in any more", func() bool { return g.since().IsZero() })
+	g.await("what it left is cleared away", func() bool { return len(g.left()) == 0 })
+}
+
+func TestEmptySlicesOfPodsThatAreGoneAreClearedAway(t *testing.T) {
+	g := newGuarded(t)
+	g.pods(map[string]string{"ready": "10.0.0.2", "unready": ""})
+	var unchanged atomic.Bool
+	g.client.PrependReactor("delete", "endpointslices", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		p := action.(clienttesting.DeleteAction).GetDeleteOptions().Preconditions
+		unchanged.Store(p != nil && p.UID != nil && p.ResourceVersion != nil)
+		return false, nil, nil
+	})
+	for _, pod := range []string{"gone", "ready", "unready"} {
+		self := first
+		self.Pod = pod
+		g.put(standIn(self, target(), serving, 20000, false))
+	}
+	want := []string{"vllm-ready", "vllm-unready"}
+	g.await("only those of pods that are there are left", func() bool { return slices.Equal(g.left(), want) })
+	if !unchanged.Load() {
+		t.Error("deleted whatever was written since it was read, want a precondition")
+	}
 }

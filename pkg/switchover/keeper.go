@@ -206,7 +206,8 @@ func (k *Keeper) standsIn(a *v1alpha1.InferenceAutoscaler, port corev1.ServicePo
 	leaving := k.leaving
 	k.mu.Unlock()
 	c := k.options.Caches
-	if leaving || !slices.Contains(c.activators(k.options.Self), k.options.Self.IP) {
+	alive := c.activators(k.options.Self)
+	if leaving || !alive.has(k.options.Self.Pod, k.options.Self.IP) {
 		return false
 	}
 	return len(d.endpoints) == 0 || !c.hasEndpoint(a.Namespace, a.Spec.Activator.Service, port.Name) || wantsZero(a)
@@ -381,11 +382,23 @@ func (k *Keeper) write(ctx context.Context, want *discoveryv1.EndpointSlice) err
 func (k *Keeper) clear(ctx context.Context, a *v1alpha1.InferenceAutoscaler, d *door) (time.Duration, error) {
 	gone, again := overdue(d.gone, k.options.Caches.orphans(a.Namespace, a.Spec.Activator.Service, k.options.Self), time.Now())
 	for _, s := range gone {
-		if err := k.delete(ctx, s); err != nil {
+		if err := deleteUnchanged(ctx, k.options.Slices, s); err != nil {
 			return 0, err
 		}
 	}
 	return again, nil
+}
+
+// deleteUnchanged deletes a slice of another activator if it still is as it was seen: one that came to life again may have
+// written it since.
+func deleteUnchanged(ctx context.Context, slices discoveryclient.EndpointSlicesGetter, s *discoveryv1.EndpointSlice) error {
+	err := slices.EndpointSlices(s.Namespace).Delete(ctx, s.Name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion},
+	})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // it is looked at again as it is now
+	}
+	return err
 }
 
 // overdue are the orphans that have been orphans for long enough; since remembers when each was first seen to be one.

@@ -131,12 +131,9 @@ func (w *Watch) Run(ctx context.Context, leads func() bool) {
 // HasSynced reports whether the activators and their slices are known.
 func (w *Watch) HasSynced() bool { return w.activators.HasSynced() && w.standIns.HasSynced() }
 
-// alive are the addresses of the activators that are ready.
-func (w *Watch) alive() (found []string) {
-	for _, s := range all[*discoveryv1.EndpointSlice](w.activators.GetIndexer().List(), nil) {
-		found = append(found, readyAddresses(s)...)
-	}
-	return found
+// alive are the activators that live.
+func (w *Watch) alive() living {
+	return livingIn(all[*discoveryv1.EndpointSlice](w.activators.GetIndexer().List(), nil))
 }
 
 // Sources are the streams of demand of all activators that are ready, and of those that are leaving.
@@ -172,29 +169,29 @@ func (w *Watch) standsInSince(namespace, service string) (since time.Time) {
 	defer w.mu.Unlock()
 	for _, s := range all[*discoveryv1.EndpointSlice](w.standIns.GetIndexer().ByIndex(byService, namespace+"/"+service)) {
 		at, ok := w.since[s.Namespace+"/"+s.Name]
-		if ok && len(readyAddresses(s)) > 0 && !orphaned(s, alive) && (since.IsZero() || at.Before(since)) {
+		if ok && len(readyAddresses(s)) > 0 && !alive.orphaned(s) && (since.IsZero() || at.Before(since)) {
 			since = at
 		}
 	}
 	return since
 }
 
-// sweep deletes the slices of activators that are gone. Where one lives it does so itself; this is for the last of them.
+// sweep deletes the slices of activators that are gone. Those that name one are deleted by the others where any lives: here it
+// is done for the last of them. Those that name nobody lead nobody astray, and are cleared away here alone.
 func (w *Watch) sweep(ctx context.Context, leads func() bool) error {
 	if !w.HasSynced() {
 		return nil
 	}
 	alive := w.alive()
 	orphans := slices.DeleteFunc(all[*discoveryv1.EndpointSlice](w.standIns.GetIndexer().List(), nil),
-		func(s *discoveryv1.EndpointSlice) bool { return !orphaned(s, alive) })
+		func(s *discoveryv1.EndpointSlice) bool { return !alive.orphaned(s) && !alive.left(s) })
 	gone, _ := overdue(w.gone, orphans, time.Now())
 	var errs []error
 	for _, s := range gone {
 		if !leads() {
 			return nil
 		}
-		err := w.client.DiscoveryV1().EndpointSlices(s.Namespace).Delete(ctx, s.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &s.UID}})
-		if err != nil {
+		if err := deleteUnchanged(ctx, w.client.DiscoveryV1(), s); err != nil {
 			errs = append(errs, fmt.Errorf("delete EndpointSlice %s/%s: %w", s.Namespace, s.Name, err))
 		}
 	}
