@@ -19,6 +19,9 @@ const (
 	retry = 250 * time.Millisecond
 	// silent is after how long without a line a stream is given up and opened again.
 	silent = 5 * activator.DemandInterval
+	// verdict is how long Kubernetes may take to find that the node of a source is lost: 50 s of node-monitor-grace-period, 5 s
+	// until that is looked at, and some for EndpointSlices to follow.
+	verdict = time.Minute
 )
 
 // Source is one process that holds requests.
@@ -59,9 +62,9 @@ type Reader struct {
 type voice struct {
 	source Source
 	cancel context.CancelFunc
-	// heard is when the last line came, or when the source was first listed.
-	heard   time.Time
-	targets map[string]activator.TargetDemand
+	// known is when the source was first listed, heard when the last line came: zero where none has.
+	known, heard time.Time
+	targets      map[string]activator.TargetDemand
 	// fresh says that nothing is known yet of what came by it before, whole that the next line tells of all its targets.
 	fresh, whole bool
 }
@@ -99,7 +102,7 @@ func (r *Reader) follow(ctx context.Context, streams *sync.WaitGroup) {
 			continue
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		v := &voice{source: s, cancel: cancel, heard: time.Now(), targets: r.told[s.ID]}
+		v := &voice{source: s, cancel: cancel, known: time.Now(), targets: r.told[s.ID]}
 		if v.targets == nil {
 			v.targets, v.fresh = map[string]activator.TargetDemand{}, true
 			r.remember(s.ID, v.targets)
@@ -215,16 +218,37 @@ func (r *Reader) take(v *voice, d activator.Demand, now time.Time) (held []strin
 	return held
 }
 
-// Of is what is known of a target: its Time is zero where there is no source at all.
+// silentSince is since when nothing has been heard of the source.
+func (v *voice) silentSince() time.Time {
+	if v.heard.IsZero() {
+		return v.known
+	}
+	return v.heard
+}
+
+// Of is what is known of a target: its Time is zero where no source that stays has been heard.
 func (r *Reader) Of(target string) scaling.Front {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := scaling.Front{Arrived: r.arrived[target]}
+	f := scaling.Front{Time: r.time(), Arrived: r.arrived[target]}
 	for _, v := range r.voices {
-		if !v.source.Leaving && (f.Time.IsZero() || v.heard.Before(f.Time)) {
-			f.Time = v.heard
-		}
 		f.Held += float64(v.targets[target].Held)
 	}
 	return f
+}
+
+// time is of when the reading is: when the last line came, but no later than the verdict on each source that is silent. Until
+// then the others speak for it, since most often its node is lost and with it what it held.
+func (r *Reader) time() (at time.Time) {
+	for _, v := range r.voices {
+		if !v.source.Leaving && v.heard.After(at) {
+			at = v.heard
+		}
+	}
+	for _, v := range r.voices {
+		if end := v.silentSince().Add(verdict); !v.source.Leaving && end.Before(at) {
+			at = end
+		}
+	}
+	return at
 }

@@ -151,27 +151,80 @@ func TestReaderTellsAsLongAsRequestsAreHeld(t *testing.T) {
 	}
 }
 
-func TestReaderIsAsOldAsTheSourceThatIsSilent(t *testing.T) {
+// silence has nothing been heard of a source for a while.
+func (r *rig) silence(id string, since time.Duration) (heard time.Time) {
+	r.Reader.mu.Lock()
+	defer r.Reader.mu.Unlock()
+	v := r.voices[id]
+	if v.heard.IsZero() {
+		v.known = v.known.Add(-since)
+		return v.known
+	}
+	v.heard = v.heard.Add(-since)
+	return v.heard
+}
+
+func TestReaderLetsOthersSpeakForASilentSourceUntilTheVerdict(t *testing.T) {
+	for name, everHeard := range map[string]bool{"that was heard": true, "that was never heard": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			a, b := newSource(t), newSource(t)
+			r.list(Source{ID: "a", URL: a.URL}, Source{ID: "b", URL: b.URL})
+			a.say("ml/a", 1, 1)
+			held := 1.0
+			if everHeard {
+				b.say("ml/a", 1, 1)
+				held = 2
+			}
+			r.await("who speaks", held, held)
+			r.silence("b", verdict/2)
+			a.say("ml/b", 0, 1)
+			a.say("ml/a", 1, 2)
+			r.await("only one", held, held+1)
+			if age := time.Since(r.Of("ml/a").Time); age > verdict/4 {
+				t.Errorf("the reading is %v old while Kubernetes may still find the node lost", age)
+			}
+			want := r.silence("b", verdict).Add(verdict)
+			if got := r.Of("ml/a").Time; !got.Equal(want) {
+				t.Errorf("the reading is of %v, want %v: it grows old from the verdict on", got, want)
+			}
+			r.list(Source{ID: "a", URL: a.URL}, Source{ID: "b", URL: b.URL, Leaving: true})
+			for end := time.Now().Add(patience); time.Since(r.Of("ml/a").Time) > verdict/4; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("a silent source that is not ready any more makes the reading old")
+				}
+			}
+		})
+	}
+}
+
+func TestReaderIsOldWhereAllAreSilent(t *testing.T) {
 	r := newRig(t)
 	a, b := newSource(t), newSource(t)
 	r.list(Source{ID: "a", URL: a.URL}, Source{ID: "b", URL: b.URL})
 	a.say("ml/a", 1, 1)
 	b.say("ml/a", 1, 1)
 	r.await("both", 2, 2)
-	a.say("ml/a", 1, 2)
-	r.await("only one", 2, 3)
-	before := r.Of("ml/a").Time // the other's, from now on
-	for n := range uint64(3) {
-		a.say("ml/a", 1, 3+n)
-		r.await("only one", 2, 4+float64(n))
-		if got := r.Of("ml/a").Time; !got.Equal(before) {
-			t.Errorf("the reading is of %v, want %v, since when the other source has been silent", got, before)
-		}
+	r.silence("b", verdict/2)
+	want := r.silence("a", verdict/3)
+	if got := r.Of("ml/a").Time; !got.Equal(want) {
+		t.Errorf("the reading is of %v, want %v, when the last of them was heard", got, want)
 	}
-	b.lines <- activator.Demand{}
-	for end := time.Now().Add(patience); !r.Of("ml/a").Time.After(before); time.Sleep(time.Millisecond) {
+}
+
+func TestReaderKnowsNothingBeforeASourceIsHeard(t *testing.T) {
+	r := newRig(t)
+	a := newSource(t)
+	r.list(Source{ID: "a", URL: a.URL})
+	for end := time.Now().Add(patience); a.open.Load() == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	if f := r.Of("ml/a"); !f.Time.IsZero() {
+		t.Errorf("a source that is listed and was never heard gives a reading of %v, want none", f.Time)
+	}
+	a.lines <- activator.Demand{}
+	for end := time.Now().Add(patience); r.Of("ml/a").Time.IsZero(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("a line without news does not make the reading newer")
+			t.Fatal("a line without news is no reading")
 		}
 	}
 }
