@@ -28,6 +28,8 @@ type Activator struct {
 
 	mu      sync.Mutex
 	targets map[string]*target
+	// unresolved has what was read of requests of which it is not known yet for which target they are.
+	unresolved *target
 	// listeners are the streams of demand, each with room for one word that there is something new.
 	listeners map[chan struct{}]struct{}
 	held      int   // requests, over all targets
@@ -49,6 +51,7 @@ func New(opts Options) (*Activator, error) {
 		waits:      newWaits(),
 		idle:       make(chan struct{}),
 		targets:    make(map[string]*target),
+		unresolved: newTarget(""),
 		listeners:  make(map[chan struct{}]struct{}),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
@@ -71,7 +74,7 @@ func (a *Activator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Activator) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{a: a, w: &response{ResponseWriter: w}, r: r, arrived: time.Now()}
+	x := &exchange{a: a, w: &response{ResponseWriter: w}, r: r, target: a.unresolved, arrived: time.Now()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.active++
@@ -164,7 +167,7 @@ func shuttingDown() *refusal {
 func (a *Activator) target(name string) *target {
 	t := a.targets[name]
 	if t == nil {
-		t = &target{name: name, refused: make(map[Reason]uint64)}
+		t = newTarget(name)
 		a.targets[name] = t
 	}
 	return t

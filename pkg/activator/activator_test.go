@@ -216,7 +216,7 @@ func TestTargetsAreToldApartByTheModelInTheBody(t *testing.T) {
 		`{"model":7}`:                       {400, ""},
 		`not JSON`:                          {400, ""},
 		``:                                  {400, ""},
-		`{"prompt":"` + long + `","model":`: {400, ""},
+		`{"prompt":"` + long + `","model":`: {413, ""},
 	} {
 		got := r.post(t.Context(), "/", body)
 		if got.code != want.code {

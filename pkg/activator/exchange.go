@@ -16,7 +16,7 @@ type exchange struct {
 	a       *Activator
 	w       *response
 	r       *http.Request
-	target  *target
+	target  *target // the activator's unresolved one until it is known
 	arrived time.Time
 
 	body     []byte // what is buffered
@@ -33,12 +33,11 @@ type exchange struct {
 
 // resolve finds the request's target.
 func (x *exchange) resolve() error {
-	if x.r.Body != nil && x.r.Body != http.NoBody {
-		x.bound(x.arrived.Add(x.a.opts.MaxAge)) // a resolver may read the body
-		defer x.bound(time.Time{})
-	}
-	name, err := x.a.opts.Resolve(x.r)
+	name, err := x.ask()
+	var known *refusal
 	switch {
+	case errors.As(err, &known):
+		return &refusal{known.reason, err.Error()}
 	case errors.Is(err, ErrUnknownTarget):
 		return &refusal{UnknownTarget, err.Error()}
 	case err != nil:
@@ -46,9 +45,29 @@ func (x *exchange) resolve() error {
 	}
 	x.a.mu.Lock()
 	defer x.a.mu.Unlock()
+	read := x.reserved
+	x.a.unbuffer(x)
 	x.target = x.a.target(name)
+	x.a.account(x, read)
 	x.target.arrivals++
 	return nil
+}
+
+// ask asks the resolver, which may read the body.
+func (x *exchange) ask() (target string, err error) {
+	if x.r.Body == nil || x.r.Body == http.NoBody {
+		return x.a.opts.Resolve(x.r)
+	}
+	x.bound(x.arrived.Add(x.a.opts.MaxAge))
+	defer x.bound(time.Time{})
+	body := &peeked{ReadCloser: x.r.Body, x: x}
+	x.r.Body = body
+	target, err = x.a.opts.Resolve(x.r)
+	body.resolved = true
+	if x.r.Body == body {
+		x.r.Body = body.ReadCloser
+	}
+	return target, err
 }
 
 // admit returns when the request has an endpoint.
@@ -159,11 +178,9 @@ const lingering = time.Second
 // fail answers with an error, and counts it.
 func (x *exchange) fail(err error) {
 	why := x.refusalOf(err)
-	if t := x.target; t != nil {
-		x.a.mu.Lock()
-		t.refused[why.reason]++
-		x.a.mu.Unlock()
-	}
+	x.a.mu.Lock()
+	x.target.refused[why.reason]++
+	x.a.mu.Unlock()
 	if x.w.begun {
 		x.w.event(why.body())
 		return

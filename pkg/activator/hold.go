@@ -29,6 +29,7 @@ func (a *Activator) take(x *exchange) (held bool, err error) {
 // hold lets the request wait. One that waited before has its body and its place.
 func (a *Activator) hold(x *exchange) error {
 	if !x.buffered {
+		a.unbuffer(x) // what a resolver read is a part of what is announced or will be read
 		if err := a.grow(x.target, 1, x.announced()); err != nil {
 			return err
 		}

@@ -29,6 +29,8 @@ const (
 	UnknownTarget Reason = "model_not_found"
 	// BadRequest: the request does not say whom it is for, or its body could not be read.
 	BadRequest Reason = "bad_request"
+	// ModelTooFar: the body does not name its model within as much of it as is read to find it.
+	ModelTooFar Reason = "model_too_far"
 	// EndpointTimeout: the endpoint took the request and did not answer in time.
 	EndpointTimeout Reason = "endpoint_timeout"
 	// EndpointFailed: the connection broke after the request may have reached the endpoint.
@@ -41,7 +43,7 @@ const (
 var status = map[Reason]int{
 	QueueFull: http.StatusTooManyRequests, Displaced: http.StatusTooManyRequests,
 	HeldTooLong: http.StatusServiceUnavailable, Unavailable: http.StatusServiceUnavailable, ShuttingDown: http.StatusServiceUnavailable,
-	UnknownTarget: http.StatusNotFound, BadRequest: http.StatusBadRequest,
+	UnknownTarget: http.StatusNotFound, BadRequest: http.StatusBadRequest, ModelTooFar: http.StatusRequestEntityTooLarge,
 	EndpointTimeout: http.StatusGatewayTimeout, EndpointFailed: http.StatusBadGateway,
 	ClientGone: 499, // as nginx logs it; nobody reads it
 }

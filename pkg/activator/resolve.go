@@ -2,7 +2,6 @@ package activator
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,17 +19,20 @@ type Resolver func(*http.Request) (target string, err error)
 
 // ByModel resolves by the field "model" of a JSON body, of which it reads no more than it must, and at most limit bytes.
 // targets maps the model's name to its target, and says whether there is one.
-func ByModel(limit int64, targets func(model string) (target string, ok bool)) Resolver {
+func ByModel(limit int, targets func(model string) (target string, ok bool)) Resolver {
 	return func(r *http.Request) (string, error) {
-		var seen bytes.Buffer
 		body := r.Body
-		model, err := modelOf(io.TeeReader(io.LimitReader(body, limit), &seen))
+		if body == nil {
+			body = http.NoBody
+		}
+		w := &window{from: body, limit: limit}
+		model, err := w.model()
 		r.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(&seen, body), body}
+		}{io.MultiReader(bytes.NewReader(w.seen), body), body}
 		if err != nil {
-			return "", fmt.Errorf("find \"model\" in the first %d bytes of the JSON body: %w", limit, err)
+			return "", fmt.Errorf("find \"model\" in the JSON body: %w", err)
 		}
 		if target, ok := targets(model); ok {
 			return target, nil
@@ -39,26 +41,38 @@ func ByModel(limit int64, targets func(model string) (target string, ok bool)) R
 	}
 }
 
-// modelOf is the value of "model" in an object of which nothing is read after it.
-func modelOf(r io.Reader) (string, error) {
-	decoder := json.NewDecoder(r)
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
-		return "", errors.Join(errors.New("not an object"), err)
+// peeked is a body of which a resolver reads: for what it reads, and keeps, room is made in the bounds first.
+type peeked struct {
+	io.ReadCloser
+	x        *exchange
+	read     int64
+	resolved bool
+}
+
+// Read implements io.Reader.
+func (p *peeked) Read(b []byte) (int, error) {
+	if p.resolved {
+		return p.ReadCloser.Read(b)
 	}
-	for decoder.More() {
-		key, err := decoder.Token()
-		if err != nil {
-			return "", err
-		}
-		if key == "model" {
-			var model string
-			err := decoder.Decode(&model)
-			return model, err
-		}
-		var skipped json.RawMessage
-		if err := decoder.Decode(&skipped); err != nil {
-			return "", err
-		}
+	if err := p.x.makeRoom(p.read + int64(len(b))); err != nil {
+		return 0, err
 	}
-	return "", errors.New("no such field")
+	n, err := p.ReadCloser.Read(b)
+	p.read += int64(n)
+	return n, err
+}
+
+// makeRoom reserves so many bytes in all, before it is known for which target.
+func (x *exchange) makeRoom(bytes int64) error {
+	x.a.mu.Lock()
+	defer x.a.mu.Unlock()
+	more := bytes - x.reserved
+	if more <= 0 {
+		return nil
+	}
+	if !x.a.pushOut(x.target, 0, more) {
+		return &refusal{QueueFull, "too many bytes of requests wait for models to load already"}
+	}
+	x.a.account(x, more)
+	return nil
 }

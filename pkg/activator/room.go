@@ -31,7 +31,7 @@ func (a *Activator) pushOut(t *target, requests int, bytes int64) bool {
 	}
 	if excess := a.bytes + bytes - a.opts.Total.Bytes; bytes > 0 && excess > 0 {
 		most := a.largest(func(t *target) int64 { return t.bytes })
-		if most.bytes-excess < t.bytes+bytes {
+		if most == nil || most.bytes-excess < t.bytes+bytes {
 			return false
 		}
 		for a.bytes+bytes > a.opts.Total.Bytes {
@@ -44,7 +44,7 @@ func (a *Activator) pushOut(t *target, requests int, bytes int64) bool {
 	return true
 }
 
-// largest is the target that holds the most; there is one where a bound is exceeded.
+// largest is the target that holds the most; there is one where more requests are held than may be.
 func (a *Activator) largest(size func(*target) int64) *target {
 	var most *target
 	for _, t := range a.targets {

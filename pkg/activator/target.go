@@ -63,6 +63,8 @@ type target struct {
 	refused  map[Reason]uint64
 }
 
+func newTarget(name string) *target { return &target{name: name, refused: make(map[Reason]uint64)} }
+
 // pick is the endpoint with the least in flight of those that take a request, or nil.
 func (t *target) pick(limited bool) *endpoint {
 	var best *endpoint
