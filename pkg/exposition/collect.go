@@ -27,6 +27,7 @@ type page struct {
 	samples int
 	first   []byte
 
+	chosen          []int32
 	points, weights []point
 	buckets         []bucket
 }
@@ -72,6 +73,34 @@ func (pg *page) selected(at int32, where []selector) bool {
 		}
 	}
 	return true
+}
+
+// selects appends the selected series to list, in the order of the page.
+func (pg *page) selects(list []int32, s *selection) []int32 {
+	models := pg.likeness(s)
+	for _, family := range s.families {
+		for at := pg.families[family].head; at >= 0; at = pg.series[at].next {
+			if pg.selected(at, s.where) && (s.like < 0 || models[pg.hashOf(at, s.by)]) {
+				list = append(list, at)
+			}
+		}
+		if len(list) > 0 {
+			break
+		}
+	}
+	return list
+}
+
+// likeness returns the labels that a selection's series must be like, nil where it does not ask.
+func (pg *page) likeness(s *selection) map[uint64]bool {
+	if s.like < 0 {
+		return nil
+	}
+	models := map[uint64]bool{}
+	for at := pg.families[s.like].head; at >= 0; at = pg.series[at].next {
+		models[pg.hashOf(at, s.by)] = true
+	}
+	return models
 }
 
 // isOpenMetrics reports whether a content type says OpenMetrics; a wrong or missing one means text 0.0.4.
@@ -176,26 +205,4 @@ func (pg *page) add(family int32, s series) {
 		pg.series[c.tail].next = at
 	}
 	c.tail = at
-}
-
-// eachName calls do with the name of each sample of a page, which is only looked at as far as that.
-func eachName(text []byte, do func(name []byte)) error {
-	samples := 0
-	for number := 1; len(text) > 0; number++ {
-		line, rest, whole := cutLine(text)
-		text = rest
-		if len(line) == 0 || line[0] == '#' {
-			continue
-		}
-		name, _, _, err := splitName(line)
-		if err != nil {
-			return lineError(number, line, whole)
-		}
-		samples++
-		do(name)
-	}
-	if samples == 0 {
-		return fmt.Errorf("%w: it has no sample", ErrNotExposition)
-	}
-	return nil
 }

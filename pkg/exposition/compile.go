@@ -1,9 +1,9 @@
 package exposition
 
 import (
-	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
@@ -13,6 +13,7 @@ import (
 // interest is kept under the number of its name (its family).
 type program struct {
 	families  map[string]int32
+	names     []string // of the families
 	started   []candidate
 	metrics   [signals.NumMetrics][]candidate
 	latencies [signals.NumLatencies][]histogramTerm
@@ -21,15 +22,25 @@ type program struct {
 }
 
 type candidate struct {
-	term              term
-	plus, times, over []term
-	atMost            float64
+	term                     term
+	plus, minus, times, over []term
+	atMost                   float64
+}
+
+// selection is which series of which families count; of the families, the first of which a series does.
+type selection struct {
+	families []int32
+	where    []selector
+	// like, if not negative, is a family; a series counts whose labels by are as those of one of that family.
+	like int32
+	by   []string
 }
 
 type term struct {
-	family     int32
-	where      []selector
+	selection
+	newest     bool
 	product    []string
+	names      string
 	zeroAbsent bool
 	scale      float64
 	// folds are applied in turn, final makes one value of what is left.
@@ -52,8 +63,9 @@ type final struct {
 }
 
 type histogramTerm struct {
-	bucket, sum, count int32
-	where              []selector
+	bucket, sum, count selection
+	oneOf              []string
+	then               [][]histogramTerm
 	scale              float64
 }
 
@@ -77,58 +89,111 @@ const (
 type compiler struct {
 	program *program
 	reduce  []stepSpec
-	faults  []error
+	faults  []specFault
 }
 
-func (c *compiler) fault(format string, args ...any) {
-	c.faults = append(c.faults, fmt.Errorf(format, args...))
+// specFault is a fault of what stands at a path of a profile, for example "metrics.inference_requests_max[1]".
+type specFault struct {
+	path string
+	err  error
 }
 
-// compile checks a profile and makes it ready to run; the error names every fault.
-func compile(spec *profileSpec) (*program, error) {
+func (c *compiler) fault(path, format string, args ...any) {
+	c.faults = append(c.faults, specFault{path, fmt.Errorf(format, args...)})
+}
+
+// compile checks a profile and makes it ready to run; it returns every fault.
+func compile(spec *profileSpec) (*program, []specFault) {
 	c := &compiler{program: &program{families: map[string]int32{}}, reduce: spec.Reduce}
 	c.checkHead(spec)
+	c.checkPatterns(spec)
 	for _, name := range spec.Detect.None {
-		c.program.rejected = append(c.program.rejected, c.family(name))
+		if p, err := parsePattern(name); err == nil && !p.prefix && !p.comment && len(p.has)+len(p.lacks) == 0 {
+			c.program.rejected = append(c.program.rejected, c.family(name))
+		}
 	}
 	c.program.started = c.candidates("started", spec.Started)
 	for _, name := range slices.Sorted(maps.Keys(spec.Metrics)) {
+		at := "metrics." + name
 		m, ok := signals.MetricNamed(name)
 		if !ok {
-			c.fault("metrics: %q is not a metric of the vocabulary", name)
+			c.fault(at, "%q is not a metric of the vocabulary", name)
 			continue
 		}
-		c.program.metrics[m] = c.candidates(name, spec.Metrics[name])
+		c.program.metrics[m] = c.candidates(at, spec.Metrics[name])
+		c.checkDifferences(at, m, c.program.metrics[m])
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Latencies)) {
+		at := "latencies." + name
 		l, ok := signals.LatencyNamed(name)
 		if !ok {
-			c.fault("latencies: %q is not a latency of the vocabulary", name)
+			c.fault(at, "%q is not a latency of the vocabulary", name)
 			continue
 		}
-		c.program.latencies[l] = c.histograms(name, spec.Latencies[name])
+		c.program.latencies[l] = c.histograms(at, spec.Latencies[name])
 	}
-	return c.program, errors.Join(c.faults...)
+	return c.program, c.faults
 }
 
+// nameForm is what the API takes for the name of an engine.
+var nameForm = regexp.MustCompile("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+
 func (c *compiler) checkHead(spec *profileSpec) {
-	if spec.Name == "" {
-		c.fault("name is missing")
+	if !nameForm.MatchString(spec.Name) {
+		c.fault("name", "%q has other characters than small letters, digits and dashes within", spec.Name)
 	}
 	if spec.Port < 1 || spec.Port > 65535 {
-		c.fault("port %d is not between 1 and 65535", spec.Port)
+		c.fault("port", "%d is not between 1 and 65535", spec.Port)
 	}
-	if spec.Path == "" || spec.Path[0] != '/' {
-		c.fault("path %q does not begin with /", spec.Path)
+	if len(spec.Path) == 0 {
+		c.fault("path", "is missing")
 	}
-	if len(spec.Detect.Prefixes)+len(spec.Detect.All) == 0 {
-		c.fault("detect has neither prefixes nor all")
+	for _, path := range spec.Path {
+		if path == "" || path[0] != '/' {
+			c.fault("path", "%q does not begin with /", path)
+		}
 	}
-	if len(spec.Detect.All) > 63 {
-		c.fault("detect.all has more than 63 names")
+	if len(spec.Detect.Any)+len(spec.Detect.All) == 0 {
+		c.fault("detect", "has neither any nor all")
 	}
 	if len(spec.Metrics)+len(spec.Latencies) == 0 {
-		c.fault("neither metrics nor latencies are given")
+		c.fault("", "neither metrics nor latencies are given")
+	}
+}
+
+func (c *compiler) checkPatterns(spec *profileSpec) {
+	check := func(at string, texts []string) {
+		for i, text := range texts {
+			if _, err := parsePattern(text); err != nil {
+				c.fault(fmt.Sprintf("%s[%d]", at, i), "%w", err)
+			}
+		}
+	}
+	check("detect.any", spec.Detect.Any)
+	check("detect.all", spec.Detect.All)
+	check("detect.none", spec.Detect.None)
+	for i, e := range spec.Evidence {
+		at := fmt.Sprintf("evidence[%d]", i)
+		check(at+".present", e.Present)
+		check(at+".absent", e.Absent)
+		if e.Versions == "" {
+			c.fault(at, "versions is missing")
+		}
+	}
+	for i, r := range spec.Rename {
+		if len(r.To) == 0 || spec.Extends == "" {
+			c.fault(fmt.Sprintf("rename[%d]", i), "needs to, and a profile that is extended")
+		}
+	}
+}
+
+// checkDifferences refuses a difference of counters: its terms do not move at the same instant, so it may fall, which
+// looks as if the engine had begun anew.
+func (c *compiler) checkDifferences(at string, m signals.Metric, cs []candidate) {
+	for i := range cs {
+		if m.Kind() == signals.Counter && len(cs[i].minus) > 0 {
+			c.fault(fmt.Sprintf("%s[%d].minus", at, i), "a counter must not be a difference, for that may fall")
+		}
 	}
 }
 
@@ -139,6 +204,7 @@ func (c *compiler) family(name string) int32 {
 	}
 	id := int32(len(c.program.families))
 	c.program.families[name] = id
+	c.program.names = append(c.program.names, name)
 	return id
 }
 
@@ -149,6 +215,7 @@ func (c *compiler) candidates(of string, specs []candidateSpec) []candidate {
 		out[i] = candidate{
 			term:   c.term(at, s.termSpec),
 			plus:   c.terms(at+".plus", s.Plus),
+			minus:  c.terms(at+".minus", s.Minus),
 			times:  c.terms(at+".times", s.Times),
 			over:   c.terms(at+".over", s.Over),
 			atMost: s.AtMost,
@@ -166,11 +233,14 @@ func (c *compiler) terms(of string, specs []termSpec) []term {
 }
 
 func (c *compiler) term(of string, s termSpec) term {
-	if s.Sample == "" {
-		c.fault("%s: sample is missing", of)
+	if len(s.Sample) == 0 {
+		c.fault(of, "sample is missing")
+	}
+	if len(s.Product) > 0 && s.Names != "" {
+		c.fault(of, "product and names exclude each other")
 	}
 	t := term{
-		family: c.family(s.Sample), where: selectors(s.Where), product: s.Product,
+		selection: c.selection(of, s.selectionSpec, s.Sample), newest: s.Newest, product: s.Product, names: s.Names,
 		zeroAbsent: s.ZeroAbsent, scale: c.scale(of, s.Scale),
 	}
 	steps := s.Reduce
@@ -181,12 +251,27 @@ func (c *compiler) term(of string, s termSpec) term {
 	return t
 }
 
+func (c *compiler) selection(of string, s selectionSpec, names []string) selection {
+	sel := selection{where: selectors(s.Where), like: -1}
+	for _, name := range names {
+		sel.families = append(sel.families, c.family(name))
+	}
+	if s.Like == nil {
+		return sel
+	}
+	if s.Like.Sample == "" || len(s.Like.By) == 0 {
+		c.fault(of+".like", "needs sample and by")
+	}
+	sel.like, sel.by = c.family(s.Like.Sample), s.Like.By
+	return sel
+}
+
 func (c *compiler) scale(of string, scale float64) float64 {
 	switch {
 	case scale == 0:
 		return 1
 	case scale < 0:
-		c.fault("%s: scale %v is negative", of, scale)
+		c.fault(of+".scale", "%v is negative", scale)
 	}
 	return scale
 }
@@ -201,7 +286,7 @@ func (c *compiler) steps(of string, specs []stepSpec) ([]fold, final) {
 		fn, labels := c.step(of, s)
 		last, everything := i == len(specs)-1, slices.Equal(labels, []string{"*"})
 		if last != everything {
-			c.fault(`%s: the last step of reduce, and no other, must fold ["*"]`, of)
+			c.fault(of, `the last step of reduce, and no other, must fold ["*"]`)
 		}
 		if !everything {
 			folds = append(folds, fold{fn, labels})
@@ -217,7 +302,7 @@ func (c *compiler) step(of string, s stepSpec) (function, []string) {
 	byFn := map[function][]string{sumOf: s.Sum, maxOf: s.Max, meanOf: s.Mean, countOf: s.Count}
 	maps.DeleteFunc(byFn, func(_ function, labels []string) bool { return len(labels) == 0 })
 	if len(byFn) != 1 {
-		c.fault("%s: a step of reduce must have exactly one of sum, max, mean, count", of)
+		c.fault(of, "a step of reduce must have exactly one of sum, max, mean, count")
 	}
 	for fn, labels := range byFn {
 		return fn, labels
@@ -232,27 +317,49 @@ func (c *compiler) final(of string, fn function, s stepSpec) final {
 	}
 	m, ok := signals.MetricNamed(s.Weight)
 	if !ok || fn != meanOf || len(s.By) == 0 {
-		c.fault("%s: weight must name a metric, with a mean and the labels to match it on", of)
+		c.fault(of, "weight must name a metric, with a mean and the labels to match it on")
 		return f
 	}
 	return final{fn: fn, weight: m, on: s.By}
 }
 
 func (c *compiler) histograms(of string, specs []histogramSpec) []histogramTerm {
-	out := make([]histogramTerm, len(specs))
+	var out []histogramTerm
 	for i, s := range specs {
-		if s.Sample == "" {
-			c.fault("%s[%d]: sample is missing", of, i)
+		at := fmt.Sprintf("%s[%d]", of, i)
+		if len(s.Sample) == 0 && (len(s.Sum) == 0 || len(s.Count) == 0) {
+			c.fault(at, "sample is missing, and so is a pair of sum and count")
 		}
-		out[i] = histogramTerm{
-			bucket: c.family(s.Sample + "_bucket"), sum: c.family(s.Sample + "_sum"), count: c.family(s.Sample + "_count"),
-			where: selectors(s.Where), scale: c.scale(of, s.Scale),
+		h := histogramTerm{
+			bucket: c.selection(at, s.selectionSpec, s.Bucket),
+			sum:    c.selection(at, s.selectionSpec, s.Sum), count: c.selection(at, s.selectionSpec, s.Count),
+			oneOf: s.OneOf, scale: c.scale(at, s.Scale),
+		}
+		for j, stage := range s.Then {
+			h.then = append(h.then, c.histograms(fmt.Sprintf("%s.then[%d]", at, j), []histogramSpec{stage}))
+		}
+		if len(s.Sample) == 0 {
+			out = append(out, h)
+		}
+		for _, name := range s.Sample {
+			named := h
+			c.orNamed(&named.bucket, name+"_bucket")
+			c.orNamed(&named.sum, name+"_sum")
+			c.orNamed(&named.count, name+"_count")
+			out = append(out, named)
 		}
 	}
 	return out
 }
 
-func selectors(where map[string]selectorSpec) []selector {
+// orNamed gives a selection its family where none was named.
+func (c *compiler) orNamed(s *selection, name string) {
+	if len(s.families) == 0 {
+		s.families = []int32{c.family(name)}
+	}
+}
+
+func selectors(where map[string]words) []selector {
 	out := make([]selector, 0, len(where))
 	for _, name := range slices.Sorted(maps.Keys(where)) {
 		out = append(out, selector{name, where[name]})

@@ -3,6 +3,7 @@ package exposition
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +33,7 @@ func (pg *page) decode(text []byte, contentType string, p *Profile) (*signals.Re
 	}
 	for _, family := range prog.rejected {
 		if pg.families[family].head >= 0 {
-			return nil, fmt.Errorf("read %s page: %w: %s is a router's, not the engine's own page", p.Name(), ErrNoEngine, p.rejectedName(family))
+			return nil, fmt.Errorf("read %s page: %w: %s is a router's, not the engine's own page", p.Name(), ErrNoEngine, prog.names[family])
 		}
 	}
 	r := &signals.Reading{}
@@ -63,19 +64,10 @@ func (ps *Profiles) Decode(text []byte, contentType string) (*signals.Reading, *
 	return r, p, err
 }
 
-func (p *Profile) rejectedName(family int32) string {
-	for name, id := range p.program.families {
-		if id == family {
-			return name
-		}
-	}
-	return "a sample"
-}
-
 // noEngine says what was sought and what was there instead.
 func (pg *page) noEngine(p *Profile) error {
 	err := fmt.Errorf("read %s page: %w: sought samples of %s for %s, found %d others, the first is %s",
-		p.Name(), ErrNoEngine, strings.Join(append(p.spec.Detect.Prefixes, p.spec.Detect.All...), ", "),
+		p.Name(), ErrNoEngine, strings.Join(slices.Concat(p.spec.Detect.Any, p.spec.Detect.All), ", "),
 		strings.Join(p.names(), ", "), pg.samples, excerpt(pg.first))
 	if p.spec.Remedy == "" {
 		return err

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,9 +17,11 @@ import (
 
 const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+var loadOnce = sync.OnceValues(func() (*Profiles, error) { return Load() })
+
 func mustLoad(t testing.TB) *Profiles {
 	t.Helper()
-	ps, err := Load()
+	ps, err := loadOnce()
 	if err != nil {
 		t.Fatalf("load profiles: %v", err)
 	}
@@ -179,7 +180,7 @@ vllm:prompt_tokens_by_source_total{engine="0",source="local_compute"} 60
 vllm:prompt_tokens_by_source_total{engine="0",source="local_cache_hit"} 40
 vllm:request_prefill_kv_computed_tokens_sum{engine="0"} 55
 `,
-			want: map[string]float64{"prompt_tokens_total": 100, "prefill_tokens_total": 60},
+			want: map[string]float64{"prompt_tokens_total": 100, "prefill_tokens_total": 60, "prompt_tokens_cached_total": 40},
 		},
 		"a histogram whose name ends in _total is not a counter": {
 			engine: "vllm",
@@ -270,7 +271,9 @@ http_requests_total{handler="/v1/completions",method="POST",status="2xx"} 40.0
 http_request_duration_highr_seconds_count 40.0
 vllm:num_preemptions_total 1
 `,
-			want: map[string]float64{"preemptions_total": 1},
+			want: map[string]float64{
+				"preemptions_total": 1, "lora_adapters_running": 2, "lora_adapters_waiting": 0, "lora_adapters_max": 4,
+			},
 		},
 		"SGLang ranks of one scheduler count once, data-parallel ranks add": {
 			engine: "sglang",
@@ -336,7 +339,7 @@ sglang:cached_tokens_total{cache_source="host"} 5
 `,
 			want: map[string]float64{
 				"prompt_tokens_total": 91, "prefill_tokens_total": 62, "generation_tokens_total": 71,
-				"prefix_cache_queries_total": 80, "prefix_cache_hits_total": 25,
+				"prefix_cache_queries_total": 80, "prefix_cache_hits_total": 25, "prompt_tokens_cached_total": 29,
 			},
 		},
 		"an SGLang limit of 0 or a utilization of -1 is not set": {
@@ -472,9 +475,16 @@ vllm:inter_token_latency_seconds_sum 0.2
 			latency: signals.ITL,
 			want:    &signals.Histogram{Counts: []float64{3}, Sum: 0.2},
 		},
-		"the old per-token name is no time per request": {
+		"the time per request is not the time per token where both are there": {
+			page: "vllm:inter_token_latency_seconds_count 3\nvllm:inter_token_latency_seconds_sum 0.2\n" +
+				"vllm:request_time_per_output_token_seconds_count 1\nvllm:request_time_per_output_token_seconds_sum 0.1\n",
+			latency: signals.TPOT,
+			want:    &signals.Histogram{Counts: []float64{1}, Sum: 0.1},
+		},
+		"the time per token stands in where there is no time per request": {
 			page:    "vllm:time_per_output_token_seconds_count 3\nvllm:time_per_output_token_seconds_sum 0.2\n",
 			latency: signals.TPOT,
+			want:    &signals.Histogram{Counts: []float64{3}, Sum: 0.2},
 		},
 	}
 	for name, c := range cases {
@@ -597,11 +607,11 @@ func TestDetect(t *testing.T) {
 	}{
 		"vLLM among process metrics":       {page: "process_cpu_seconds_total 1\nvllm:num_requests_running 1\n", want: "vllm"},
 		"SGLang":                           {page: "sglang:num_running_reqs 1\n", want: "sglang"},
-		"an engine embedded in a worker":   {page: "dynamo_component_requests_total 1\nvllm:num_requests_running 1\n", want: "vllm"},
+		"an engine embedded in a worker":   {page: "dynamo_component_requests_total 1\nvllm:num_requests_running 1\n", want: "dynamo-vllm"},
 		"only the prefix itself":           {page: "vllm: 1\n", err: ErrNoEngine},
-		"the prefix elsewhere in a name":   {page: "ray_vllm:num_requests_running 1\n", err: ErrNoEngine},
+		"the prefix elsewhere in a name":   {page: "my_vllm:num_requests_running 1\n", err: ErrNoEngine},
 		"a router":                         {page: "vllm:current_qps{server=\"a\"} 1\nvllm:num_requests_running 1\n", err: ErrNoEngine},
-		"an unknown engine":                {page: "tgi_queue_size 1\n", err: ErrNoEngine},
+		"an unknown engine":                {page: "acme_queue_size 1\n", err: ErrNoEngine},
 		"the prefix only in a comment":     {page: "# HELP vllm:num_requests_running x\nup 1\n", err: ErrNoEngine},
 		"HTML":                             {page: "<html>", err: ErrNotExposition},
 		"nothing":                          {page: "\n\n", err: ErrNotExposition},
@@ -622,18 +632,31 @@ func TestDetect(t *testing.T) {
 
 func TestEmbeddedProfilesListenWhereTheEnginesDo(t *testing.T) {
 	ps := mustLoad(t)
-	for name, want := range map[string]string{"vllm": "8000 /metrics", "sglang": "30000 /metrics"} {
+	for name, want := range map[string]string{
+		"vllm": "8000 [/metrics /v1/metrics]", "sglang": "30000 [/metrics]", "tensorrt-llm": "8000 [/prometheus/metrics]",
+		"triton": "8002 [/metrics]", "triton-vllm": "8002 [/metrics]", "triton-tensorrt-llm": "8002 [/metrics]",
+		"tgi": "3000 [/metrics]", "llamacpp": "8080 [/metrics]", "lmdeploy": "23333 [/metrics]",
+		"nim": "8000 [/v1/metrics /metrics]", "dynamo-frontend": "8000 [/metrics]", "dynamo-worker": "8081 [/metrics]",
+		"dynamo-vllm": "8081 [/metrics]", "dynamo-sglang": "8081 [/metrics]", "dynamo-tensorrt-llm": "8081 [/metrics]",
+		"ray-serve": "8080 [/metrics]", "ray-vllm": "8080 [/metrics]", "ray-sglang": "8080 [/metrics]", "ovms": "8000 [/metrics]",
+		"mlserver": "8082 [/metrics]", "seldon": "9006 [/metrics]", "bentoml": "3000 [/metrics]", "torchserve": "8082 [/metrics]",
+		"mlc": "8000 [/metrics]", "knative-queue-proxy": "9088 [/metrics]", "llm-d-inference-sim": "8000 [/metrics /v1/metrics]",
+		"generic": "8000 [/metrics]",
+	} {
 		p, ok := ps.Named(name)
 		if !ok {
 			t.Errorf("no profile %s", name)
 			continue
 		}
-		if got := fmt.Sprint(p.Port(), " ", p.Path()); got != want {
+		if got := fmt.Sprint(p.Port(), " ", p.Paths()); got != want || p.Path() != p.Paths()[0] {
 			t.Errorf("%s listens at %s, want %s", name, got, want)
 		}
 	}
 	if _, ok := ps.Named("abacus"); ok {
 		t.Error("found a profile that does not exist")
+	}
+	if len(ps.Names()) != 27 {
+		t.Errorf("%d profiles: this test does not know all of %v", len(ps.Names()), ps.Names())
 	}
 }
 
@@ -664,43 +687,6 @@ func TestAnEngineIsAFile(t *testing.T) {
 	wantE2E := &signals.Histogram{Bounds: []float64{0.1, 1}, Counts: []float64{1, 3, 4}, Sum: 5}
 	if diff := cmp.Diff(wantE2E, r.Histogram(signals.E2E), approx); diff != "" {
 		t.Errorf("E2E (-want +got):\n%s", diff)
-	}
-}
-
-func TestLoadNamesEveryFault(t *testing.T) {
-	bad := fstest.MapFS{
-		"a.yaml": {Data: []byte(`
-name: ""
-port: 0
-path: metrics
-metrics:
-  inference_requests_wating: [{sample: a}]
-  inference_requests_running:
-    - where: {x: y}
-    - sample: b
-      scale: -1
-      reduce: [{sum: [x]}]
-    - sample: c
-      reduce: [{sum: ["*"], max: ["*"]}]
-    - sample: d
-      reduce: [{mean: ["*"], weight: inference_nothing, by: [engine]}]
-latencies:
-  inference_patience_seconds: [{sample: e}]
-`)},
-		"b.yaml": {Data: []byte("name: b\nports: 3\n")},
-	}
-	_, err := LoadFS(bad)
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, part := range []string{
-		"a.yaml", "name is missing", "port 0", `path "metrics"`, "detect has neither", "inference_requests_wating",
-		"inference_requests_running[0]: sample is missing", "scale -1", "the last step", "exactly one of", "weight must name",
-		"inference_patience_seconds", "b.yaml", "ports",
-	} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("error does not mention %q:\n%v", part, err)
-		}
 	}
 }
 
@@ -737,92 +723,6 @@ func TestDecodeKeepsNothingOfThePage(t *testing.T) {
 	}
 }
 
-// pages of a corpus that is not part of the project; see the test.
-const corpus = "../../../shared/expositions"
-
-func TestCorpus(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(corpus, "*.prom"))
-	if err != nil || len(files) == 0 {
-		t.Skipf("no pages in %s: this test only runs beside the corpus", corpus)
-	}
-	want := map[string]map[string]float64{
-		"vllm-0.6.6-v0.handmade.prom": {
-			"requests_waiting": 3, "requests_running": 8, "kv_cache_utilization_ratio": 0.4375, "kv_cache_capacity_tokens": 446336,
-			"requests_total": 40, "prompt_tokens_total": 31234, "generation_tokens_total": 20480, "requests_waiting_capacity": 3,
-			"preemptions_total": 2, "engines": 1,
-		},
-		"vllm-0.10.0.handmade.prom": {
-			"requests_waiting": 3, "requests_running": 8, "kv_cache_utilization_ratio": 0.4375, "kv_cache_capacity_tokens": 446336,
-			"requests_total": 40, "prompt_tokens_total": 31234, "generation_tokens_total": 20480, "requests_waiting_capacity": 3,
-			"preemptions_total": 2, "engines": 1, "prefix_cache_queries_total": 51200, "prefix_cache_hits_total": 20480,
-		},
-		"vllm-0.13.prom": {
-			"requests_waiting": 0, "requests_running": 0, "kv_cache_utilization_ratio": 0, "kv_cache_capacity_tokens": 95088,
-			"requests_total": 2, "prompt_tokens_total": 66, "generation_tokens_total": 600, "requests_waiting_capacity": 0,
-			"preemptions_total": 0, "engines": 1, "prefix_cache_queries_total": 0, "prefix_cache_hits_total": 0,
-			"engines_awake": 1, "prefill_tokens_total": 66,
-		},
-		"vllm-0.26-dp2-lora.handmade.prom": {
-			"requests_waiting": 6, "requests_running": 16, "kv_cache_utilization_ratio": 0.4375, "kv_cache_capacity_tokens": 892672,
-			"requests_total": 80, "prompt_tokens_total": 62468, "generation_tokens_total": 40960, "requests_waiting_capacity": 4,
-			"preemptions_total": 4, "engines": 2, "prefix_cache_queries_total": 102400, "prefix_cache_hits_total": 40960,
-			"engines_awake": 2, "prefill_tokens_total": 21508,
-		},
-		"vllm-0.26-rust-frontend-openmetrics.handmade.prom": {
-			"requests_waiting": 3, "requests_running": 8, "kv_cache_utilization_ratio": 0.4375,
-			"requests_total": 40, "prompt_tokens_total": 31234, "generation_tokens_total": 20480, "requests_waiting_capacity": 2,
-			"preemptions_total": 2, "engines": 1, "prefix_cache_queries_total": 51200, "prefix_cache_hits_total": 20480,
-			"prefill_tokens_total": 10754,
-		},
-		"sglang-0.4-docs.prom": {
-			"requests_waiting": 2826, "requests_running": 162, "kv_cache_utilization_ratio": 0.28, "requests_waiting_capacity": 2826,
-			"requests_total": 11228, "prompt_tokens_total": 8128902, "generation_tokens_total": 7557572,
-			"prefix_cache_queries_total": 8128902, "engines": 1,
-		},
-		"sglang-0.5-2026.02.handmade.prom": {
-			"requests_waiting": 5, "requests_running": 14, "kv_cache_utilization_ratio": 0.61, "kv_cache_capacity_tokens": 203044,
-			"requests_total": 60, "prompt_tokens_total": 91234, "generation_tokens_total": 70211, "requests_waiting_capacity": 5,
-			"preemptions_total": 0, "engines": 1, "prefix_cache_queries_total": 91234, "prefix_cache_hits_total": 28510,
-			"prefill_tokens_total": 62000, "requests_max": 48,
-		},
-		"llm-d-inference-sim-2026.08.handmade.prom": {
-			"requests_waiting": 2, "requests_running": 5, "kv_cache_utilization_ratio": 0.31, "kv_cache_capacity_tokens": 16384,
-			"requests_total": 40, "prompt_tokens_total": 4321, "generation_tokens_total": 8765, "requests_waiting_capacity": 2,
-			"engines": 1, "prefix_cache_queries_total": 4321, "prefix_cache_hits_total": 320,
-		},
-		// This backend shows no queue, batch or cache gauges: they stay unknown.
-		"triton-vllm-backend-26.01-docs.prom": {"prompt_tokens_total": 10, "generation_tokens_total": 16},
-	}
-	ps := mustLoad(t)
-	for _, file := range files {
-		name := filepath.Base(file)
-		t.Run(name, func(t *testing.T) {
-			page, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			contentType := ""
-			if strings.Contains(name, "openmetrics") {
-				contentType = openMetricsType
-			}
-			r, _, err := ps.Decode(page, contentType)
-			if want[name] == nil {
-				if !errors.Is(err, ErrNoEngine) {
-					t.Errorf("error = %v, want %v: no profile is for this page", err, ErrNoEngine)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want[name], scalars(r), approx); diff != "" {
-				t.Errorf("scalars (-want +got):\n%s", diff)
-			}
-			for _, l := range []signals.Latency{signals.TTFT, signals.ITL, signals.E2E} {
-				if h := r.Histogram(l); h.Count() == 0 || len(h.Bounds) == 0 {
-					t.Errorf("%v is %v, want observations", l, h)
-				}
-			}
-		})
-	}
+func cmpScalars(want map[string]float64, r *signals.Reading) string {
+	return cmp.Diff(want, scalars(r), approx)
 }

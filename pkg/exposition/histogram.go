@@ -11,11 +11,13 @@ import (
 
 // bucket is one sample of a histogram, on its way into one.
 type bucket struct {
-	// owner is the key of the histogram's series, its labels without le.
-	owner uint64
-	part  part
-	le    float64
-	value float64
+	// owner is the key of the histogram's series, its labels without le; rivals is that without the labels of which one
+	// histogram is chosen.
+	owner, rivals uint64
+	at            int32
+	part          part
+	le            float64
+	value         float64
 }
 
 // part tells the samples of a histogram apart; they are sorted in this order.
@@ -30,12 +32,36 @@ const (
 // histogram returns the first candidate that is on the page, all its series added; nil where none is, or where it is
 // incomplete.
 func (pg *page) histogram(candidates []histogramTerm, interned *boundsTable) *signals.Histogram {
+	h, _, _ := pg.presentHistogram(candidates, interned)
+	return h
+}
+
+// presentHistogram returns the first candidate that is on the page, and its histogram, nil where that is not usable.
+func (pg *page) presentHistogram(candidates []histogramTerm, interned *boundsTable) (*signals.Histogram, *histogramTerm, outcome) {
 	for i := range candidates {
-		if h, got := pg.histogramTerm(&candidates[i], interned); got != absent {
-			return h
+		h, got := pg.histogramTerm(&candidates[i], interned)
+		for _, stage := range candidates[i].then {
+			h, got = pg.followed(h, got, stage, interned)
+		}
+		if got != absent {
+			return h, &candidates[i], got
 		}
 	}
-	return nil
+	return nil, nil, absent
+}
+
+// followed adds the mean of a further stage to a histogram, which loses its buckets.
+func (pg *page) followed(h *signals.Histogram, got outcome, stage []histogramTerm, interned *boundsTable) (*signals.Histogram, outcome) {
+	next, _, there := pg.presentHistogram(stage, interned)
+	if worst := min(got, there); worst != found {
+		return nil, worst
+	}
+	n := h.Count()
+	mean, ok := next.Mean()
+	if n > 0 && !ok || !signals.Valid(h.Sum+n*mean) {
+		return nil, invalid
+	}
+	return &signals.Histogram{Counts: []float64{n}, Sum: h.Sum + n*mean}, found
 }
 
 func (pg *page) histogramTerm(t *histogramTerm, interned *boundsTable) (*signals.Histogram, outcome) {
@@ -47,16 +73,24 @@ func (pg *page) histogramTerm(t *histogramTerm, interned *boundsTable) (*signals
 	}
 	sortBuckets(pg.buckets)
 	var sum *signals.Histogram
+	rivals := rivals{}
 	for rest := pg.buckets; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].owner == rest[0].owner {
 			n++
 		}
 		h := assemble(rest[:n], t.scale, interned)
-		rest = rest[n:]
 		if h == nil {
 			return nil, invalid
 		}
+		if len(t.oneOf) > 0 {
+			rivals.put(rest[0].rivals, h, pg.valuesOf(rest[0].at, t.oneOf))
+		} else {
+			sum = plus(sum, h)
+		}
+		rest = rest[n:]
+	}
+	for _, h := range rivals.best {
 		sum = plus(sum, h)
 	}
 	if !signals.Valid(sum.Count()) || !signals.Valid(sum.Sum) {
@@ -65,22 +99,50 @@ func (pg *page) histogramTerm(t *histogramTerm, interned *boundsTable) (*signals
 	return sum, found
 }
 
+// rivals keeps of each group of histograms the one whose labels have the lowest values: the same one on every page.
+type rivals struct {
+	at     map[uint64]int
+	best   []*signals.Histogram
+	values [][]string
+}
+
+func (c *rivals) put(group uint64, h *signals.Histogram, values []string) {
+	i, ok := c.at[group]
+	switch {
+	case !ok:
+		if c.at == nil {
+			c.at = map[uint64]int{}
+		}
+		c.at[group] = len(c.best)
+		c.best, c.values = append(c.best, h), append(c.values, values)
+	case slices.Compare(values, c.values[i]) < 0:
+		c.best[i], c.values[i] = h, values
+	}
+}
+
+// valuesOf returns the values of a series' labels.
+func (pg *page) valuesOf(at int32, labels []string) []string {
+	values := make([]string, len(labels))
+	for i, name := range labels {
+		values[i] = string(pg.labelValue(at, name))
+	}
+	return values
+}
+
 // gatherBuckets collects a histogram's samples in pg.buckets, false where one is not usable.
 func (pg *page) gatherBuckets(t *histogramTerm) bool {
 	pg.buckets = pg.buckets[:0]
-	ok := pg.gatherPart(t, t.bucket, bucketPart)
-	ok = ok && pg.gatherPart(t, t.count, countPart)
-	return ok && pg.gatherPart(t, t.sum, sumPart)
+	ok := pg.gatherPart(t, &t.bucket, bucketPart)
+	ok = ok && pg.gatherPart(t, &t.count, countPart)
+	return ok && pg.gatherPart(t, &t.sum, sumPart)
 }
 
 var leLabel = []string{"le"}
 
-func (pg *page) gatherPart(t *histogramTerm, family int32, p part) bool {
-	for at := pg.families[family].head; at >= 0; at = pg.series[at].next {
-		if !pg.selected(at, t.where) {
-			continue
-		}
-		b := bucket{owner: pg.key(at), part: p, value: pg.series[at].value}
+func (pg *page) gatherPart(t *histogramTerm, s *selection, p part) bool {
+	pg.chosen = pg.selects(pg.chosen[:0], s)
+	for _, at := range pg.chosen {
+		b := bucket{owner: pg.key(at), at: at, part: p, value: pg.series[at].value}
 		if p == bucketPart {
 			le, err := parseFloat(pg.labelValue(at, "le"))
 			if err != nil || !signals.Valid(math.Abs(le)) && !math.IsInf(le, 1) {
@@ -91,6 +153,9 @@ func (pg *page) gatherPart(t *histogramTerm, family int32, p part) bool {
 		}
 		if !signals.Valid(b.value) {
 			return false
+		}
+		if len(t.oneOf) > 0 {
+			b.rivals = b.owner - pg.hashOf(at, t.oneOf)
 		}
 		pg.buckets = append(pg.buckets, b)
 	}

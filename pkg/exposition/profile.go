@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
-	"strings"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
@@ -19,6 +17,7 @@ type Profile struct {
 	spec     profileSpec
 	program  *program
 	interned *boundsTable
+	detect   detection
 }
 
 // Name returns the engine's name, for example "vllm".
@@ -28,155 +27,131 @@ func (p *Profile) Name() string { return p.spec.Name }
 func (p *Profile) Port() int { return p.spec.Port }
 
 // Path returns the page's path unless the engine was told otherwise, for example "/metrics".
-func (p *Profile) Path() string { return p.spec.Path }
+func (p *Profile) Path() string { return p.spec.Path[0] }
 
-// profileSpec is a profile as it is written.
-type profileSpec struct {
-	// Name is the engine's name.
-	Name string `json:"name"`
-	// Rank orders detection, lowest first.
-	Rank int `json:"rank"`
-	// Port and Path are the engine's defaults.
-	Port int    `json:"port"`
-	Path string `json:"path"`
-	// Detect tells the engine's page from others.
-	Detect detectSpec `json:"detect"`
-	// Remedy says what to look at when the engine's samples are not on its page.
-	Remedy string `json:"remedy"`
-	// Reduce is how a term's series become one value, unless the term says otherwise.
-	Reduce []stepSpec `json:"reduce"`
-	// Started are the candidates for the Unix time (s) at which the engine started.
-	Started []candidateSpec `json:"started"`
-	// Metrics are the candidates of each scalar, by normalised name; the first that is on the page wins.
-	Metrics map[string][]candidateSpec `json:"metrics"`
-	// Latencies are the candidates of each distribution, by normalised name.
-	Latencies map[string][]histogramSpec `json:"latencies"`
-}
+// Paths returns the paths at which versions of the engine serve their page, the usual one first.
+func (p *Profile) Paths() []string { return slices.Clone(p.spec.Path) }
 
-// detectSpec holds for a page on which some sample name begins with one of Prefixes (where there are any), each of
-// All occurs and none of None does.
-type detectSpec struct {
-	Prefixes []string `json:"prefixes"`
-	All      []string `json:"all"`
-	None     []string `json:"none"`
-}
-
-// candidateSpec is one way to obtain a value: (term + Plus) × Times ÷ Over, each term reduced to one value first.
-type candidateSpec struct {
-	termSpec
-	// Plus are added where they are on the page.
-	Plus []termSpec `json:"plus"`
-	// Times and Over must be on the page.
-	Times []termSpec `json:"times"`
-	Over  []termSpec `json:"over"`
-	// AtMost, if set, is the largest value that makes sense; more than that is cut to it.
-	AtMost float64 `json:"atMost"`
-}
-
-// termSpec selects the series of one sample name and reduces them to one value.
-type termSpec struct {
-	// Sample is the sample name.
-	Sample string `json:"sample"`
-	// Where keeps the series whose label has one of the values: "" is an absent or empty label, "*" any other.
-	Where map[string]selectorSpec `json:"where"`
-	// Product takes the product of these labels' values in place of the sample's; a value that is not a positive
-	// number ("None", "0") makes the term absent.
-	Product []string `json:"product"`
-	// ZeroAbsent makes the term absent where a series is 0, which then means "not set".
-	ZeroAbsent bool `json:"zeroAbsent"`
-	// Scale multiplies the value, to reach base units; 0 is 1.
-	Scale float64 `json:"scale"`
-	// Reduce replaces the profile's.
-	Reduce []stepSpec `json:"reduce"`
-}
-
-// histogramSpec selects the series of one classic histogram, which are added bucket by bucket.
-type histogramSpec struct {
-	// Sample is the histogram's name, without _bucket, _sum and _count.
-	Sample string                  `json:"sample"`
-	Where  map[string]selectorSpec `json:"where"`
-	// Scale multiplies bounds and sum, to reach seconds; 0 is 1.
-	Scale float64 `json:"scale"`
-}
-
-// stepSpec folds away labels: series that are equal but for the labels named become one. Exactly one function is set;
-// ["*"] folds all labels away and must be, and be only, the last step.
-type stepSpec struct {
-	Sum   []string `json:"sum"`
-	Max   []string `json:"max"`
-	Mean  []string `json:"mean"`
-	Count []string `json:"count"`
-	// Weight names the metric whose value weighs a mean, matched by the labels By; the mean is plain where a weight is
-	// unknown.
-	Weight string   `json:"weight"`
-	By     []string `json:"by"`
-}
-
-// selectorSpec is one value or a list of them.
-type selectorSpec []string
-
-// UnmarshalJSON accepts a string or a list of strings.
-func (s *selectorSpec) UnmarshalJSON(b []byte) error {
-	var one string
-	if err := yaml.Unmarshal(b, &one); err == nil {
-		*s = selectorSpec{one}
-		return nil
-	}
-	var many []string
-	if err := yaml.Unmarshal(b, &many); err != nil {
-		return fmt.Errorf("label selector must be a string or a list of strings: %w", err)
-	}
-	*s = many
-	return nil
-}
+// Notes returns what a reader of the engine's values should know, for display.
+func (p *Profile) Notes() []string { return slices.Clone(p.spec.Notes) }
 
 //go:embed profiles/*.yaml
 var embedded embed.FS
 
 // Profiles is a set of profiles, in the order of detection.
-type Profiles struct{ all []*Profile }
+type Profiles struct {
+	all []*Profile
+	// patterns are what detection looks for, of all profiles.
+	patterns []pattern
+}
 
-// Load returns the profiles that come with the program.
-func Load() (*Profiles, error) {
+// Load returns the profiles that come with the program and those in the directories of extra, which replace earlier
+// ones of the same name. The error names file and line of every fault.
+func Load(extra ...fs.FS) (*Profiles, error) {
 	sub, err := fs.Sub(embedded, "profiles")
 	if err != nil {
 		return nil, fmt.Errorf("open embedded profiles: %w", err)
 	}
-	return LoadFS(sub)
+	return LoadFS(append([]fs.FS{sub}, extra...)...)
 }
 
-// LoadFS returns the profiles in the *.yaml files at the root of fsys. The error names every fault of every file.
-func LoadFS(fsys fs.FS) (*Profiles, error) {
-	files, err := fs.Glob(fsys, "*.yaml")
-	if err != nil {
-		return nil, fmt.Errorf("list profiles: %w", err)
-	}
+// LoadFS returns the profiles in the *.yaml and *.yml files at the root of each of dirs; later ones replace earlier ones
+// of the same name, and keep their rank where they have none. The error names file and line of every fault.
+func LoadFS(dirs ...fs.FS) (*Profiles, error) {
+	byName := map[string]*profileFile{}
+	var names []string // in the order of first appearance
 	var faults []error
-	ps, interned := &Profiles{}, newBoundsTable()
-	for _, file := range files {
-		p, err := loadProfile(fsys, file, interned)
+	for _, dir := range dirs {
+		files, err := readProfiles(dir)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("profile %s: %w", file, err))
+			faults = append(faults, err)
+		}
+		for _, f := range files {
+			if old, ok := byName[f.spec.Name]; !ok {
+				names = append(names, f.spec.Name)
+			} else if f.spec.Rank == 0 {
+				f.spec.Rank = old.spec.Rank
+			}
+			byName[f.spec.Name] = f
+		}
+	}
+	ps, interned := &Profiles{}, newBoundsTable()
+	for _, name := range names {
+		p, err := byName[name].profile(byName, interned)
+		if err != nil {
+			faults = append(faults, err)
 			continue
 		}
 		ps.all = append(ps.all, p)
 	}
 	slices.SortStableFunc(ps.all, func(a, b *Profile) int { return a.spec.Rank - b.spec.Rank })
+	ps.gatherPatterns()
 	return ps, errors.Join(faults...)
 }
 
-func loadProfile(fsys fs.FS, file string, interned *boundsTable) (*Profile, error) {
-	text, err := fs.ReadFile(fsys, file)
+// readProfiles reads the profiles of one directory, those without fault, and says which are faulty.
+func readProfiles(dir fs.FS) ([]*profileFile, error) {
+	entries, err := fs.ReadDir(dir, ".")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list profiles: %w", err)
 	}
-	var spec profileSpec
-	if err := yaml.UnmarshalStrict(text, &spec); err != nil {
-		return nil, err
+	var files []*profileFile
+	var faults []error
+	for _, e := range entries {
+		if ext := path.Ext(e.Name()); e.IsDir() || ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		f, err := readProfile(dir, e.Name())
+		if err == nil {
+			err = noTwin(files, f)
+		}
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		files = append(files, f)
 	}
-	prog, err := compile(&spec)
+	return files, errors.Join(faults...)
+}
+
+func readProfile(dir fs.FS, file string) (*profileFile, error) {
+	text, err := fs.ReadFile(dir, file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("profile %s: %w", file, err)
+	}
+	return parseProfile(file, text)
+}
+
+// noTwin refuses two profiles of one name in one directory.
+func noTwin(files []*profileFile, f *profileFile) error {
+	for _, other := range files {
+		if other.spec.Name == f.spec.Name {
+			return f.fault("name", fmt.Errorf("%s is the name of %s too: give one of them another name", f.spec.Name, other.file))
+		}
+	}
+	return nil
+}
+
+// profile makes a profile ready to run, with what it takes over from another.
+func (f *profileFile) profile(all map[string]*profileFile, interned *boundsTable) (*Profile, error) {
+	spec := f.spec
+	if spec.Extends != "" {
+		base, ok := all[spec.Extends]
+		switch {
+		case !ok:
+			return nil, f.fault("extends", fmt.Errorf("there is no profile %q", spec.Extends))
+		case base.spec.Extends != "":
+			return nil, f.fault("extends", fmt.Errorf("%s extends %s itself: name that one", spec.Extends, base.spec.Extends))
+		}
+		spec.extend(&base.spec)
+	}
+	prog, faults := compile(&spec)
+	var errs []error
+	for _, fault := range faults {
+		errs = append(errs, f.fault(fault.path, fault.err))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return &Profile{spec: spec, program: prog, interned: interned}, nil
 }
@@ -197,52 +172,6 @@ func (ps *Profiles) Names() []string {
 		names[i] = p.spec.Name
 	}
 	return names
-}
-
-// Detect returns the first profile whose engine the page is of; the error wraps ErrNotExposition, ErrTorn or
-// ErrNoEngine.
-func (ps *Profiles) Detect(page []byte) (*Profile, error) {
-	matches := make([]detection, len(ps.all))
-	samples := 0
-	err := eachName(page, func(name []byte) {
-		samples++
-		for i, p := range ps.all {
-			matches[i].see(&p.spec.Detect, name)
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i, p := range ps.all {
-		if matches[i].holds(&p.spec.Detect) {
-			return p, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: none of the %d samples is of %s", ErrNoEngine, samples, strings.Join(ps.Names(), ", "))
-}
-
-// detection is what has been seen of one profile's evidence.
-type detection struct {
-	prefix, excluded bool
-	all              uint64
-}
-
-func (d *detection) see(spec *detectSpec, name []byte) {
-	for _, prefix := range spec.Prefixes {
-		d.prefix = d.prefix || len(name) > len(prefix) && string(name[:len(prefix)]) == prefix
-	}
-	for i, want := range spec.All {
-		if string(name) == want {
-			d.all |= 1 << i
-		}
-	}
-	for _, bad := range spec.None {
-		d.excluded = d.excluded || string(name) == bad
-	}
-}
-
-func (d *detection) holds(spec *detectSpec) bool {
-	return !d.excluded && (d.prefix || len(spec.Prefixes) == 0) && d.all == 1<<len(spec.All)-1
 }
 
 // names lists the normalised names that a profile can fill, for error messages and documentation.

@@ -1,7 +1,9 @@
 package exposition
 
 import (
+	"bytes"
 	"math"
+	"slices"
 
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
@@ -29,13 +31,18 @@ const (
 // firstPresent returns the value of the first candidate that is on the page. One that is there without a usable value
 // ends the search: another candidate counts from elsewhere, and a counter must not change its source between pages.
 func (pg *page) firstPresent(p *program, candidates []candidate) (float64, bool) {
+	v, _, got := pg.present(p, candidates)
+	return v, got == found
+}
+
+// present returns the first candidate that is on the page, its value and whether that is usable.
+func (pg *page) present(p *program, candidates []candidate) (float64, *candidate, outcome) {
 	for i := range candidates {
-		v, got := pg.candidate(p, &candidates[i])
-		if got != absent {
-			return v, got == found
+		if v, got := pg.candidate(p, &candidates[i]); got != absent {
+			return v, &candidates[i], got
 		}
 	}
-	return 0, false
+	return 0, nil, absent
 }
 
 // candidate evaluates a candidate. It is absent where any of its terms is, and then not invalid.
@@ -44,6 +51,12 @@ func (pg *page) candidate(p *program, c *candidate) (float64, outcome) {
 	for i := range c.plus {
 		if more, got := pg.term(p, &c.plus[i]); got != absent {
 			v += more
+			worst = min(worst, got)
+		}
+	}
+	for i := range c.minus {
+		if less, got := pg.term(p, &c.minus[i]); got != absent {
+			v = math.Max(0, v-less)
 			worst = min(worst, got)
 		}
 	}
@@ -91,10 +104,11 @@ func (pg *page) term(p *program, t *term) (float64, outcome) {
 // gather selects the series of a term and applies its folds.
 func (pg *page) gather(points []point, t *term) ([]point, outcome) {
 	worst := found
-	for at := pg.families[t.family].head; at >= 0; at = pg.series[at].next {
-		if !pg.selected(at, t.where) {
-			continue
-		}
+	pg.chosen = pg.selects(pg.chosen[:0], &t.selection)
+	if t.newest {
+		pg.chosen = pg.newest(pg.chosen)
+	}
+	for _, at := range pg.chosen {
 		v, got := pg.seriesValue(at, t)
 		worst = min(worst, got)
 		points = append(points, point{key: pg.key(at), value: v, n: 1, at: at})
@@ -114,7 +128,18 @@ func (pg *page) gather(points []point, t *term) ([]point, outcome) {
 	return points, found
 }
 
-// seriesValue returns what a term takes from a series: its value or a product of labels.
+// newest keeps the series with the largest value.
+func (pg *page) newest(list []int32) []int32 {
+	last := math.Inf(-1)
+	for _, at := range list {
+		if v := pg.series[at].value; v > last {
+			last = v
+		}
+	}
+	return slices.DeleteFunc(list, func(at int32) bool { return !(pg.series[at].value >= last) })
+}
+
+// seriesValue returns what a term takes from a series: its value, a product of labels or the length of a list.
 func (pg *page) seriesValue(at int32, t *term) (float64, outcome) {
 	v := pg.series[at].value
 	if len(t.product) > 0 {
@@ -127,6 +152,9 @@ func (pg *page) seriesValue(at int32, t *term) (float64, outcome) {
 			v *= factor
 		}
 	}
+	if t.names != "" {
+		v = float64(countNames(pg.labelValue(at, t.names)))
+	}
 	switch {
 	case t.zeroAbsent && v == 0:
 		return 0, absent
@@ -135,6 +163,21 @@ func (pg *page) seriesValue(at int32, t *term) (float64, outcome) {
 	}
 	return v, found
 }
+
+// countNames returns how many names a list with commas holds.
+func countNames(list []byte) int {
+	n := 0
+	for len(list) > 0 {
+		var name []byte
+		name, list, _ = bytes.Cut(list, comma)
+		if len(trim(name)) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+var comma = []byte{','}
 
 // key covers all labels of a series, in whatever order.
 func (pg *page) key(at int32) uint64 {

@@ -94,6 +94,13 @@ func (tw *twin) candidate(c candidateSpec) (v float64, onPage bool) {
 			v += more
 		}
 	}
+	for _, minus := range c.Minus {
+		if less, ok := tw.term(minus); ok {
+			if v -= less; v < 0 {
+				v = 0
+			}
+		}
+	}
 	for _, times := range c.Times {
 		by, ok := tw.term(times)
 		if !ok {
@@ -101,20 +108,68 @@ func (tw *twin) candidate(c candidateSpec) (v float64, onPage bool) {
 		}
 		v *= by
 	}
+	for _, over := range c.Over {
+		by, ok := tw.term(over)
+		if !ok {
+			return 0, false
+		}
+		v /= by
+	}
 	if c.AtMost > 0 && v > c.AtMost {
 		v = c.AtMost
 	}
 	return v, true
 }
 
-func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
-	bad := false
-	for _, s := range tw.samples[t.Sample] {
-		keep := true
-		for name, values := range t.Where {
-			keep = keep && slices.Contains(values, s.labels[name])
+// selected returns the series of the first name of which some are selected.
+func (tw *twin) selected(sel selectionSpec, names []string) []twinSample {
+	for _, name := range names {
+		var keep []twinSample
+		for _, s := range tw.samples[name] {
+			if tw.keeps(sel, s) {
+				keep = append(keep, s)
+			}
 		}
-		if !keep {
+		if len(keep) > 0 {
+			return keep
+		}
+	}
+	return nil
+}
+
+func (tw *twin) keeps(sel selectionSpec, s twinSample) bool {
+	for name, values := range sel.Where {
+		got := s.labels[name]
+		if !slices.Contains(values, got) && !(got != "" && slices.Contains(values, "*")) {
+			return false
+		}
+	}
+	if sel.Like == nil {
+		return true
+	}
+	for _, other := range tw.samples[sel.Like.Sample] {
+		alike := true
+		for _, name := range sel.Like.By {
+			alike = alike && s.labels[name] == other.labels[name]
+		}
+		if alike {
+			return true
+		}
+	}
+	return false
+}
+
+func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
+	chosen := tw.selected(t.selectionSpec, t.Sample)
+	newest := math.Inf(-1)
+	for _, s := range chosen {
+		if s.value > newest {
+			newest = s.value
+		}
+	}
+	bad := false
+	for _, s := range chosen {
+		if t.Newest && s.value != newest {
 			continue
 		}
 		if len(t.Product) > 0 {
@@ -126,6 +181,9 @@ func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
 				}
 				s.value *= factor
 			}
+		}
+		if t.Names != "" {
+			s.value = float64(len(strings.FieldsFunc(s.labels[t.Names], func(r rune) bool { return r == ',' })))
 		}
 		if t.ZeroAbsent && s.value == 0 {
 			return nil, false
@@ -140,10 +198,13 @@ func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
 }
 
 func (tw *twin) steps(t termSpec) []stepSpec {
-	if len(t.Reduce) > 0 {
+	switch {
+	case len(t.Reduce) > 0:
 		return t.Reduce
+	case len(tw.spec.Reduce) > 0:
+		return tw.spec.Reduce
 	}
-	return tw.spec.Reduce
+	return []stepSpec{{Sum: []string{"*"}}}
 }
 
 func (tw *twin) term(t termSpec) (float64, bool) {
@@ -182,7 +243,7 @@ func (tw *twin) weighted(samples []twinSample, step stepSpec) (float64, bool) {
 		for _, s := range samples {
 			w := 0.0
 			for _, candidate := range weights {
-				if candidate.labels[step.By[0]] == s.labels[step.By[0]] {
+				if alikeBy(step.By, candidate.labels, s.labels) {
 					w += candidate.value
 				}
 			}
@@ -229,33 +290,104 @@ func twinFold(samples []twinSample, step stepSpec) []twinSample {
 	return out
 }
 
+func alikeBy(names []string, a, b map[string]string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return a[name] != b[name] })
+}
+
 // latency adds the histograms of all engines; they have the same buckets.
 func (tw *twin) latency(l signals.Latency) *signals.Histogram {
-	for _, c := range tw.spec.Latencies[l.String()] {
-		count, onPage := tw.term(termSpec{Sample: c.Sample + "_count", Where: c.Where, Reduce: sumAll})
-		if !onPage {
-			continue
+	return tw.histograms(tw.spec.Latencies[l.String()])
+}
+
+func (tw *twin) histograms(cs []histogramSpec) *signals.Histogram {
+	for _, c := range cs {
+		names := c.Sample
+		if len(names) == 0 {
+			names = []string{""}
 		}
-		sum, _ := tw.term(termSpec{Sample: c.Sample + "_sum", Where: c.Where, Reduce: sumAll})
-		byBound := map[float64]float64{}
-		buckets, _ := tw.matching(termSpec{Sample: c.Sample + "_bucket", Where: c.Where})
-		for _, b := range buckets {
-			le, _ := strconv.ParseFloat(b.labels["le"], 64)
-			byBound[le] += b.value
+		for _, name := range names {
+			if h := tw.histogram(c, name); h != nil {
+				return h
+			}
 		}
-		delete(byBound, math.Inf(1))
-		h := &signals.Histogram{Sum: sum}
-		for _, le := range slices.Sorted(maps.Keys(byBound)) {
-			h.Bounds = append(h.Bounds, le)
-			h.Counts = append(h.Counts, byBound[le])
-		}
-		h.Counts = append(h.Counts, count)
-		return h
 	}
 	return nil
 }
 
-var sumAll = []stepSpec{{Sum: []string{"*"}}}
+func orName(given words, name string) words {
+	if len(given) > 0 {
+		return given
+	}
+	return words{name}
+}
+
+// histogram is for pages on which a histogram is either complete or not at all.
+func (tw *twin) histogram(c histogramSpec, name string) *signals.Histogram {
+	counts := tw.chosen(c, tw.selected(c.selectionSpec, orName(c.Count, name+"_count")))
+	if len(counts) == 0 {
+		return nil
+	}
+	h := &signals.Histogram{}
+	byBound, total := map[float64]float64{}, 0.0
+	for _, n := range counts {
+		total += n.value
+		for _, s := range tw.selected(c.selectionSpec, orName(c.Sum, name+"_sum")) {
+			if maps.Equal(s.labels, n.labels) {
+				h.Sum += s.value
+			}
+		}
+		for _, b := range tw.selected(c.selectionSpec, orName(c.Bucket, name+"_bucket")) {
+			labels := maps.Clone(b.labels)
+			delete(labels, "le")
+			if maps.Equal(labels, n.labels) {
+				le, _ := strconv.ParseFloat(b.labels["le"], 64)
+				byBound[le] += b.value
+			}
+		}
+	}
+	delete(byBound, math.Inf(1))
+	scale := c.Scale
+	if scale == 0 {
+		scale = 1
+	}
+	h.Sum *= scale
+	for _, le := range slices.Sorted(maps.Keys(byBound)) {
+		h.Bounds = append(h.Bounds, le*scale)
+		h.Counts = append(h.Counts, byBound[le])
+	}
+	h.Counts = append(h.Counts, total)
+	for _, stage := range c.Then {
+		next := tw.histograms([]histogramSpec{stage})
+		if next == nil || total > 0 && next.Count() == 0 {
+			return nil
+		}
+		h = &signals.Histogram{Counts: []float64{total}, Sum: h.Sum}
+		if next.Count() > 0 {
+			h.Sum += total * next.Sum / next.Count()
+		}
+	}
+	return h
+}
+
+// chosen keeps of counts that are alike but for OneOf the one with the lowest values.
+func (tw *twin) chosen(c histogramSpec, counts []twinSample) []twinSample {
+	if len(c.OneOf) == 0 {
+		return counts
+	}
+	best, lowest := map[string]twinSample{}, map[string]string{}
+	for _, n := range counts {
+		labels, values := maps.Clone(n.labels), ""
+		for _, name := range c.OneOf {
+			values += labels[name] + "\x00"
+			delete(labels, name)
+		}
+		key := fmt.Sprint(labels)
+		if old, ok := lowest[key]; !ok || values < old {
+			best[key], lowest[key] = n, values
+		}
+	}
+	return slices.Collect(maps.Values(best))
+}
 
 // generator writes random pages of a profile: some of its samples, for several engines and processes, in random order,
 // with values that are odd at times.
@@ -285,21 +417,19 @@ func (g *generator) value() string {
 	}
 }
 
-// labels returns label sets that differ.
+// labels returns label sets that differ: in the engine, the process or rank, a label that the profile selects by, and
+// the model that it compares.
 func (g *generator) labels(spec *profileSpec) []string {
-	dimensions := [][]string{{"engine", "dp_rank"}, {"pid", "tp_rank"}, {"reason", "mode", "source", "priority", "sleep_state"}}
-	values := map[string][]string{
-		"reason": {"capacity", "deferred"}, "mode": {"prefill_compute", "prefill_cache", "decode"}, "priority": {"", "1"},
-		"source": {"local_compute", "local_cache_hit"}, "sleep_state": {"awake", "discard_all"},
-	}
+	values := map[string][]string{"model": {"a", "b"}, "version": {"1", "2"}}
+	dimensions := [][]string{{"engine", "dp_rank"}, {"pid", "tp_rank"}, {"model", "version"}, selectorsOf(spec, values)}
 	sets := []string{`model_name="m"`}
 	for _, names := range dimensions {
-		if g.IntN(3) == 0 {
+		if len(names) == 0 || g.IntN(3) == 0 {
 			continue
 		}
 		name := names[g.IntN(len(names))]
 		options := values[name]
-		for i := range 1 + g.IntN(4) {
+		for i := range 1 + g.IntN(3) {
 			if values[name] == nil {
 				options = append(options, strconv.Itoa(i))
 			}
@@ -315,35 +445,113 @@ func (g *generator) labels(spec *profileSpec) []string {
 	return sets
 }
 
-func (g *generator) write(spec *profileSpec) string {
-	var scalarNames, histogramNames []string
-	for _, cs := range spec.Metrics {
-		for _, c := range cs {
-			scalarNames = append(scalarNames, c.Sample)
-			for _, other := range slices.Concat(c.Plus, c.Times) {
-				scalarNames = append(scalarNames, other.Sample)
+// selectorsOf returns the labels by which a profile selects, and their values with one more.
+func selectorsOf(spec *profileSpec, values map[string][]string) []string {
+	var names []string
+	for _, sel := range selectionsOf(spec) {
+		for name, vs := range sel.Where {
+			if name == "engine" || name == "tp_rank" {
+				continue
 			}
+			names = append(names, name)
+			values[name] = append(values[name], "else")
+			for _, v := range vs {
+				if v != "*" {
+					values[name] = append(values[name], v)
+				}
+			}
+			slices.Sort(values[name])
+			values[name] = slices.Compact(values[name])
 		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func selectionsOf(spec *profileSpec) []selectionSpec {
+	var all []selectionSpec
+	for _, t := range termsOf(spec) {
+		all = append(all, t.selectionSpec)
 	}
 	for _, cs := range spec.Latencies {
 		for _, c := range cs {
-			histogramNames = append(histogramNames, c.Sample)
+			all = append(all, c.selectionSpec)
+			for _, stage := range c.Then {
+				all = append(all, stage.selectionSpec)
+			}
 		}
 	}
-	slices.Sort(scalarNames)
-	for _, name := range slices.Compact(scalarNames) {
-		// Those that are part of a histogram are written with it.
-		if g.IntN(2) == 0 && !strings.HasSuffix(name, "_count") && !strings.HasSuffix(name, "_sum") {
-			g.scalar(spec, name)
+	return all
+}
+
+func termsOf(spec *profileSpec) []termSpec {
+	var all []termSpec
+	for _, cs := range spec.Metrics {
+		for _, c := range cs {
+			all = append(append(all, c.termSpec), slices.Concat(c.Plus, c.Minus, c.Times, c.Over)...)
 		}
 	}
-	slices.Sort(histogramNames)
-	for _, name := range histogramNames {
+	return all
+}
+
+// write writes some of a profile's histograms, pairs of counters that stand for one, and other samples.
+func (g *generator) write(spec *profileSpec) string {
+	written := map[string]bool{}
+	for _, name := range histogramsOf(spec) {
+		for _, part := range []string{"_bucket", "_sum", "_count"} {
+			written[name+part] = true
+		}
 		if g.IntN(2) == 0 {
 			g.histogram(spec, name)
 		}
 	}
+	g.pairs(spec, written)
+	var names []string
+	for _, t := range termsOf(spec) {
+		names = append(names, t.Sample...)
+		if t.Like != nil {
+			names = append(names, t.Like.Sample)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if g.IntN(2) == 0 && !written[name] {
+			g.scalar(spec, name)
+		}
+	}
 	return g.page.String()
+}
+
+func histogramsOf(spec *profileSpec) []string {
+	var names []string
+	for _, cs := range spec.Latencies {
+		for _, c := range cs {
+			names = append(names, c.Sample...)
+			for _, stage := range c.Then {
+				names = append(names, stage.Sample...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// pairs writes counters of which a mean is made, all with the same labels.
+func (g *generator) pairs(spec *profileSpec, written map[string]bool) {
+	sets := g.labels(spec)
+	for _, l := range slices.Sorted(maps.Keys(spec.Latencies)) {
+		for _, c := range spec.Latencies[l] {
+			for _, name := range slices.Concat(c.Sum, c.Count) {
+				if written[name] {
+					continue
+				}
+				written[name] = true
+				for _, set := range sets {
+					fmt.Fprintf(&g.page, "%s{%s} %d\n", name, set, g.IntN(1000))
+				}
+			}
+		}
+	}
 }
 
 func (g *generator) scalar(spec *profileSpec, name string) {
@@ -354,6 +562,7 @@ func (g *generator) scalar(spec *profileSpec, name string) {
 		value := g.value()
 		if strings.HasSuffix(name, "_info") {
 			set = fmt.Sprintf(`block_size="16",num_gpu_blocks="%d",page_size="1",num_pages="%d",%s`, 100+g.IntN(900), g.IntN(3), set)
+			set = fmt.Sprintf(`running_lora_adapters="a,b%d",waiting_lora_adapters="",max_lora="%d",max_batch_size="8",%s`, g.IntN(3), g.IntN(3), set)
 			if g.IntN(3) == 0 {
 				set = `kv_cache_size_tokens="None",` + set
 			}
@@ -380,7 +589,7 @@ func TestDecodeEqualsItsTwin(t *testing.T) {
 	compared := 0
 	for _, engine := range mustLoad(t).Names() {
 		p := mustNamed(t, engine)
-		for seed := range uint64(150) {
+		for seed := range uint64(30) {
 			g := &generator{Rand: rand.New(rand.NewPCG(seed, 1))}
 			page := g.write(&p.spec)
 			r, err := Decode([]byte(page), "", p)

@@ -201,7 +201,7 @@ func TestFailuresSayWhereWhyAndWhatToCheck(t *testing.T) {
 		}), want: reasonTorn, says: "# EOF"},
 		"no engine":                     {url: by(answer("up 1\n")), want: reasonNoEngine, says: "vllm, sglang"},
 		"not the engine that was named": {url: by(answer(goodPage)), profile: "sglang", want: reasonNoEngine, says: "--enable-metrics"},
-		"an engine that is not known":   {url: by(answer(goodPage)), profile: "abacus", want: reasonProfile, says: `"abacus", known are [vllm sglang]`},
+		"an engine that is not known":   {url: by(answer(goodPage)), profile: "abacus", want: reasonProfile, says: `"abacus", known are [dynamo-vllm`},
 		"a host name":                   {url: address("http://localhost:1/metrics"), want: reasonAddress, says: "not an IP address"},
 		"another scheme":                {url: address("file:///etc/passwd"), want: reasonAddress, says: "neither http nor https"},
 		"no URL":                        {url: address("http://[::1"), want: reasonAddress, says: "bad endpoint address"},

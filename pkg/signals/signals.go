@@ -58,7 +58,7 @@ const (
 	EnginesAwake
 	// LoRAAdaptersRunning is the number of adapters that running requests use (gauge).
 	LoRAAdaptersRunning
-	// LoRAAdaptersWaiting is the number of adapters that only waiting requests ask for (gauge).
+	// LoRAAdaptersWaiting is the number of adapters that waiting requests ask for (gauge).
 	LoRAAdaptersWaiting
 	// LoRAAdaptersMax is the largest number of adapters that the engine serves at once (gauge; vLLM's max_loras).
 	LoRAAdaptersMax
