@@ -85,6 +85,7 @@ func (a *Activator) begin(w http.ResponseWriter, r *http.Request) *exchange {
 
 // end gives back whatever the request still has.
 func (a *Activator) end(x *exchange) {
+	x.kept.whole() // ends the keeping: a transport may still read
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.unbuffer(x)

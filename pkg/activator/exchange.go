@@ -21,6 +21,7 @@ type exchange struct {
 
 	body     []byte // what is buffered
 	buffered bool   // the body can be sent again
+	kept     *kept  // the body of a held gRPC request while it is in flight
 
 	// Guarded by the Activator's mutex.
 	seq      uint64        // order of arrival
@@ -142,13 +143,30 @@ func (x *exchange) refusedBy(resp *http.Response, err error) bool {
 		return false
 	case errors.As(err, &dial):
 		return true
-	case err == nil && resp.StatusCode == http.StatusServiceUnavailable && x.buffered:
+	case err == nil && x.stillLoading(resp) && x.canRepeat():
 		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
 		resp.Body.Close()
 		return true
 	default:
 		return false
 	}
+}
+
+// grpcUnavailable is the status code UNAVAILABLE of gRPC.
+const grpcUnavailable = "14"
+
+// stillLoading tells whether an endpoint says that it does not serve yet. The status of a gRPC call is among the headers only
+// where nothing else is to follow (trailers-only).
+func (x *exchange) stillLoading(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusServiceUnavailable || isGRPC(x.r) && resp.Header.Get("Grpc-Status") == grpcUnavailable
+}
+
+// canRepeat tells whether the body can be sent again: it was buffered, or has been kept as a whole by now.
+func (x *exchange) canRepeat() bool {
+	if body, ok := x.kept.whole(); ok {
+		x.body, x.buffered = body, true
+	}
+	return x.buffered
 }
 
 // outgoing is the request as this attempt sends it.
@@ -165,6 +183,9 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 		out.Body, out.ContentLength = http.NoBody, 0
 	case x.buffered:
 		out.Body, out.ContentLength, out.TransferEncoding = &replay{left: x.body}, int64(len(x.body)), nil
+	case x.kept != nil && r.Body != nil:
+		x.kept.from = r.Body
+		out.Body = io.NopCloser(x.kept)
 	case r.Body != nil:
 		out.Body = io.NopCloser(r.Body) // an attempt that reads nothing must not close it; the proxy does
 	}

@@ -141,6 +141,7 @@ func (a *Activator) leaveEndpoint(x *exchange) {
 // answered says that the endpoint serves, and that the request's body is not needed again.
 func (a *Activator) answered(x *exchange) {
 	x.body = nil
+	x.kept.whole() // ends the keeping
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.unbuffer(x)
@@ -171,7 +172,11 @@ func (a *Activator) bounced(x *exchange) {
 // because only then net/http tells when an HTTP/1.1 client leaves. The body of a gRPC request, which may not end before
 // there are answers, stays where it is, in HTTP/2's flow-control window.
 func (x *exchange) buffer() error {
-	if x.buffered || isGRPC(x.r) {
+	if x.buffered {
+		return nil
+	}
+	if isGRPC(x.r) {
+		x.kept = &kept{x: x}
 		return nil
 	}
 	body, err := x.read()

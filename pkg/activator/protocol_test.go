@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,6 +191,85 @@ func TestGRPC(t *testing.T) {
 		})
 	}
 }
+
+// TestAGRPCServerThatIsStillLoadingGetsTheCallAgain where all of the call was kept, and only where nothing was answered.
+func TestAGRPCServerThatIsStillLoadingGetsTheCallAgain(t *testing.T) {
+	unavailable := func(w http.ResponseWriter) { w.Header().Set("Grpc-Status", "14") } // and no body: trailers-only
+	for name, c := range map[string]struct {
+		refuse func(w http.ResponseWriter)
+		held   bool
+		change func(*Options)
+		unread bool // the server does not read the call, which has no end
+		again  bool
+	}{
+		"held":               {refuse: unavailable, held: true, again: true},
+		"passing":            {refuse: unavailable},
+		"held without room":  {refuse: unavailable, held: true, change: func(o *Options) { o.PerTarget.Bytes = 3 }},
+		"a call without end": {refuse: unavailable, held: true, unread: true},
+		"some other status":  {refuse: func(w http.ResponseWriter) { w.Header().Set("Grpc-Status", "13") }, held: true},
+		"after first bytes":  {refuse: func(w http.ResponseWriter) { _, _ = io.WriteString(w, "first"); unavailableAfter(w) }, held: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(o *Options) {
+				o.RetryPause = time.Millisecond
+				if c.change != nil {
+					c.change(o)
+				}
+			})
+			var calls atomic.Int64
+			e := []Endpoint{engine(t, func(w http.ResponseWriter, req *http.Request) {
+				n := calls.Add(1)
+				var body []byte
+				if !c.unread {
+					body, _ = io.ReadAll(req.Body)
+				}
+				w.Header().Set("Content-Type", "application/grpc")
+				if n <= 3 {
+					c.refuse(w)
+					return
+				}
+				w.Header().Set("Trailer", "Grpc-Status")
+				_, _ = w.Write(bytes.ToUpper(body))
+				w.Header().Set("Grpc-Status", "0")
+			})}
+			if !c.held {
+				r.SetEndpoints("m", e)
+			}
+			body, send := io.Pipe()
+			defer send.Close()
+			req, _ := http.NewRequest(http.MethodPost, r.url+"/m/", body)
+			req.Header.Set("Content-Type", "application/grpc")
+			r.client = h2cClient(t)
+			answers := make(chan answer, 1)
+			go func() { answers <- r.do(req) }()
+			go func() {
+				_, _ = io.WriteString(send, "message")
+				if !c.unread {
+					send.Close()
+				}
+			}()
+			if c.held {
+				r.holds("m", 1)
+				r.SetEndpoints("m", e)
+			}
+			got := receive(t, "the answer", answers)
+			want := int64(1)
+			if c.again {
+				want = 4
+				if got.code != 200 || got.body != "MESSAGE" {
+					t.Errorf("got %+v, want it answered in the end", got)
+				}
+			}
+			if n := calls.Load(); n != want {
+				t.Errorf("sent %d times, want %d; got %+v", n, want, got)
+			}
+			r.quiet()
+		})
+	}
+}
+
+// unavailableAfter ends an answer that has begun.
+func unavailableAfter(w http.ResponseWriter) { w.Header().Set(http.TrailerPrefix+"Grpc-Status", "14") }
 
 func TestMetrics(t *testing.T) {
 	r := newRig(t, nil)
