@@ -83,8 +83,8 @@ func (c *Caches) autoscaler(name types.NamespacedName) (*v1alpha1.InferenceAutos
 	return a, ok && isOne && err == nil
 }
 
-// service is the Service of a target and its port, or what is wrong with it.
-func (c *Caches) service(a *v1alpha1.InferenceAutoscaler) (s *corev1.Service, port corev1.ServicePort, fault string) {
+// service is the Service of a target and its port, or why an activator with addresses of a family cannot stand in for it.
+func (c *Caches) service(a *v1alpha1.InferenceAutoscaler, family corev1.IPFamily) (s *corev1.Service, port corev1.ServicePort, fault string) {
 	name := a.Namespace + "/" + a.Spec.Activator.Service
 	if first := c.firstOf(a.Namespace, a.Spec.Activator.Service); first != nil && first.Name != a.Name {
 		return nil, port, fmt.Sprintf("spec.activator.service: Service %s is that of InferenceAutoscaler %s already, which is older; give each its own", name, first.Name)
@@ -102,6 +102,9 @@ func (c *Caches) service(a *v1alpha1.InferenceAutoscaler) (s *corev1.Service, po
 	}
 	if s.Spec.PublishNotReadyAddresses || s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal {
 		return nil, port, fmt.Sprintf("spec.activator.service: Service %s has publishNotReadyAddresses or internalTrafficPolicy Local, by which requests go astray while no replica is ready; name one without", name)
+	}
+	if families := s.Spec.IPFamilies; len(families) > 0 && !slices.Equal(families, []corev1.IPFamily{family}) {
+		return nil, port, fmt.Sprintf("spec.activator.service: Service %s is of %v and this activator of %s alone, so that some clients would find nobody; name one of that family", name, families, family)
 	}
 	port, ok = portOf(s, a.Spec.Activator.Port)
 	if !ok {
@@ -200,41 +203,45 @@ func (c *Caches) notify(self Self, add func(types.NamespacedName)) error {
 		addAll(c.autoscalersIn(namespace), func(a *v1alpha1.InferenceAutoscaler) bool { return a.Spec.Activator.Service == service })
 	}
 	return errors.Join(
-		onChange(c.Autoscalers, func(a *v1alpha1.InferenceAutoscaler) {
+		onChange(c.Autoscalers, func(a *v1alpha1.InferenceAutoscaler, _ bool) {
 			add(nameOf(a))
 			if a.Spec.Activator != nil {
 				withService(a.Namespace, a.Spec.Activator.Service) // of several the oldest has it
 			}
 		}),
-		onChange(c.Services, func(s *corev1.Service) { withService(s.Namespace, s.Name) }),
-		onChange(c.Slices, func(s *discoveryv1.EndpointSlice) {
+		onChange(c.Services, func(s *corev1.Service, _ bool) { withService(s.Namespace, s.Name) }),
+		onChange(c.Slices, func(s *discoveryv1.EndpointSlice, _ bool) {
 			service := s.Labels[discoveryv1.LabelServiceName]
 			if s.Namespace == self.Namespace && service == self.Service {
 				addAll(c.autoscalers(), func(*v1alpha1.InferenceAutoscaler) bool { return true })
 			}
 			withService(s.Namespace, service)
 		}),
-		onChange(c.Pods, func(p *corev1.Pod) {
+		onChange(c.Pods, func(p *corev1.Pod, _ bool) {
 			addAll(c.autoscalersIn(p.Namespace), func(a *v1alpha1.InferenceAutoscaler) bool {
-				s, _, fault := c.service(a)
+				s, _, fault := c.service(a, self.family())
 				return fault == "" && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(p.Labels))
 			})
 		}),
 	)
 }
 
-// onChange has changed called with each object that is added, changed (as it was and as it is) or gone.
-func onChange[T any](informer cache.SharedIndexInformer, changed func(T)) error {
-	tell := func(obj any) {
-		if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-			obj = gone.Obj
-		}
+// onChange has changed called with each object that is added, changed (as it was and as it is) or, with is false, gone.
+func onChange[T any](informer cache.SharedIndexInformer, changed func(x T, is bool)) error {
+	tell := func(obj any, is bool) {
 		if x, ok := obj.(T); ok {
-			changed(x)
+			changed(x, is)
 		}
 	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: tell, DeleteFunc: tell, UpdateFunc: func(was, is any) { tell(was); tell(is) },
+		AddFunc:    func(obj any) { tell(obj, true) },
+		UpdateFunc: func(was, is any) { tell(was, true); tell(is, true) },
+		DeleteFunc: func(obj any) {
+			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = gone.Obj
+			}
+			tell(obj, false)
+		},
 	})
 	return err
 }

@@ -154,11 +154,7 @@ func (k *Keeper) reconcile(ctx context.Context, name types.NamespacedName) (agai
 	if err != nil {
 		return 0, err
 	}
-	service, port, fault := k.options.Caches.service(a)
-	if fault == "" && !slices.Equal(service.Spec.IPFamilies, []corev1.IPFamily{k.options.Self.family()}) && len(service.Spec.IPFamilies) > 0 {
-		fault = fmt.Sprintf("spec.activator.service: Service %s/%s is of %v and this activator of %s alone, so that some clients would find nobody; name one of that family",
-			service.Namespace, service.Name, service.Spec.IPFamilies, k.options.Self.family())
-	}
+	service, port, fault := k.options.Caches.service(a, k.options.Self.family())
 	if fault != "" {
 		if d.told != fault {
 			k.options.Log.Warn("cannot stand in for a target", "target", name.String(), "error", fault)

@@ -347,7 +347,7 @@ func TestFaultsOfTheService(t *testing.T) {
 			}
 			r.put(c.target)
 			r.await("the fault is known", func() bool {
-				_, _, fault := r.keeper.options.Caches.service(c.target)
+				_, _, fault := r.keeper.options.Caches.service(c.target, r.self.family())
 				return strings.Contains(fault, c.fault)
 			})
 			if at := r.standsIn(); at != "" {

@@ -47,7 +47,7 @@ func NewWatch(client kubernetes.Interface, namespace string, activators types.Na
 	w := &Watch{client: client, log: log, since: map[string]time.Time{}, gone: map[string]time.Time{}}
 	w.activators = newSlices(client, activators.Namespace, discoveryv1.LabelServiceName+"="+activators.Name)
 	w.standIns = newSlices(client, namespace, discoveryv1.LabelManagedBy+"="+v1alpha1.ActivatorManager)
-	return w, errors.Join(quietly(w.activators, log), quietly(w.standIns, log), watchSlices(w.standIns, w.seen))
+	return w, errors.Join(quietly(w.activators, log), quietly(w.standIns, log), onChange(w.standIns, w.seen))
 }
 
 // newSlices is an informer of the EndpointSlices with a label.
@@ -73,26 +73,6 @@ func quietly(informer cache.SharedIndexInformer, log *slog.Logger) error {
 			log.Warn("cannot read EndpointSlices: no target goes to zero replicas; grant list and watch on endpointslices to the service account", "error", err)
 		})
 	})
-}
-
-func watchSlices(informer cache.SharedIndexInformer, changed func(s *discoveryv1.EndpointSlice, is bool)) error {
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { asSlice(obj, changed, true) },
-		UpdateFunc: func(_, obj any) { asSlice(obj, changed, true) },
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
-			}
-			asSlice(obj, changed, false)
-		},
-	})
-	return err
-}
-
-func asSlice(obj any, changed func(s *discoveryv1.EndpointSlice, is bool), is bool) {
-	if s, ok := obj.(*discoveryv1.EndpointSlice); ok {
-		changed(s, is)
-	}
 }
 
 // seen notes since when an activator stands in.
