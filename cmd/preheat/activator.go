@@ -115,7 +115,6 @@ func (o *activatorOptions) validate(args []string) error {
 	return errors.Join(faults...)
 }
 
-// runActivator is the whole of "preheat activator".
 // collectSeldom lets garbage grow to four times what is alive, where GOMEMLIMIT bounds both and nobody asks for something
 // else: while requests pass little is alive, and to collect it after every few MiB makes one request in a hundred wait.
 func collectSeldom() {
@@ -124,6 +123,7 @@ func collectSeldom() {
 	}
 }
 
+// runActivator is the whole of "preheat activator".
 func runActivator(ctx context.Context, args []string) error {
 	o := newActivatorOptions()
 	flags := o.flags()
