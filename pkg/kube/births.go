@@ -15,6 +15,8 @@ import (
 type births struct {
 	mu  sync.Mutex
 	all map[types.UID]birth
+	// wakings are those of pods that came back from a rest.
+	wakings wakings
 }
 
 // birth is what is known of how a pod came to serve.
@@ -35,6 +37,7 @@ type birth struct {
 
 // see takes notice of a pod and returns its birth.
 func (b *births) see(pod *corev1.Pod) birth {
+	b.wakings.see(pod)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	seen, ok := b.all[pod.UID]
@@ -91,6 +94,7 @@ func anyRestarted(all []corev1.ContainerStatus) bool {
 
 // forget drops a pod that is gone.
 func (b *births) forget(uid types.UID) {
+	b.wakings.forget(uid)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.all, uid)

@@ -171,8 +171,12 @@ func (c *crew) apply(ctx context.Context, a *v1alpha1.InferenceAutoscaler, all [
 		if !c.leader.IsLeader() {
 			break
 		}
+		if c.wakes(m) {
+			c.births.wakings.begin(m.member.pod, c.now)
+		}
 		pod, err := c.writer.move(ctx, laneChange{pod: m.member.pod, to: m.to, sleep: string(levelOf(a)), at: now})
 		if err != nil {
+			c.births.wakings.forget(m.member.pod.UID)
 			errs = append(errs, podFault(m.member.pod, err))
 			continue
 		}
@@ -231,6 +235,15 @@ func (c *crew) mark(ctx context.Context, r *roster, f farewell) error {
 	return errors.Join(errs...)
 }
 
+// wakes reports whether a move calls a replica back from its rest, so that how long that takes says how long the next will
+// take: it is out of its endpoints, and of those asleep the engine does sleep.
+func (c *crew) wakes(m move) bool {
+	if _, ready := conditionTrueSince(m.member.pod, corev1.PodReady); ready {
+		return false
+	}
+	return m.from == laneStandby && m.to == laneServing || m.from == laneAsleep && m.to == laneWaking && c.hands.rests(m.member)
+}
+
 // tend shuts gates that somebody opened, and sees to it that engines sleep and wake as their lane says.
 func (c *crew) tend(ctx context.Context, a *v1alpha1.InferenceAutoscaler, r *roster, l *ledger) error {
 	var errs []error
@@ -280,7 +293,10 @@ func (c *crew) rouse(ctx context.Context, a *v1alpha1.InferenceAutoscaler, m *me
 	}
 	j, err := c.job(a, m)
 	if err == nil {
-		j.failed = func(ctx context.Context) { c.end(ctx, a, m, laneAsleep) }
+		j.failed = func(ctx context.Context) {
+			c.births.wakings.forget(m.pod.UID)
+			c.end(ctx, a, m, laneAsleep)
+		}
 		c.hands.wake(ctx, j, func(ctx context.Context) { c.end(ctx, a, m, laneServing) })
 	}
 	return err

@@ -140,6 +140,7 @@ func (f *farm) forgetAll() {
 	defer crew.hands.mu.Unlock()
 	clear(crew.hands.pods)
 	clear(f.births.all)
+	clear(f.births.wakings.all)
 }
 
 func TestAStaleInformerDrainsNoSecondOne(t *testing.T) {

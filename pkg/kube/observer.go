@@ -103,7 +103,7 @@ func (o *Observer) keep(id controlloop.TargetID, seen view) {
 // replica returns a pod as the planner sees it, with its newest reading.
 func (o *Observer) replica(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) scaling.Replica {
 	r := replicaOf(pod, o.births.see(pod), servingContainer(pod, a.Spec.Metrics.Port))
-	r.Circumstance.Node = o.nodes.of(pod)
+	r.Woke, r.Circumstance.Node = o.births.wakings.of(pod.UID), o.nodes.of(pod)
 	if reading, ok := o.readings.Latest(podID(pod)); ok {
 		r.Reading = reading
 	}

@@ -236,6 +236,17 @@ func (h *hands) sleeps(m *member, process time.Time) bool {
 	return !known || awake == 0
 }
 
+// rests reports whether an engine has proved to sleep and nobody is at it or has failed to wake it since.
+func (h *hands) rests(m *member) bool {
+	if !h.sleeps(m, startedAt(m.pod.Status.ContainerStatuses, m.engine)) {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, ok := h.pods[m.pod.UID]
+	return ok && !p.busy && p.wakes == 0
+}
+
 // unwakable is how often in a row a pod's engine failed to wake and why, none while it is being tried.
 func (h *hands) unwakable(uid types.UID) (int, error) {
 	h.mu.Lock()
