@@ -28,7 +28,8 @@ type expectation struct {
 	values map[string]told
 }
 
-// readExpectations reads a table of page, engine, name, value and source, with "-" for a page without an engine.
+// readExpectations reads a table of page, engine, name, value and source. The engine is "-" on a page
+// without one, and "!" on what is no page.
 func readExpectations(t *testing.T, file string) map[string]*expectation {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -44,7 +45,7 @@ func readExpectations(t *testing.T, file string) map[string]*expectation {
 		if all[f[0]] == nil {
 			all[f[0]] = &expectation{f[1], map[string]told{}}
 		}
-		if f[1] == "-" {
+		if f[1] == "-" || f[1] == "!" {
 			continue
 		}
 		v, err := strconv.ParseFloat(f[3], 64)
@@ -93,9 +94,9 @@ func checkPage(t *testing.T, file string, want *expectation) {
 		contentType = openMetricsType
 	}
 	in, err := mustLoad(t).Inspect(page, contentType, nil)
-	if want.engine == "-" {
-		if !errors.Is(err, ErrNoEngine) {
-			t.Errorf("error = %v, want %v: the page is no engine's", err, ErrNoEngine)
+	if none, ok := map[string]error{"-": ErrNoEngine, "!": ErrNotExposition}[want.engine]; ok {
+		if !errors.Is(err, none) {
+			t.Errorf("error = %v, want %v", err, none)
 		}
 		return
 	}

@@ -3,7 +3,10 @@ package exposition
 import (
 	"encoding/binary"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,6 +78,9 @@ func FuzzDecodeBytes(f *testing.F) {
 	f.Add([]byte("vllm:time_to_first_token_seconds_bucket{le=\"1\"} 1\nvllm:time_to_first_token_seconds_bucket{le=\"+Inf\"} 2\nvllm:time_to_first_token_seconds_sum 1\n"), false)
 	f.Add([]byte("vllm:cache_config_info{num_gpu_blocks=\"1e300\",block_size=\"1e300\"} 1\n"), false)
 	f.Add([]byte("<html>"), false)
+	for _, page := range testPages(f) {
+		f.Add(page, false)
+	}
 	ps := mustLoad(f)
 	f.Fuzz(func(t *testing.T, page []byte, openMetrics bool) {
 		contentType := ""
@@ -91,8 +97,81 @@ func FuzzDecodeBytes(f *testing.F) {
 				checkReading(t, r, string(page))
 			}
 		}
-		if p, err := ps.Detect(page); (p == nil) == (err == nil) {
+		p, err := ps.Detect(page)
+		if (p == nil) == (err == nil) {
 			t.Fatalf("Detect = %v, %v", p, err)
+		}
+		in, err := ps.Inspect(page, contentType, nil)
+		if (in == nil) == (err == nil) {
+			t.Fatalf("Inspect = %v, %v", in, err)
+		}
+		if err == nil && len(in.Values)+len(in.Missing) != vocabulary {
+			t.Fatalf("%d values and %d missing ones are not the whole vocabulary", len(in.Values), len(in.Missing))
+		}
+	})
+}
+
+// testPages returns the pages of testdata, which are of all engines.
+func testPages(t testing.TB) [][]byte {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*/*.prom")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	pages := make([][]byte, len(files))
+	for i, file := range files {
+		if pages[i], err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pages
+}
+
+// FuzzProfiles loads anything at all as a user's profile beside ours: it must neither panic nor hang, and a profile that
+// passes reads every page without harm.
+func FuzzProfiles(f *testing.F) {
+	files, err := fs.Glob(embedded, "profiles/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := embedded.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte("name: a\nextends: a\n"))
+	f.Add([]byte("name: a\nmetrics: {inference_engines: [{sample: b, like: {sample: c, by: [d]}, newest: true, names: e}]}\n"))
+	f.Add([]byte("a: &a [*a]\n"))
+	sub, err := fs.Sub(embedded, "profiles")
+	if err != nil {
+		f.Fatal(err)
+	}
+	ours, err := readProfiles(sub)
+	if err != nil {
+		f.Fatal(err)
+	}
+	pages := testPages(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		own, err := parseProfile("own.yaml", text)
+		if err != nil {
+			return
+		}
+		all := map[string]*profileFile{}
+		for _, o := range ours {
+			all[o.spec.Name] = o
+		}
+		all[own.spec.Name] = own
+		p, err := own.profile(all, newBoundsTable())
+		if err != nil {
+			return
+		}
+		for _, page := range pages {
+			if r, err := Decode(page, "", p); err == nil {
+				checkReading(t, r, string(page)+string(text))
+			}
+			p.Evidence(page)
 		}
 	})
 }
