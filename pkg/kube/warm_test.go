@@ -403,6 +403,26 @@ func TestEngineURL(t *testing.T) {
 	}
 }
 
+func TestEnginesAreCalledOverHTTPSAsTheirPagesAre(t *testing.T) {
+	engine := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/is_sleeping" {
+			fmt.Fprint(w, `{"is_sleeping": true}`)
+		}
+	}))
+	defer engine.Close()
+	url, err := engineURL(engine.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sleeper, err := newHands(time.Now).sleeper("vllm", url, warmpool.Awake)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := sleeper.State(t.Context()); err != nil || got.Phase != warmpool.Asleep {
+		t.Errorf("state %+v, %v; want %s", got, err, warmpool.Asleep)
+	}
+}
+
 func TestAnEngineThatSaysItIsAwakeIsPutToSleepAgain(t *testing.T) {
 	h := newHands(func() time.Time { return t0 })
 	pod := readyPod("a")
