@@ -3,8 +3,10 @@ package exposition
 import (
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
@@ -24,7 +26,7 @@ type program struct {
 type candidate struct {
 	term                     term
 	plus, minus, times, over []term
-	atMost                   float64
+	atMost                   float64 // 1 for a ratio, else infinite
 }
 
 // selection is which series of which families count; of the families, the first of which a series does.
@@ -210,6 +212,10 @@ func (c *compiler) family(name string) int32 {
 
 func (c *compiler) candidates(of string, specs []candidateSpec) []candidate {
 	out := make([]candidate, len(specs))
+	atMost := math.Inf(1)
+	if strings.HasSuffix(of, "_ratio") {
+		atMost = 1
+	}
 	for i, s := range specs {
 		at := fmt.Sprintf("%s[%d]", of, i)
 		out[i] = candidate{
@@ -218,7 +224,7 @@ func (c *compiler) candidates(of string, specs []candidateSpec) []candidate {
 			minus:  c.terms(at+".minus", s.Minus),
 			times:  c.terms(at+".times", s.Times),
 			over:   c.terms(at+".over", s.Over),
-			atMost: s.AtMost,
+			atMost: atMost,
 		}
 	}
 	return out

@@ -73,13 +73,10 @@ func (pg *page) candidate(p *program, c *candidate) (float64, outcome) {
 	if worst != found {
 		return 0, worst
 	}
-	if c.atMost > 0 {
-		v = math.Min(v, c.atMost)
-	}
 	if !signals.Valid(v) {
 		return 0, invalid
 	}
-	return v, found
+	return math.Min(v, c.atMost), found
 }
 
 // term reduces the series of a term to one value.

@@ -72,8 +72,6 @@ type candidateSpec struct {
 	// Times and Over must be on the page.
 	Times []termSpec `yaml:"times"`
 	Over  []termSpec `yaml:"over"`
-	// AtMost, if set, is the largest value that makes sense; more than that is cut to it.
-	AtMost float64 `yaml:"atMost"`
 }
 
 // selectionSpec selects the series of a sample.

@@ -77,9 +77,14 @@ func (tw *twin) flatten(name string, m *dto.Metric) {
 func (tw *twin) scalar(m signals.Metric) (float64, bool) {
 	for _, c := range tw.spec.Metrics[m.String()] {
 		v, onPage := tw.candidate(c)
-		if onPage {
-			return v, signals.Valid(v)
+		if !onPage {
+			continue
 		}
+		known := signals.Valid(v)
+		if strings.HasSuffix(m.String(), "_ratio") && v > 1 {
+			v = 1
+		}
+		return v, known
 	}
 	return 0, false
 }
@@ -114,9 +119,6 @@ func (tw *twin) candidate(c candidateSpec) (v float64, onPage bool) {
 			return 0, false
 		}
 		v /= by
-	}
-	if c.AtMost > 0 && v > c.AtMost {
-		v = c.AtMost
 	}
 	return v, true
 }
