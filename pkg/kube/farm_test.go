@@ -116,7 +116,7 @@ func (f *farm) load(running bool) *corev1.Pod {
 			p.Status.Phase, p.Status.ContainerStatuses = corev1.PodPending, nil
 		}
 	})
-	delete(f.births.all, p.UID)
+	f.births.forget(p.UID) // wakes may end meanwhile, and look at it too
 	f.births.see(f.get(p.Name))
 	return f.get(p.Name)
 }
