@@ -80,7 +80,7 @@ func (pg *page) selects(list []int32, s *selection) []int32 {
 	models := pg.likeness(s)
 	for _, family := range s.families {
 		for at := pg.families[family].head; at >= 0; at = pg.series[at].next {
-			if pg.selected(at, s.where) && (s.like < 0 || models[pg.hashOf(at, s.by)]) {
+			if (len(s.where) == 0 || pg.selected(at, s.where)) && (s.like < 0 || models[pg.hashOf(at, s.by)]) {
 				list = append(list, at)
 			}
 		}

@@ -11,13 +11,12 @@ import (
 
 // bucket is one sample of a histogram, on its way into one.
 type bucket struct {
-	// owner is the key of the histogram's series, its labels without le; rivals is that without the labels of which one
-	// histogram is chosen.
-	owner, rivals uint64
-	at            int32
-	part          part
-	le            float64
-	value         float64
+	// owner is the key of the histogram's series, its labels without le; at is one of its series.
+	owner uint64
+	le    float64
+	value float64
+	at    int32
+	part  part
 }
 
 // part tells the samples of a histogram apart; they are sorted in this order.
@@ -84,7 +83,8 @@ func (pg *page) histogramTerm(t *histogramTerm, interned *boundsTable) (*signals
 			return nil, invalid
 		}
 		if len(t.oneOf) > 0 {
-			rivals.put(rest[0].rivals, h, pg.valuesOf(rest[0].at, t.oneOf))
+			at := rest[0].at
+			rivals.put(rest[0].owner-pg.hashOf(at, t.oneOf), h, pg.valuesOf(at, t.oneOf))
 		} else {
 			sum = plus(sum, h)
 		}
@@ -132,34 +132,42 @@ func (pg *page) valuesOf(at int32, labels []string) []string {
 // gatherBuckets collects a histogram's samples in pg.buckets, false where one is not usable.
 func (pg *page) gatherBuckets(t *histogramTerm) bool {
 	pg.buckets = pg.buckets[:0]
-	ok := pg.gatherPart(t, &t.bucket, bucketPart)
-	ok = ok && pg.gatherPart(t, &t.count, countPart)
-	return ok && pg.gatherPart(t, &t.sum, sumPart)
+	ok := pg.gatherPart(&t.bucket, bucketPart)
+	ok = ok && pg.gatherPart(&t.count, countPart)
+	return ok && pg.gatherPart(&t.sum, sumPart)
 }
 
-var leLabel = []string{"le"}
-
-func (pg *page) gatherPart(t *histogramTerm, s *selection, p part) bool {
+func (pg *page) gatherPart(s *selection, p part) bool {
 	pg.chosen = pg.selects(pg.chosen[:0], s)
 	for _, at := range pg.chosen {
-		b := bucket{owner: pg.key(at), at: at, part: p, value: pg.series[at].value}
+		owner, bound := pg.keyWithoutLE(at)
+		b := bucket{owner: owner, at: at, part: p, value: pg.series[at].value}
 		if p == bucketPart {
-			le, err := parseFloat(pg.labelValue(at, "le"))
+			le, err := parseFloat(bound)
 			if err != nil || !signals.Valid(math.Abs(le)) && !math.IsInf(le, 1) {
 				return false
 			}
-			b.owner -= pg.hashOf(at, leLabel)
 			b.le = le
 		}
 		if !signals.Valid(b.value) {
 			return false
 		}
-		if len(t.oneOf) > 0 {
-			b.rivals = b.owner - pg.hashOf(at, t.oneOf)
-		}
 		pg.buckets = append(pg.buckets, b)
 	}
 	return true
+}
+
+// keyWithoutLE covers all labels of a series but le, whose value it returns.
+func (pg *page) keyWithoutLE(at int32) (key uint64, le []byte) {
+	labels := pg.labelsOf(at)
+	for i := range labels {
+		if l := &labels[i]; string(l.name) == "le" && le == nil {
+			le = l.value
+		} else {
+			key += l.hash
+		}
+	}
+	return key, le
 }
 
 // sortBuckets orders by owner, part and bound. Pages list them so, but for count and sum.

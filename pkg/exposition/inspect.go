@@ -130,6 +130,8 @@ func derive(r *signals.Reading, m signals.Metric) (Value, bool) {
 		if v.Scalar, v.Source, ok = combine(r, signals.PromptTokens, " - ", signals.PromptTokensCached); !ok {
 			v.Scalar, v.Source, ok = combine(r, signals.PromptTokens, " - ", signals.PrefixCacheHits)
 		}
+	default:
+		return v, false
 	}
 	return v, ok && signals.Valid(v.Scalar)
 }

@@ -183,8 +183,11 @@ func cutLabelName(b []byte) (name, rest []byte, ok bool) {
 // parseValue reads the value of a sample from what follows its labels; a timestamp and an exemplar may follow it.
 func parseValue(b []byte) (float64, error) {
 	b = skipBlanks(b)
-	end := bytes.IndexAny(b, " \t")
-	if end < 0 {
+	end := 0
+	for end < len(b) && !isBlank(b[end]) {
+		end++
+	}
+	if end == len(b) {
 		return parseFloat(b)
 	}
 	v, err := parseFloat(b[:end])
@@ -212,8 +215,13 @@ func checkTail(b []byte) error {
 
 // parseFloat reads a number as Prometheus does: no hexadecimal, no underscores. What is too large is infinite.
 func parseFloat(b []byte) (float64, error) {
-	if len(b) == 0 || bytes.ContainsAny(b, "xXpP_") {
+	if len(b) == 0 {
 		return 0, errLine
+	}
+	for _, c := range b {
+		if c == '_' || c|0x20 == 'x' || c|0x20 == 'p' {
+			return 0, errLine
+		}
 	}
 	v, err := strconv.ParseFloat(string(b), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
