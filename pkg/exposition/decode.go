@@ -33,7 +33,7 @@ func (pg *page) decode(text []byte, contentType string, p *Profile) (*signals.Re
 	}
 	for _, family := range prog.rejected {
 		if pg.families[family].head >= 0 {
-			return nil, fmt.Errorf("read %s page: %w: %s is a router's, not the engine's own page", p.Name(), ErrNoEngine, prog.names[family])
+			return nil, fmt.Errorf("read %s page: %w: %s is not of its own page, but of a router's or of another engine's", p.Name(), ErrNoEngine, prog.names[family])
 		}
 	}
 	r := &signals.Reading{}

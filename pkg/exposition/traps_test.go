@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,6 +50,33 @@ func TestHistogramOf1024Buckets(t *testing.T) {
 	}
 	if h := r.Histogram(signals.E2E); h.Count() != 1024 || len(h.Bounds) != 1024 {
 		t.Errorf("duration has %d bounds and %v observations", len(h.Bounds), h.Count())
+	}
+}
+
+// A profile that was found before the engine inside showed itself gives way, so that whoever keeps it detects anew.
+func TestAWrappersProfileGivesWayToTheEngineInside(t *testing.T) {
+	ps := mustLoad(t)
+	for name, c := range map[string]struct{ before, after, engine string }{
+		"a Dynamo worker":  {"dynamo_component_requests_total{dynamo_endpoint=\"generate\"} 1\n", "vllm:num_requests_running 1\n", "dynamo-vllm"},
+		"Ray Serve":        {"ray_serve_deployment_queued_queries 1\n", "ray_vllm_num_requests_running 1\n", "ray-vllm"},
+		"KServe":           {"kn_serving_queue_depth 1\n", "sglang:num_running_reqs 1\n", "sglang"},
+		"BentoML":          {"bentoml_service_request_total 1\n", "vllm:num_requests_running 1\n", "vllm"},
+		"Triton":           {"nv_inference_request_success 1\n", "nv_trt_llm_request_metrics{request_type=\"max\"} 1\n", "triton-tensorrt-llm"},
+		"Triton with vLLM": {"nv_inference_request_success 1\n", "vllm:generation_tokens_total{model=\"m\",version=\"1\"} 1\n", "triton-vllm"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p, err := ps.Decode([]byte(c.before), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := []byte(c.before + c.after)
+			if _, err := Decode(page, "", p); !errors.Is(err, ErrNoEngine) {
+				t.Errorf("%s reads on: %v", p.Name(), err)
+			}
+			if _, p, err = ps.Decode(page, ""); err != nil || p.Name() != c.engine {
+				t.Errorf("detected %v, %v; want %s", p, err, c.engine)
+			}
+		})
 	}
 }
 
