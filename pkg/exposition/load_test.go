@@ -108,6 +108,11 @@ metrics:
   inference_requests_inflight: []
 `)},
 	}
+	own["other.yaml"] = &fstest.MapFile{Data: []byte(`name: other
+extends: triton-tensorrt-llm
+rename: [{from: nv_, to: [xy_]}]
+detect: {any: ["xy_*"]}
+`)}
 	ps, err := Load(own)
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +130,10 @@ metrics:
 			"acme_queued_requests 3\nacme_inflight_requests 7\n", "mine",
 			map[string]float64{"requests_waiting": 3, "requests_waiting_capacity": 3, "requests_running": 4},
 		},
+		"one whose comparisons with another sample are renamed too": {
+			"xy_trt_llm_request_metrics{model=\"a\",request_type=\"active\"} 1\nxy_inference_request_success{model=\"a\"} 5\nxy_inference_request_success{model=\"b\"} 6\n",
+			"other", map[string]float64{"requests_running": 1, "requests_total": 5},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +150,7 @@ metrics:
 	if p, _ := ps.Named("vllm"); p.Port() != 9999 || p.Path() != "/m" {
 		t.Errorf("vllm listens at %d %s", p.Port(), p.Path())
 	}
-	if got, want := len(ps.Names()), len(mustLoad(t).Names())+1; got != want {
+	if got, want := len(ps.Names()), len(mustLoad(t).Names())+2; got != want {
 		t.Errorf("%d profiles, want %d", got, want)
 	}
 	if slices.Index(ps.Names(), "vllm") < slices.Index(ps.Names(), "triton-vllm") {

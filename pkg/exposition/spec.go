@@ -318,21 +318,30 @@ func (s *profileSpec) renamedTerms(ts []termSpec) []termSpec {
 }
 
 func (s *profileSpec) renamedTerm(t termSpec) termSpec {
-	t.Sample = s.renamedWords(t.Sample)
+	t.selectionSpec = s.renamedSelection(t.selectionSpec)
 	return t
+}
+
+func (s *profileSpec) renamedSelection(sel selectionSpec) selectionSpec {
+	sel.Sample = s.renamedWords(sel.Sample)
+	if sel.Like != nil {
+		sel.Like = &likeSpec{Sample: s.renamed(sel.Like.Sample)[0], By: sel.Like.By}
+	}
+	return sel
 }
 
 func (s *profileSpec) renamedHistograms(hs []histogramSpec) []histogramSpec {
 	out := make([]histogramSpec, len(hs))
 	for i, h := range hs {
-		h.Sample, h.Bucket = s.renamedWords(h.Sample), s.renamedWords(h.Bucket)
+		h.selectionSpec, h.Bucket = s.renamedSelection(h.selectionSpec), s.renamedWords(h.Bucket)
 		h.Sum, h.Count = s.renamedWords(h.Sum), s.renamedWords(h.Count)
+		h.Then = s.renamedHistograms(h.Then)
 		out[i] = h
 	}
 	return out
 }
 
-// renamedEvidence takes the first of several new names: evidence is for display.
+// renamedEvidence takes the first of several new names, which is the usual one: evidence is for display.
 func (s *profileSpec) renamedEvidence(es []evidenceSpec) []evidenceSpec {
 	first := func(patterns []string) []string {
 		out := make([]string, len(patterns))
