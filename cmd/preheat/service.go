@@ -401,7 +401,7 @@ func (s *service) nudge(ctx context.Context, id controlloop.TargetID) {
 	}
 	ctx, cancel := context.WithTimeout(kube.Urgent(ctx), s.options.interval)
 	defer cancel()
-	if err := s.loop.Nudge(ctx, time.Now(), s.pools.Within(t)); err != nil && ctx.Err() == nil {
+	if err := s.loop.Nudge(ctx, time.Now(), t); err != nil && ctx.Err() == nil {
 		s.log.Warn("decide out of turn", "error", err)
 	}
 }
@@ -464,9 +464,6 @@ func (s *service) targets() func() []controlloop.Target {
 		s.decisions.Keep(list)
 		known = now
 		s.pools.Refresh()
-		for i, t := range list {
-			list[i] = s.pools.Within(t)
-		}
 		return list
 	}
 }

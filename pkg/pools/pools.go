@@ -182,20 +182,6 @@ func seenBefore(wp *v1alpha1.WarmPool, name string) int32 {
 	return 0
 }
 
-// Within returns a target that decides within its share, as it is where it is in no pool or another scales it.
-func (p *Pools) Within(t controlloop.Target) controlloop.Target {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b, m, terms, ok := p.find(t.ID)
-	if !ok || terms.Passive {
-		return t
-	}
-	share := assemble.Share(b.ledger, m.spec.Name)
-	m.given = share.Awake
-	t.Planner = t.Planner.Within(share)
-	return t
-}
-
 // find returns the place of a target in its pool, false where it has none. The lock is held.
 func (p *Pools) find(id controlloop.TargetID) (*book, *member, assemble.Terms, bool) {
 	b := p.of[id]
@@ -208,7 +194,8 @@ func (p *Pools) find(id controlloop.TargetID) (*book, *member, assemble.Terms, b
 	return b, m, terms, err == nil
 }
 
-// Observer returns an observer that lets the pools know what the targets hold.
+// Observer returns an observer that lets the pools know what the targets hold, and the targets what they may have of them. Of
+// one target a cycle follows the other, and the share is that of the cycle: one that was taken before could be another's by now.
 func (p *Pools) Observer(next controlloop.Observer) controlloop.Observer { return observer{next, p} }
 
 type observer struct {
@@ -219,26 +206,30 @@ type observer struct {
 // Observe implements controlloop.Observer.
 func (o observer) Observe(ctx context.Context, id controlloop.TargetID, now time.Time) (scaling.Observation, error) {
 	obs, err := o.Observer.Observe(ctx, id, now)
-	o.pools.observed(id, &obs, err)
+	if err == nil {
+		obs.Share = o.pools.share(id, &obs)
+	}
 	return obs, err
 }
 
-// observed notes what a target holds, or that it is not known and nothing will come of its share.
-func (p *Pools) observed(id controlloop.TargetID, obs *scaling.Observation, err error) {
+// share notes what a target holds, and returns what it may have: nil where it is in no pool or another scales it.
+func (p *Pools) share(id controlloop.TargetID, obs *scaling.Observation) *scaling.Share {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := p.of[id]
-	switch {
-	case b == nil:
-	case err != nil:
-		b.ledger.Release(id.Name)
-	default:
-		m := b.members[id.Name]
-		m.held = assemble.Held(obs)
-		if obs.GPUsPerReplica > 0 {
-			m.gpus = obs.GPUsPerReplica
-		}
+	b, m, terms, ok := p.find(id)
+	if !ok {
+		return nil
 	}
+	m.held = assemble.Held(obs)
+	if obs.GPUsPerReplica > 0 {
+		m.gpus = obs.GPUsPerReplica
+	}
+	if terms.Passive {
+		return nil
+	}
+	share := assemble.Share(b.ledger, m.spec.Name)
+	m.given = share.Awake
+	return &share
 }
 
 // Record implements controlloop.Recorder: what was decided is what the member wishes for from now on.

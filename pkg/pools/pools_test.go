@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
-	"github.com/preheat-autoscaler/preheat/pkg/constraint"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
@@ -31,7 +30,7 @@ type bench struct {
 	*Pools
 	t           *testing.T
 	autoscalers map[controlloop.TargetID]*v1alpha1.InferenceAutoscaler
-	planner     *scaling.Planner
+	pods        map[string]scaling.Observation
 
 	mu     sync.Mutex
 	nudged []string
@@ -42,13 +41,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, autoscalers: map[controlloop.TargetID]*v1alpha1.InferenceAutoscaler{}}
-	c := scaling.Default()
-	c.Constraints = []scaling.Constraint{constraint.Bounds{Min: 1, Max: 20}}
-	var err error
-	if b.planner, err = scaling.NewPlanner(c); err != nil {
-		t.Fatal(err)
-	}
+	b := &bench{t: t, autoscalers: map[controlloop.TargetID]*v1alpha1.InferenceAutoscaler{}, pods: map[string]scaling.Observation{}}
 	b.Pools = New(Options{
 		Client: b, Informer: cache.NewSharedIndexInformer(&cache.ListWatch{}, &v1alpha1.WarmPool{}, 0, cache.Indexers{}),
 		Autoscaler: func(id controlloop.TargetID) (*v1alpha1.InferenceAutoscaler, bool) {
@@ -110,9 +103,10 @@ func (b *bench) shares(name string, age time.Duration, gpus int32, members ...st
 	return wp
 }
 
-// may is how many replicas of a target its planner may have awake, -1 without a limit.
+// may is how many replicas a target may have awake at its next observation, -1 without a limit.
 func (b *bench) may(name string) int32 {
-	share := b.Within(controlloop.Target{ID: id(name), Planner: b.planner}).Planner.Config().Share
+	o := b.pods[name]
+	share := b.share(id(name), &o)
 	if share == nil {
 		return -1
 	}
@@ -125,13 +119,13 @@ func (b *bench) seen(name string, ready int32) {
 	for range ready {
 		o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready})
 	}
-	b.observed(id(name), &o, nil)
+	b.pods[name] = o
 }
 
-// wishes notes that a target has so many replicas, and would have others of these worths; what it decides on is within its share.
+// wishes lets a target that has so many replicas decide that it would have others of these worths, within its share.
 func (b *bench) wishes(name string, has int32, worth ...float64) {
-	may := b.may(name)
 	b.seen(name, has)
+	may := b.may(name)
 	b.Record(context.Background(), id(name), scaling.Decision{Replicas: min(may, int32(len(worth))), Worth: scaling.Worth{Serving: worth}}, nil)
 }
 
@@ -191,17 +185,41 @@ func TestAfterARestartNobodyTakesWhatOthersHave(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeObservedKeepsNothingThatItWasOffered(t *testing.T) {
+// Observe implements controlloop.Observer.
+func (b *bench) Observe(_ context.Context, id controlloop.TargetID, _ time.Time) (scaling.Observation, error) {
+	o, ok := b.pods[id.Name]
+	if !ok {
+		return o, errors.New("timeout")
+	}
+	return o, nil
+}
+
+func TestAShareIsOfferedToOneAtATime(t *testing.T) {
 	b := newBench(t)
 	b.scales("chat", nil)
 	b.scales("code", nil)
-	b.shares("shared", 0, 4, "chat", "code")
-	if b.may("chat") != 4 || b.may("code") != 0 {
-		t.Error("both are offered the same GPUs")
+	b.scales("dark", nil)
+	b.shares("shared", 0, 4, "chat", "code", "dark")
+	b.seen("chat", 0)
+	b.seen("code", 0)
+	observer := b.Observer(b)
+	may := func(name string) int32 {
+		t.Helper()
+		o, err := observer.Observe(t.Context(), id(name), monday)
+		if err != nil || o.Share == nil {
+			t.Fatalf("%v, %v", o.Share, err)
+		}
+		return o.Share.Awake
 	}
-	b.observed(id("chat"), nil, errors.New("timeout"))
-	if got := b.may("code"); got != 4 {
-		t.Errorf("chat comes to nothing, code may have %d of 4", got)
+	if _, err := observer.Observe(t.Context(), id("dark"), monday); err == nil {
+		t.Fatal("who cannot be observed has a share")
+	}
+	if first, second := may("chat"), may("code"); first != 4 || second != 0 {
+		t.Errorf("%d and %d of four GPUs are offered at the same time", first, second)
+	}
+	b.Record(t.Context(), id("chat"), scaling.Decision{Replicas: 1, Worth: scaling.Worth{Serving: []float64{1}}}, nil)
+	if got := may("code"); got != 3 {
+		t.Errorf("chat has taken one of four, code may have %d", got)
 	}
 }
 
@@ -213,10 +231,10 @@ func TestTheStatusSaysWhoHasWhatAndWhoDoesNotTakePart(t *testing.T) {
 	b.shares("newer", time.Minute, 4, "chat", "nobody")
 	b.wishes("chat", 2, 3, 2)
 	b.seen("hpa", 3)
-	b.Record(t.Context(), id("hpa"), scaling.Decision{Replicas: 9, Worth: scaling.Worth{Serving: []float64{9}}}, nil)
 	if b.may("hpa") != -1 {
 		t.Error("an HPA's target is bounded by who cannot bound it")
 	}
+	b.Record(t.Context(), id("hpa"), scaling.Decision{Replicas: 9, Worth: scaling.Worth{Serving: []float64{9}}}, nil)
 	b.report(t.Context())
 	statuses := map[string]v1alpha1.WarmPoolStatus{}
 	for _, wp := range b.wrote {
@@ -276,7 +294,6 @@ func TestAPoolThatGoesBoundsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Refresh()
-	b.observed(id("chat"), nil, nil)
 	b.Record(t.Context(), id("chat"), scaling.Decision{}, nil)
 	if got := b.may("chat"); got != -1 {
 		t.Errorf("it may have %d", got)
@@ -318,7 +335,6 @@ func TestTheBudgetHoldsWhateverTheMembersDo(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(i), 1))
 			desired := int32(0)
 			for range turns {
-				may := b.may(names[i])
 				mu.Lock()
 				holds[i] = desired + r.Int32N(max(0, holds[i]-desired)+1) // some of those let go of have ended
 				o := scaling.Observation{Desired: desired, GPUsPerReplica: 1}
@@ -326,7 +342,7 @@ func TestTheBudgetHoldsWhateverTheMembersDo(t *testing.T) {
 					o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Ready})
 				}
 				mu.Unlock()
-				b.observed(id(names[i]), &o, nil)
+				may := b.share(id(names[i]), &o).Awake
 				worth := make([]float64, r.IntN(6))
 				for k := range worth {
 					worth[k] = 5 * r.Float64()

@@ -2,11 +2,9 @@ package replay
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/preheat-autoscaler/preheat/pkg/assemble"
 	"github.com/preheat-autoscaler/preheat/pkg/baseline"
-	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/pool"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
@@ -27,14 +25,13 @@ type share struct {
 	terms  assemble.Terms
 }
 
-// targets are those of a policy within its share.
-func (s share) targets(all []controlloop.Target) []controlloop.Target {
+// now is the share at present, nil where there is none.
+func (s share) now() *scaling.Share {
 	if s.ledger == nil {
-		return all
+		return nil
 	}
-	all = slices.Clone(all)
-	all[0].Planner = all[0].Planner.Within(assemble.Share(s.ledger, s.terms.Name))
-	return all
+	now := assemble.Share(s.ledger, s.terms.Name)
+	return &now
 }
 
 // put tells the others what was decided on an observation.

@@ -63,7 +63,8 @@ func (p *preheat) Path() baseline.Path { return p.path }
 func (p *preheat) Decide(o baseline.Observation) scaling.Decision {
 	p.seen = o.Observation
 	p.seen.Front = scaling.Front{Time: o.Gateway.Time, Held: o.Gateway.Queued, Arrived: o.Gateway.Arrived}
-	if err := p.loop.Tick(context.Background(), o.Time, p.share.targets(p.targets)); err != nil {
+	p.seen.Share = p.share.now()
+	if err := p.loop.Tick(context.Background(), o.Time, p.targets); err != nil {
 		panic(err) // neither Observe nor Actuate fails
 	}
 	p.share.put(&p.seen, p.decided)

@@ -32,8 +32,6 @@ type Config struct {
 	ForecastTokens bool
 	// Warm says which replicas may be kept that are loaded and do not serve; the zero value: none.
 	Warm Tiers
-	// Share is what the target may have of what it shares with others, nil where it shares nothing.
-	Share *Share
 	// Constraints are applied to what demand needs, in order.
 	Constraints []Constraint
 }

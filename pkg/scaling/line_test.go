@@ -57,6 +57,7 @@ type line struct {
 	// ready is how long a replica takes to become ready; follow lets replicas follow decisions.
 	ready  time.Duration
 	follow bool
+	share  *scaling.Share
 }
 
 func newLine(t testing.TB, c scaling.Config, replicas int) *line {
@@ -154,7 +155,7 @@ func (p *pod) serve(arrivals, most float64) {
 
 // decide plans without letting time pass.
 func (l *line) decide() scaling.Decision {
-	obs := scaling.Observation{Time: l.now, Desired: l.desired, GPUsPerReplica: l.gpus}
+	obs := scaling.Observation{Time: l.now, Desired: l.desired, GPUsPerReplica: l.gpus, Share: l.share}
 	for _, p := range l.pods {
 		obs.Replicas = append(obs.Replicas, p.Replica)
 	}

@@ -11,23 +11,16 @@ type Share struct {
 }
 
 // Worth is what the first, the second, … replica of each kind is worth beyond its price, in serving replicas: those that are
-// asked for, whether there is a share for them or not. It is known where Config.Share is set.
+// asked for, whether there is a share for them or not. It is known where Observation.Share is set.
 type Worth struct{ Serving, Standby, Asleep []float64 }
 
 // leastWorth is that of a replica that is kept for another reason than what it is expected to save; mostWorth that of one
 // of which nobody knows whether it can be spared.
 const leastWorth, mostWorth = 0.01, 1e6
 
-// Within returns a planner for a share.
-func (p *Planner) Within(s Share) *Planner {
-	c := p.config
-	c.Share = &s
-	return &Planner{config: c}
-}
-
 // shared is how many of the replicas that are wanted the share allows. Where doubt holds the present ones it lets go of none.
 func (t *tick) shared(wanted int32) int32 {
-	share := t.planner.config.Share
+	share := t.obs.Share
 	if share == nil {
 		return wanted
 	}
@@ -76,7 +69,7 @@ func (t *tick) atWork() bool {
 
 // claim says what the warm replicas that are wanted are worth, and returns those that the share allows.
 func (t *tick) claim(v value, w Warm) Warm {
-	share, c := t.planner.config.Share, t.planner.config.Warm
+	share, c := t.obs.Share, t.planner.config.Warm
 	if share == nil {
 		return w
 	}

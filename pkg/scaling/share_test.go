@@ -9,7 +9,7 @@ import (
 )
 
 // within lets a line go on within a share.
-func (l *line) within(s scaling.Share) { l.planner = l.planner.Within(s) }
+func (l *line) within(s scaling.Share) { l.share = &s }
 
 func TestAShareBoundsWhatIsWantedAndTheWishStays(t *testing.T) {
 	l := warmLine(t, sleepers(), 6)

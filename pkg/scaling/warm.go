@@ -366,7 +366,7 @@ func (w Warm) of(p Phase) int32 {
 // whyNoMore says what one more of a tier would be worth beside so many warm ones.
 func (t *tick) whyNoMore(v value, p Phase, tier Tier, number int32) string {
 	switch short := t.decision.Warm.All() < number; {
-	case short && t.planner.config.Share != nil:
+	case short && t.obs.Share != nil:
 		return "neither its share nor the GPUs that it may hold have room for more"
 	case short:
 		return fmt.Sprintf("more would hold more than the %d GPUs that all may hold", t.planner.config.Warm.GPUs)
