@@ -57,7 +57,7 @@ func TestHistogramOf1024Buckets(t *testing.T) {
 func TestAWrappersProfileGivesWayToTheEngineInside(t *testing.T) {
 	ps := mustLoad(t)
 	for name, c := range map[string]struct{ before, after, engine string }{
-		"a Dynamo worker":  {"dynamo_component_requests_total{dynamo_endpoint=\"generate\"} 1\n", "vllm:num_requests_running 1\n", "dynamo-vllm"},
+		"a Dynamo worker":  {"dynamo_component_inflight_requests{dynamo_endpoint=\"generate\"} 1\n", "vllm:num_requests_running 1\n", "dynamo-vllm"},
 		"Ray Serve":        {"ray_serve_deployment_queued_queries 1\n", "ray_vllm_num_requests_running 1\n", "ray-vllm"},
 		"KServe":           {"kn_serving_queue_depth 1\n", "sglang:num_running_reqs 1\n", "sglang"},
 		"BentoML":          {"bentoml_service_request_total 1\n", "vllm:num_requests_running 1\n", "vllm"},
