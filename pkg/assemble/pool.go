@@ -84,13 +84,13 @@ func HeldBefore(r *v1alpha1.ReplicaStatus) Holding {
 	return Holding{Desired: r.Desired, Standby: r.Standby, Asleep: r.Asleep, Awake: max(0, r.Current-r.Unschedulable-r.Asleep)}
 }
 
-// Member is what a target's last decision makes of it in a pool. What was ordered counts as held at once, what is let go of
-// until it has ended.
+// Member is what a target's last decision makes of it in a pool. What was ordered counts as had and held at once, so that the
+// next division does not take it back; what is let go of counts as held until it has ended.
 func Member(t Terms, h Holding, d scaling.Decision) pool.Member {
 	m := pool.Member{
 		Name: t.Name, Priority: t.Priority, GPUs: t.GPUs, AsleepGPUs: t.AsleepGPUs, Memory: t.Memory, Min: t.Min,
 		Busy:    max(h.Awake, h.Desired+h.Standby, d.Replicas+d.Warm.Standby),
-		Serving: pool.Wish{Has: h.Desired, Worth: d.Worth.Serving},
+		Serving: pool.Wish{Has: max(h.Desired, d.Replicas), Worth: d.Worth.Serving},
 		Standby: pool.Wish{Has: h.Standby, Worth: d.Worth.Standby},
 		Asleep:  pool.Wish{Has: h.Asleep, Worth: d.Worth.Asleep},
 	}
@@ -107,7 +107,7 @@ func Undecided(t Terms, h Holding) pool.Member {
 
 // unbounded is a member of which nothing is taken and that wishes for nothing else.
 func unbounded(m pool.Member, h Holding) pool.Member {
-	m.Min, m.Busy, m.Serving.Worth = max(m.Min, h.Desired), max(h.Awake, h.Desired+h.Standby), nil
+	m.Min, m.Busy, m.Serving = max(m.Min, h.Desired), max(h.Awake, h.Desired+h.Standby), pool.Wish{Has: h.Desired}
 	m.Standby.Worth, m.Asleep.Worth = kept(h.Standby), kept(h.Asleep)
 	return m
 }

@@ -170,6 +170,22 @@ func TestMembersDecideWithinTheirShares(t *testing.T) {
 	}
 }
 
+func TestWhatIsJustOrderedIsNotTakenBackByAnEqual(t *testing.T) {
+	b := newBench(t)
+	b.scales("a", nil)
+	b.scales("b", nil)
+	b.shares("shared", 0, 1, "a", "b")
+	b.wishes("b", 0, 7)
+	b.wishes("a", 0, 7)
+	b.seen("b", 1)
+	if got := b.may("b"); got != 1 {
+		t.Errorf("b, which has ordered the only GPU, may have %d since a would have it too", got)
+	}
+	if got := b.tellNudged(); got != "" {
+		t.Errorf("%s is asked to decide again", got)
+	}
+}
+
 func TestAfterARestartNobodyTakesWhatOthersHave(t *testing.T) {
 	b := newBench(t)
 	b.scales("chat", func(a *v1alpha1.InferenceAutoscaler) {

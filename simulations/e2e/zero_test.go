@@ -503,7 +503,7 @@ spec: {gpus: 1, members: [{name: turn-a}, {name: turn-b}]}
 	if n := <-most; n != 1 {
 		t.Errorf("up to %d replicas at once on one GPU, want 1", n)
 	}
-	eventually(t, time.Minute, func(ctx context.Context) string {
+	eventually(t, 3*time.Minute, func(ctx context.Context) string {
 		text := z.kubectl(t, "-n", asleep, "get", "warmpool", "turns", "-o", "jsonpath={.status}")
 		var s v1alpha1.WarmPoolStatus
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -516,12 +516,16 @@ spec: {gpus: 1, members: [{name: turn-a}, {name: turn-b}]}
 	})
 }
 
-// mostPods is how many pods of a selector there were at most at once until the context ended, those that end among them.
+// mostPods is how many pods of a selector there were at most at once until the context ended, those that end among them and
+// those not that have ended: they hold no GPU.
 func (z *zero) mostPods(ctx context.Context, selector string) (most int) {
 	for ctx.Err() == nil {
 		list, err := z.kube.CoreV1().Pods(asleep).List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if err == nil {
-			most = max(most, len(list.Items))
+			running := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+				return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+			})
+			most = max(most, len(running))
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
