@@ -151,18 +151,19 @@ func combine(r *signals.Reading, a signals.Metric, operator string, b signals.Me
 
 // candidateText writes what a candidate is made of on this page.
 func (pg *page) candidateText(p *program, c *candidate) string {
-	text := pg.termText(p, &c.term)
+	var text strings.Builder
+	text.WriteString(pg.termText(p, &c.term))
 	for _, part := range []struct {
 		operator string
 		terms    []term
 	}{{" + ", c.plus}, {" - ", c.minus}, {" * ", c.times}, {" / ", c.over}} {
 		for i := range part.terms {
 			if len(pg.selects(nil, &part.terms[i].selection)) > 0 {
-				text += part.operator + pg.termText(p, &part.terms[i])
+				text.WriteString(part.operator + pg.termText(p, &part.terms[i]))
 			}
 		}
 	}
-	return text
+	return text.String()
 }
 
 func (pg *page) termText(p *program, t *term) string {

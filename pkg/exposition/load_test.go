@@ -132,7 +132,8 @@ detect: {any: ["xy_*"]}
 		},
 		"one whose comparisons with another sample are renamed too": {
 			"xy_trt_llm_request_metrics{model=\"a\",request_type=\"active\"} 1\nxy_inference_request_success{model=\"a\"} 5\nxy_inference_request_success{model=\"b\"} 6\n",
-			"other", map[string]float64{"requests_running": 1, "requests_total": 5},
+			"other",
+			map[string]float64{"requests_running": 1, "requests_total": 5},
 		},
 	}
 	for name, c := range cases {

@@ -181,8 +181,7 @@ func parseProfile(file string, text []byte) (*profileFile, error) {
 // located turns an error of the YAML parser into one fault per line.
 func (f *profileFile) located(err error) error {
 	texts := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
-	var many *yaml.TypeError
-	if errors.As(err, &many) {
+	if many, ok := errors.AsType[*yaml.TypeError](err); ok {
 		texts = many.Errors
 	}
 	var faults []error
