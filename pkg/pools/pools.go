@@ -138,6 +138,9 @@ func (p *Pools) enroll(b *book) {
 			continue
 		}
 		b.members[spec.Name] = m
+		if _, _, terms, ok := p.find(controlloop.TargetID{Namespace: b.pool.Namespace, Name: spec.Name}); ok && terms.GPUs > budget.GPUs {
+			b.faults = append(b.faults, fmt.Sprintf("one replica of %s takes %d GPUs, more than the pool has: it will have none", spec.Name, terms.GPUs))
+		}
 	}
 	for name := range before {
 		if b.members[name] == nil {

@@ -271,7 +271,7 @@ func TestTheStatusSaysWhoHasWhatAndWhoDoesNotTakePart(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	newer := statuses["newer"]
-	if c := meta.FindStatusCondition(newer.Conditions, v1alpha1.ConditionReady); c == nil || c.Reason != MembersMissing ||
+	if c := meta.FindStatusCondition(newer.Conditions, v1alpha1.ConditionReady); c == nil || c.Reason != Incomplete ||
 		!strings.Contains(c.Message, "chat is in the older pool older") || !strings.Contains(c.Message, "there is no InferenceAutoscaler nobody") {
 		t.Errorf("%+v", c)
 	}
@@ -298,6 +298,21 @@ preheat_pool_member_allowed_replicas{name="chat",namespace="ml",pool="older"} 1
 	b.Refresh()
 	if again := b.statuses(); len(again) != 0 {
 		t.Errorf("%d statuses are written again without need", len(again))
+	}
+}
+
+func TestAPoolTooSmallForOneReplicaSaysSo(t *testing.T) {
+	b := newBench(t)
+	b.scales("huge", nil)
+	wp := b.shares("small", 0, 4, "huge")
+	wp.Spec.Members[0].GPUsPerReplica = new(int32(8))
+	b.Refresh()
+	changed := b.statuses()
+	if len(changed) != 1 {
+		t.Fatal("no status")
+	}
+	if c := meta.FindStatusCondition(changed[0].Status.Conditions, v1alpha1.ConditionReady); c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "one replica of huge takes 8 GPUs, more than the pool has") {
+		t.Errorf("%+v", c)
 	}
 }
 

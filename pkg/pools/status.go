@@ -19,8 +19,8 @@ import (
 const (
 	// Shared says that all members take part.
 	Shared = "Shared"
-	// MembersMissing says that some cannot.
-	MembersMissing = "MembersMissing"
+	// Incomplete says that some cannot, or will have nothing.
+	Incomplete = "Incomplete"
 	// WithinBudget and MoreThanBudget say how what is held stands to what there is.
 	WithinBudget   = "WithinBudget"
 	MoreThanBudget = "MoreThanBudget"
@@ -59,7 +59,7 @@ func (p *Pools) fill(b *book, s *v1alpha1.WarmPoolStatus) {
 		Message: fmt.Sprintf("%d of %d GPUs are held", held, b.pool.Spec.GPUs),
 	}
 	if len(b.faults) > 0 {
-		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, MembersMissing, strings.Join(b.faults, "; ")
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, Incomplete, strings.Join(b.faults, "; ")
 	}
 	if held > int64(b.pool.Spec.GPUs) {
 		over.Status, over.Reason = metav1.ConditionTrue, MoreThanBudget

@@ -18,14 +18,15 @@ type Worth struct{ Serving, Standby, Asleep []float64 }
 // of which nobody knows whether it can be spared.
 const leastWorth, mostWorth = 0.01, 1e6
 
-// shared is how many of the replicas that are wanted the share allows. Where doubt holds the present ones it lets go of none.
+// shared is how many of the replicas that are wanted the share allows. Where doubt holds the present ones, or one of them is not
+// seen, it lets go of none.
 func (t *tick) shared(wanted int32) int32 {
 	share := t.obs.Share
 	if share == nil {
 		return wanted
 	}
 	t.decision.Worth.Serving = t.servingWorth(wanted)
-	if wanted <= share.Awake || t.held && wanted <= t.obs.Desired {
+	if wanted <= share.Awake || t.unsure() && wanted <= t.obs.Desired {
 		return wanted
 	}
 	allowed, kept := share.Awake, ""
@@ -40,12 +41,21 @@ func (t *tick) shared(wanted int32) int32 {
 // servingWorth is what each of the replicas that are wanted saves of misses, beyond its price.
 func (t *tick) servingWorth(wanted int32) []float64 {
 	worth := make([]float64, wanted)
+	kept := int32(0) // that nobody knows to be of less worth
+	switch {
+	case t.unsure():
+		kept = wanted
+	case t.atWork() && t.obs.Time.Sub(t.state.Since) < t.planner.config.Window: // seen for too short a time to judge
+		kept = max(1, t.obs.Desired)
+	case t.atWork():
+		kept = 1
+	}
 	for k := range worth {
-		if worth[k] = leastWorth; t.held || k == 0 && t.atWork() {
+		if worth[k] = leastWorth; int32(k) < kept {
 			worth[k] = mostWorth
 		}
 	}
-	if t.held || t.staffing == nil || !t.decision.Capacity.Known() {
+	if t.unsure() || t.staffing == nil || !t.decision.Capacity.Known() {
 		return worth
 	}
 	loads := certain(t.decision.Demand / t.decision.Capacity.PerReplica)
@@ -60,6 +70,9 @@ func (t *tick) servingWorth(wanted int32) []float64 {
 	}
 	return worth
 }
+
+// unsure reports whether not all replicas that serve are seen: what they do, and are worth, is not known.
+func (t *tick) unsure() bool { return t.held || len(t.sight.unseen) > 0 }
 
 // atWork reports whether there are requests that would have no replica without the first one. Whose they are does not matter:
 // one that serves lets another target's wait, rather than that both take turns in loading.

@@ -1,6 +1,7 @@
 package scaling_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,5 +71,22 @@ func TestTheFirstReplicaOfWhoHasRequestsComesBeforeTheSecondOfOthers(t *testing.
 	l.within(scaling.Share{Awake: 20, Asleep: 20})
 	if worth := l.step(20).Worth.Serving; worth[0] < 1e5 || worth[1] > 1e5 {
 		t.Errorf("worth of the first and the second: %v", worth[:2])
+	}
+}
+
+func TestAShareTakesNothingFromWhoIsSeenInPartOnly(t *testing.T) {
+	l := warmLine(t, sleepers(), 6)
+	l.steps(60, 20)
+	i := slices.IndexFunc(l.pods, func(p *pod) bool { return p.Phase == scaling.Ready })
+	l.pods[i].frozen = true
+	l.steps(int(time.Minute/tick), 20)
+	before := l.desired
+	l.within(scaling.Share{Awake: 1})
+	d := l.step(20)
+	if d.Replicas < before || d.Blind {
+		t.Fatalf("%d served, of which one is not seen: %s", before, explain(d))
+	}
+	if worth := d.Worth.Serving; worth[before-1] < 1e5 {
+		t.Errorf("what is not seen is worth %v to it: others would have it", worth)
 	}
 }
