@@ -79,7 +79,7 @@ func (o *options) ownFlags() *pflag.FlagSet {
 		"Serve external.metrics.k8s.io too. Only one adapter in a cluster can: see that KEDA or another one does not already.")
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Write only while holding the lease. Switch off only where a single process runs.")
 	fs.StringVar(&o.stateDir, "state-dir", o.stateDir,
-		"Folder in which what is learned of each target (forecast, lead time, capacity) outlives a restart; at most 1 MiB each. Empty: nothing does.")
+		"Folder in which what is learned of each target (forecast, lead time, capacity) and its history of demand outlive a restart; 1 MiB each, for each target. Empty: nothing does.")
 	fs.StringVar(&o.namespace, "namespace", o.namespace, "Namespace of the lease, the certificate's Secret and the Service. Default: $POD_NAMESPACE.")
 	fs.StringVar(&o.identity, "identity", o.identity, "Name of this process in the lease. Default: $POD_NAME.")
 	fs.StringVar(&o.serviceName, "service-name", o.serviceName, "Service in front of this process, to which the APIServices point.")

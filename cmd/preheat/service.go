@@ -53,6 +53,7 @@ type service struct {
 	decisions *controlloop.Decisions
 	metrics   *telemetry.Metrics
 	history   *history.Checkpoints
+	series    seriesRecorder
 	fronts    *switchover.Watch
 	reader    *front.Reader
 	gateways  *switchover.Gateways
@@ -102,11 +103,14 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	if err := s.wirePools(); err != nil {
 		return nil, err
 	}
+	if err := s.wireSeries(); err != nil {
+		return nil, err
+	}
 	guard := &switchover.Guard{
 		Actuator: s.cluster.Actuator, Watch: s.fronts, Autoscaler: s.cluster.Targets.Autoscaler, Again: s.nudges.after, Pause: 2 * o.scrapeInterval,
 	}
 	s.loop = controlloop.New(watchedObserver{s.pools.Observer(s.cluster.Observer), s.unobserved}, guard,
-		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder, s.nudges, s.pools}, o.targetConcurrency)
+		recorders{s.decisionRecorder(), s.metrics, s.cluster.Recorder, s.nudges, s.pools, &s.series}, o.targetConcurrency)
 	s.wireHistory()
 	if err := s.wireCertificate(ctx, config); err != nil {
 		return nil, err
@@ -354,6 +358,7 @@ func (s *service) start(ctx context.Context, background func(func())) error {
 	if s.lease != nil {
 		background(func() { s.lease.Run(ctx) })
 	}
+	background(func() { s.series.keeper.Run(ctx) })
 	background(func() { s.control(ctx) })
 	return nil
 }
@@ -471,6 +476,7 @@ func (s *service) targets() func() []controlloop.Target {
 // ticked notes the end of a tick.
 func (s *service) ticked(due, began, ended time.Time, targets int, err error) {
 	s.pulse.beat(ended)
+	s.series.ticked(began)
 	s.metrics.Ticked(ended.Sub(began), began.Sub(due))
 	if err != nil {
 		s.log.Warn("tick", "targets", targets, "error", err)

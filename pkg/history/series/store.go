@@ -45,7 +45,7 @@ var errNotNewer = errors.New("not newer than the last batch")
 // errLocked says that another process has the folder open.
 var errLocked = errors.New("another process writes there")
 
-// Limits bound what is kept on disk. Zero values are Preheat's own: a day, five weeks, 2 GiB.
+// Limits bound what is kept on disk. Zero values are Preheat's own: a day, five weeks, 1 GiB.
 type Limits struct {
 	// Ticks is for how long each tick is kept, Minutes for how long each minute is.
 	Ticks, Minutes time.Duration
@@ -62,7 +62,7 @@ func (l Limits) withDefaults() Limits {
 		l.Minutes = 5 * 7 * 24 * time.Hour
 	}
 	if l.Bytes == 0 {
-		l.Bytes = 2 << 30
+		l.Bytes = 1 << 30
 	}
 	return l
 }
