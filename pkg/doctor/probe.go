@@ -1,0 +1,107 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+)
+
+// probed is the most pods of a target that are asked for their page.
+const probed = 10
+
+// probe asks ready pods for their metric pages, through the API server's pod proxy: what it sees is what the API server
+// reaches, not what the service does.
+func (e *examination) probe(ctx context.Context, w *ward, t *target) {
+	pods, err := t.pods()
+	if err != nil || len(pods) == 0 {
+		return // check pods says so
+	}
+	profiles, err := exposition.Load()
+	if err != nil {
+		w.unknown("build preheatctl anew", "the engine profiles cannot be read: %s", oneLine(err))
+		return
+	}
+	engines := map[string]int{}
+	asked := 0
+	for i := range pods {
+		if !isReady(&pods[i]) || asked == probed {
+			continue
+		}
+		asked++
+		path := proxyPath(t, &pods[i], profiles)
+		got, err := e.Raw.Get(ctx, path)
+		pod := "pod " + pods[i].Name
+		switch {
+		case err != nil:
+			w.unread(right{"get", "pods/proxy", t.Namespace}, err)
+			return
+		case got.Code == http.StatusForbidden || got.Code == http.StatusUnauthorized:
+			w.unknown("ask for the right; 'kubectl auth can-i get pods/proxy -n "+t.Namespace+"' tells when you have it", "not looked at: you lack the right to get pods/proxy -n %s", t.Namespace)
+			return
+		case got.Code != http.StatusOK:
+			w.problem(t.edit()+": spec.metrics.port and path; see NetworkPolicy", "%s gives no metric page (HTTP %d at %s)", pod, got.Code, path)
+			continue
+		}
+		engine, err := profiles.Detect(got.Body)
+		if err != nil {
+			w.problem(t.edit()+": spec.metrics.port and path, or add a profile of the engine", "the page of %s is of no known engine: %s", pod, oneLine(err))
+			continue
+		}
+		engines[engine.Name()]++
+	}
+	for _, name := range sortedKeys(engines) {
+		w.ok("%d pods serve a page of %s", engines[name], name)
+	}
+}
+
+// proxyPath is a pod's metric page as the API server's proxy reaches it: each part from the spec, else from the pod's
+// annotations, else from a named port or the engine.
+func proxyPath(t *target, pod *corev1.Pod, profiles *exposition.Profiles) string {
+	m := t.Spec.Metrics
+	note := func(name string) string {
+		return cmp.Or(pod.Annotations["preheat.dev/metrics-"+name], pod.Annotations["prometheus.io/"+name])
+	}
+	port, path := "8000", "/metrics"
+	if p, ok := profiles.Named(m.Engine); ok {
+		port, path = strconv.Itoa(p.Port()), p.Path()
+	}
+	for _, name := range []string{"http", "metrics"} { // the better one last
+		if n, ok := portNamed(pod, name); ok {
+			port = n
+		}
+	}
+	if m.Port != nil {
+		port = m.Port.String()
+	} else {
+		port = cmp.Or(note("port"), port)
+	}
+	if n, ok := portNamed(pod, port); ok {
+		port = n
+	}
+	path = cmp.Or(m.Path, note("path"), path)
+	scheme := ""
+	if cmp.Or(string(m.Scheme), note("scheme")) == "https" {
+		scheme = "https:"
+	}
+	return fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/proxy/%s", t.Namespace, url.PathEscape(scheme+pod.Name+":"+port), strings.TrimPrefix(path, "/"))
+}
+
+// portNamed is the number of a container port.
+func portNamed(pod *corev1.Pod, name string) (string, bool) {
+	for _, c := range pod.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.Name == name {
+				return strconv.Itoa(int(p.ContainerPort)), true
+			}
+		}
+	}
+	return "", false
+}
