@@ -51,6 +51,7 @@ func run(ctx context.Context, s streams, args []string) int {
 	began := noteStart(root)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
+	var judged verdict
 	switch {
 	case errors.Is(err, errInterrupted):
 		fmt.Fprint(s.Err, complaint(err))
@@ -60,6 +61,9 @@ func run(ctx context.Context, s streams, args []string) int {
 	case errors.As(err, &usage) || !*began: // cobra's own errors: an unknown command or flag, an argument too many
 		fmt.Fprintf(s.Err, "%sSee 'preheatctl --help' and 'preheatctl COMMAND --help'.\n", complaint(err))
 		return exitUsage
+	case errors.As(err, &judged):
+		fmt.Fprint(s.Err, complaint(err))
+		return judged.code
 	}
 	fmt.Fprint(s.Err, complaint(err))
 	return exitFault
