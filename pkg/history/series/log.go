@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/tsdb/encoding"
 	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
@@ -148,7 +149,6 @@ type logReader struct {
 	keep    func(start int64) bool
 	decoder record.Decoder
 	names   map[chunks.HeadSeriesRef]key
-	series  []record.RefSeries
 	samples []record.RefSample
 }
 
@@ -213,12 +213,7 @@ func (r *logReader) record(data []byte) {
 	var err error
 	switch r.decoder.Type(data) {
 	case record.Series:
-		r.series, err = r.decoder.Series(data, r.series[:0])
-		for _, s := range r.series {
-			if k, ok := keyOf(s.Labels); ok {
-				r.names[s.Ref] = k
-			}
-		}
+		err = r.name(data)
 	case record.Samples:
 		r.samples, err = r.decoder.Samples(data, r.samples[:0])
 		for _, s := range r.samples {
@@ -228,6 +223,32 @@ func (r *logReader) record(data []byte) {
 	if err != nil {
 		r.to.damage++
 	}
+}
+
+// errNoNames says that a record does not name series as this package does.
+var errNoNames = errors.New("not the names of series")
+
+// name takes the names of a record. tsdb's own decoder believes any number of labels, and fills the memory with them.
+func (r *logReader) name(data []byte) error {
+	in := encoding.Decbuf{B: data[1:]}
+	for in.Len() > 0 {
+		ref, n := in.Be64(), in.Uvarint()
+		if n != namesPerSeries {
+			return errNoNames
+		}
+		builder := labels.NewScratchBuilder(namesPerSeries)
+		for range namesPerSeries {
+			builder.Add(string(in.UvarintBytes()), string(in.UvarintBytes()))
+		}
+		if in.Err() != nil {
+			return in.Err()
+		}
+		builder.Sort()
+		if k, ok := keyOf(builder.Labels()); ok {
+			r.names[chunks.HeadSeriesRef(ref)] = k
+		}
+	}
+	return nil
 }
 
 // sample takes one sample of a series that was named.

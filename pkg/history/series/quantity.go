@@ -102,6 +102,9 @@ type key struct {
 	quantity Quantity
 }
 
+// namesPerSeries is how many labels a series has.
+const namesPerSeries = 3
+
 // labels returns the key as the labels of a series on disk.
 func (k key) labels() labels.Labels {
 	return labels.FromStrings(labels.MetricName, k.quantity.String(), "namespace", k.target.Namespace, "name", k.target.Name)
