@@ -36,6 +36,9 @@ func (t *tick) learn() {
 		t.state.Since = t.obs.Time
 	}
 	d.Demand, d.DemandKnown = t.demand(), true
+	if source := t.sight.source(); source != "" {
+		t.step("signals", -1, "%s", source)
+	}
 	t.listen()
 	t.learnCapacity()
 	d.Forecast = t.state.Forecast.Advance(t.obs.Time, d.Demand, t.horizon(), c.Forecast)

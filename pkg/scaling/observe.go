@@ -22,6 +22,8 @@ type sight struct {
 	measured, unmeasured int
 	// prompt and generation are the tokens per second over those of the measured replicas that report them.
 	prompt, generation tokenSum
+	// lumped is how many of the seen replicas state only the sum of requests waiting and running.
+	lumped int
 	// news is the number of replicas with a reading that was not there at the last tick.
 	news int
 	// waiting and running are the requests in the seen replicas, or held while none is ready.
@@ -122,11 +124,28 @@ func learnWarmUp(st *State, r *Replica) {
 	}
 }
 
-// inFlight returns the requests waiting and running, false where either is not known.
-func inFlight(r *signals.Reading) (waiting, running float64, ok bool) {
+// queued returns the requests waiting and running, false where either is not known.
+func queued(r *signals.Reading) (waiting, running float64, ok bool) {
 	waiting, okW := r.Value(signals.RequestsWaiting)
 	running, okR := r.Value(signals.RequestsRunning)
 	return waiting, running, okW && okR
+}
+
+// inFlight returns the requests waiting and running. Where the engine states only the two as one number they are told
+// apart by what else is known, and count as running where nothing is. False where not even their sum is known.
+func inFlight(r *signals.Reading) (waiting, running float64, ok bool) {
+	if waiting, running, ok = queued(r); ok {
+		return waiting, running, true
+	}
+	both, ok := r.Value(signals.RequestsInflight)
+	if !ok {
+		return 0, 0, false
+	}
+	if running, ok := r.Value(signals.RequestsRunning); ok {
+		return math.Max(0, both-running), running, true
+	}
+	waiting, _ = r.Value(signals.RequestsWaiting)
+	return waiting, math.Max(0, both-waiting), true
 }
 
 // restarted reports whether the engine began anew between two readings; what was in flight is lost then.
@@ -148,7 +167,7 @@ func idle(r *signals.Reading) bool {
 }
 
 // finishedBetween returns how many requests ended between two readings. Some engines have no counter of them before the
-// first one has ended: beside an idle engine its absence means none, and only there.
+// first one has ended: beside an idle engine that has handled no token in between its absence means none, and only there.
 func finishedBetween(earlier, later *signals.Reading) (float64, bool) {
 	if n, ok := signals.Increase(earlier, later, signals.RequestsFinished); ok {
 		return n, true
@@ -157,7 +176,14 @@ func finishedBetween(earlier, later *signals.Reading) (float64, bool) {
 		return 0, false
 	}
 	n, has := later.Value(signals.RequestsFinished)
-	return n, has || idle(later)
+	return n, has || idle(later) && !worked(earlier, later)
+}
+
+// worked reports whether tokens were counted between two readings: requests came and went that nothing else shows.
+func worked(earlier, later *signals.Reading) bool {
+	prompt, _ := signals.Increase(earlier, later, signals.PromptTokens)
+	generated, _ := signals.Increase(earlier, later, signals.GenerationTokens)
+	return prompt+generated > 0
 }
 
 // arrivals returns the offered load between two readings in requests per second: what was finished and what the
@@ -219,8 +245,8 @@ func firstSpan(r *Replica, unseen time.Duration) (seconds float64, ok bool) {
 // anew in between: a restarting engine is not at work.
 func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
-	w0, r0, ok0 := inFlight(earlier)
-	w1, r1, ok1 := inFlight(later)
+	w0, r0, ok0 := queued(earlier)
+	w1, r1, ok1 := queued(later)
 	if !ok || !ok0 || !ok1 || restarted(earlier, later) {
 		return capacity.Interval{}, false
 	}
@@ -230,7 +256,7 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	}
 	x.Prompt, _ = signals.Increase(earlier, later, signals.PromptTokens)
 	x.Generated, _ = signals.Increase(earlier, later, signals.GenerationTokens)
-	if x.Prefilled, ok = signals.Increase(earlier, later, signals.PromptTokensComputed); !ok {
+	if x.Prefilled, ok = signals.PrefillIncrease(earlier, later); !ok {
 		x.Prefilled = x.Prompt
 	}
 	x.Max, _ = later.Value(signals.RequestsMax)
@@ -265,7 +291,14 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 		s.unseen = append(s.unseen, missing)
 		return
 	}
+	if _, ended := now.Reading.Value(signals.RequestsFinished); !ended && !now.ArrivalsKnown && now.Tokens.Prompt.PerSecond+now.Tokens.Generation.PerSecond > 0 {
+		s.unseen = append(s.unseen, fmt.Sprintf("%s: %v is not on its page, and its tokens say that requests came", r.Name, signals.RequestsFinished))
+		return
+	}
 	s.seen++
+	if _, _, ok := queued(now.Reading); !ok {
+		s.lumped++
+	}
 	waiting, running, _ := inFlight(now.Reading)
 	s.waiting += waiting
 	s.running += running
@@ -304,7 +337,8 @@ func isNew(ready, at time.Time, staleness time.Duration) bool {
 	return !ready.IsZero() && age <= staleness && age >= -staleness
 }
 
-// sought are the series without which nothing is known of a replica's demand.
+// sought are the series without which nothing is known of a replica's demand; requests in flight stand in for the first
+// two.
 var sought = [...]signals.Metric{signals.RequestsWaiting, signals.RequestsRunning, signals.RequestsFinished}
 
 // missing says what is missing of a ready replica, by the names of the series, empty where nothing is.
@@ -316,10 +350,23 @@ func missing(name string, newest *signals.Reading, at time.Time, staleness time.
 	if age := at.Sub(newest.Time); age > staleness {
 		return fmt.Sprintf("%s: newest reading of %s is %v old, bound %v", name, all, age.Round(time.Second), staleness)
 	}
+	_, _, counted := inFlight(newest)
 	for _, m := range sought {
+		if counted && m != signals.RequestsFinished {
+			continue
+		}
 		if _, ok := newest.Value(m); !ok && !(m == signals.RequestsFinished && idle(newest)) {
 			return fmt.Sprintf("%s: %s is not on its page", name, m)
 		}
 	}
 	return ""
+}
+
+// source says what demand was reconstructed from, where it is not from the usual series of every replica.
+func (s *sight) source() string {
+	if s.lumped == 0 {
+		return ""
+	}
+	return fmt.Sprintf("of %d replicas demand is made of %v and the growth of %v, which does not tell waiting from running",
+		s.lumped, signals.RequestsFinished, signals.RequestsInflight)
 }

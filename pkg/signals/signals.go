@@ -285,11 +285,26 @@ func HistogramIncreases(readings []*Reading, l Latency) *Histogram {
 	return Merge(sum, last.Histogram(l).minus(from.Histogram(l)))
 }
 
-// Frozen reports whether requests run and yet nothing has moved between two readings of one replica: an engine that
-// runs anything produces tokens all the time, so that the later page is a copy of an old one and no news. An idle
-// engine's page stands still by right, and so may one that counts no tokens while a batch of the same size runs.
+// PrefillIncrease returns how many prompt tokens were really prefilled between two readings of one replica: as the
+// engine states it, or else the prompt tokens that came less the cached ones. The difference is made of the two
+// increases, since the two counters do not move at the same instant. It is unknown where neither can be told.
+func PrefillIncrease(earlier, later *Reading) (float64, bool) {
+	if computed, ok := Increase(earlier, later, PromptTokensComputed); ok {
+		return computed, true
+	}
+	prompt, okP := Increase(earlier, later, PromptTokens)
+	cached, okC := Increase(earlier, later, PromptTokensCached)
+	return max(0, prompt-cached), okP && okC
+}
+
+// Frozen reports whether requests run and yet nothing has moved between two readings of one replica that observes every
+// token as it comes: then the later page is a copy of an old one and no news. An idle engine's page stands still by
+// right, and so does one that counts tokens only when a request ends, while a long one runs: those have no buckets of
+// ITL, or these move.
 func Frozen(earlier, later *Reading) bool {
 	running, ok := later.Value(RequestsRunning)
 	_, counted := later.Value(GenerationTokens)
-	return ok && counted && running > 0 && earlier.known == later.known && earlier.values == later.values
+	a, b := earlier.Histogram(ITL), later.Histogram(ITL)
+	return ok && counted && running > 0 && earlier.known == later.known && earlier.values == later.values &&
+		a != nil && b != nil && len(b.Bounds) > 0 && a.Count() == b.Count()
 }

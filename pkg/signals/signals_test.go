@@ -252,6 +252,12 @@ func TestFrozen(t *testing.T) {
 		r := &Reading{}
 		r.Set(RequestsRunning, running)
 		r.Set(GenerationTokens, tokens)
+		r.SetHistogram(ITL, &Histogram{Bounds: []float64{1}, Counts: []float64{tokens, tokens}, Sum: tokens / 10})
+		return r
+	}
+	atEnd := func(itl *Histogram) *Reading { // counts its tokens when a request ends
+		r := page(3, 100)
+		r.SetHistogram(ITL, itl)
 		return r
 	}
 	batchOf := func(running float64) *Reading {
@@ -269,10 +275,41 @@ func TestFrozen(t *testing.T) {
 		"the number of running is not known":  {&Reading{}, &Reading{}, false},
 		"requests began to run since":         {page(2, 100), page(3, 100), false},
 		"a page without a counter of tokens":  {batchOf(3), batchOf(3), false},
+		"a long generation without ITL":       {atEnd(nil), atEnd(nil), false},
+		"a long generation whose ITL moves":   {page(3, 100), atEnd(&Histogram{Bounds: []float64{1}, Counts: []float64{101, 101}}), false},
+		"a long generation with a mean only":  {atEnd(&Histogram{Counts: []float64{9}}), atEnd(&Histogram{Counts: []float64{9}}), false},
 		"a metric that was there is gone":     {page(3, 100), func() *Reading { r := &Reading{}; r.Set(RequestsRunning, 3); return r }(), false},
 	} {
 		if got := Frozen(tc.earlier, tc.later); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func TestPrefillIsDerivedOfTwoReadings(t *testing.T) {
+	page := func(values map[Metric]float64) *Reading {
+		r := &Reading{}
+		for m, v := range values {
+			r.Set(m, v)
+		}
+		return r
+	}
+	for name, tc := range map[string]struct {
+		earlier, later map[Metric]float64
+		want           float64
+		ok             bool
+	}{
+		"stated": {map[Metric]float64{PromptTokensComputed: 1, PromptTokens: 1, PromptTokensCached: 0},
+			map[Metric]float64{PromptTokensComputed: 5, PromptTokens: 11, PromptTokensCached: 1}, 4, true},
+		"prompt less cached": {map[Metric]float64{PromptTokens: 100, PromptTokensCached: 90},
+			map[Metric]float64{PromptTokens: 150, PromptTokensCached: 120}, 20, true},
+		"the cached ones are ahead": {map[Metric]float64{PromptTokens: 100, PromptTokensCached: 10},
+			map[Metric]float64{PromptTokens: 100, PromptTokensCached: 20}, 0, true},
+		"the cached ones are not known": {map[Metric]float64{PromptTokens: 100}, map[Metric]float64{PromptTokens: 150}, 0, false},
+	} {
+		got, ok := PrefillIncrease(page(tc.earlier), page(tc.later))
+		if ok != tc.ok || ok && got != tc.want {
+			t.Errorf("%s: %v %v, want %v %v", name, got, ok, tc.want, tc.ok)
 		}
 	}
 }

@@ -16,6 +16,7 @@ func TestAFrozenPageGrowsOldAndIsThenAbsent(t *testing.T) {
 		r := &signals.Reading{Time: start.Add(time.Duration(i) * 2 * time.Second)}
 		r.Set(signals.RequestsRunning, 3)
 		r.Set(signals.GenerationTokens, 100)
+		r.SetHistogram(signals.ITL, &signals.Histogram{Bounds: []float64{1}, Counts: []float64{100, 100}, Sum: 3})
 		s.Put(id, r)
 	}
 	newest, ok := s.Latest(id)

@@ -84,7 +84,9 @@ type quantityInfo struct {
 	aggregation      Aggregation
 	eval             evaluation
 	// metrics are added up; for a RatioOfSums the first is divided by the second.
-	metrics   []signals.Metric
+	metrics []signals.Metric
+	// instead are taken where those are not known: as a gauge their sum, as a rate the first less the others.
+	instead   []signals.Metric
 	latency   signals.Latency
 	statistic Statistic
 }
@@ -114,6 +116,7 @@ func buildTable() []quantityInfo {
 	gauge(RequestsRunning, signals.RequestsRunning.String(), "Requests in the running batch.", signals.RequestsRunning)
 	gauge(RequestsInFlight, "inference_requests_inflight", "Requests queued or running.",
 		signals.RequestsWaiting, signals.RequestsRunning)
+	table[RequestsInFlight].instead = []signals.Metric{signals.RequestsInflight}
 	table[KVCacheUtilization] = quantityInfo{
 		name: signals.KVCacheUtilization.String(), unit: "ratio", help: "Share of the KV cache that running requests use.",
 		aggregation: CapacityWeightedMean, eval: gauges, metrics: []signals.Metric{signals.KVCacheUtilization},
@@ -123,6 +126,7 @@ func buildTable() []quantityInfo {
 		"Prompt tokens taken in per second, cached ones included.", signals.PromptTokens)
 	rate(PrefillTokenRate, "inference_prefill_tokens_per_second", "tokens/s",
 		"Prompt tokens really computed per second.", signals.PromptTokensComputed)
+	table[PrefillTokenRate].instead = []signals.Metric{signals.PromptTokens, signals.PromptTokensCached}
 	rate(GenerationTokenRate, "inference_generation_tokens_per_second", "tokens/s",
 		"Tokens generated per second.", signals.GenerationTokens)
 	rate(TokenRate, "inference_tokens_per_second", "tokens/s", "Prompt and generated tokens per second.",

@@ -79,13 +79,12 @@ func (g *group) count(first, last *signals.Reading) {
 }
 
 func (g *group) addGauge(r *signals.Reading) {
-	sum := 0.0
-	for _, m := range g.info.metrics {
-		v, ok := r.Value(m)
-		if !ok {
-			return
-		}
-		sum += v
+	sum, ok := total(r, g.info.metrics)
+	if !ok && len(g.info.instead) > 0 {
+		sum, ok = total(r, g.info.instead)
+	}
+	if !ok {
+		return
 	}
 	g.count(r, r)
 	weight, ok := r.Value(signals.KVCacheCapacityTokens)
@@ -95,7 +94,43 @@ func (g *group) addGauge(r *signals.Reading) {
 	g.weight += weight
 }
 
+// total adds up metrics, false where one of them is not known.
+func total(r *signals.Reading, metrics []signals.Metric) (sum float64, ok bool) {
+	for _, m := range metrics {
+		v, ok := r.Value(m)
+		if !ok {
+			return 0, false
+		}
+		sum += v
+	}
+	return sum, true
+}
+
+// addDifference takes in the rate of what is left of one counter without others. Each is taken for itself: the
+// difference of two counters on one page is no counter, since they do not move at the same instant.
+func (g *group) addDifference(readings []*signals.Reading) {
+	left, first, last, ok := increase(readings, g.info.instead[0])
+	if !ok {
+		return
+	}
+	for _, m := range g.info.instead[1:] {
+		less, from, to, ok := increase(readings, m)
+		if !ok || from != first || to != last {
+			return
+		}
+		left -= less
+	}
+	g.count(first, last)
+	g.plainSum += math.Max(0, left) / last.Time.Sub(first.Time).Seconds()
+}
+
 func (g *group) addRate(readings []*signals.Reading) {
+	if newest := readings[len(readings)-1]; len(g.info.instead) > 0 {
+		if _, stated := newest.Value(g.info.metrics[0]); !stated {
+			g.addDifference(readings)
+			return
+		}
+	}
 	var sums [2]float64
 	var first, last *signals.Reading
 	for i, m := range g.info.metrics {
