@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/preheat-autoscaler/preheat/pkg/exposition"
 	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
 )
 
@@ -22,6 +23,7 @@ type options struct {
 	externalMetrics          bool
 	leaderElect              bool
 	stateDir                 string
+	engineProfiles           string
 	namespace, identity      string
 	serviceName, certSecret  string
 	activatorService         string
@@ -80,6 +82,8 @@ func (o *options) ownFlags() *pflag.FlagSet {
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Write only while holding the lease. Switch off only where a single process runs.")
 	fs.StringVar(&o.stateDir, "state-dir", o.stateDir,
 		"Folder in which what is learned of each target (forecast, lead time, capacity) and its history of demand outlive a restart; 1 MiB each, for each target. Empty: nothing does.")
+	fs.StringVar(&o.engineProfiles, "engine-profiles", o.engineProfiles,
+		"Folder of engine profiles (*.yaml) of your own, which replace those of the same name. Empty: only those that come with Preheat.")
 	fs.StringVar(&o.namespace, "namespace", o.namespace, "Namespace of the lease, the certificate's Secret and the Service. Default: $POD_NAMESPACE.")
 	fs.StringVar(&o.identity, "identity", o.identity, "Name of this process in the lease. Default: $POD_NAME.")
 	fs.StringVar(&o.serviceName, "service-name", o.serviceName, "Service in front of this process, to which the APIServices point.")
@@ -92,6 +96,18 @@ func (o *options) ownFlags() *pflag.FlagSet {
 	fs.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json.")
 	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	return fs
+}
+
+// profiles returns the engine profiles that come with the program and the user's own. The error names file and line.
+func (o *options) profiles() (*exposition.Profiles, error) {
+	if o.engineProfiles == "" {
+		return exposition.Load()
+	}
+	profiles, err := exposition.Load(os.DirFS(o.engineProfiles))
+	if err != nil {
+		return nil, fmt.Errorf("--engine-profiles %s: correct the folder or leave the flag out: %w", o.engineProfiles, err)
+	}
+	return profiles, nil
 }
 
 // validate reports every fault.

@@ -89,7 +89,7 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	if err != nil {
 		return nil, err
 	}
-	profiles, err := exposition.Load()
+	profiles, err := o.profiles()
 	if err != nil {
 		return nil, err
 	}
