@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -55,7 +56,11 @@ func TestDoctorsExitCodes(t *testing.T) {
 	} {
 		code := exitOK
 		if err := (&doctorOptions{strict: tt.strict}).judge(tt.summary); err != nil {
-			code = err.(verdict).code
+			var v verdict
+			if !errors.As(err, &v) {
+				t.Fatalf("%s: %v is no verdict", name, err)
+			}
+			code = v.code
 		}
 		if code != tt.want {
 			t.Errorf("%s: exit %d, want %d", name, code, tt.want)

@@ -70,11 +70,17 @@ func (e *examination) greet(ctx context.Context, w *ward) error {
 	} else {
 		w.unknown("kubectl get --raw /version", "the version is not told (HTTP %d)", got.Code)
 	}
+	e.setClock(w, got)
+	return nil
+}
+
+// setClock compares this machine's clock with the API server's, which is what ages are taken by.
+func (e *examination) setClock(w *ward, got Answer) {
 	date, err := http.ParseTime(got.Header.Get("Date"))
 	w.check = "clock"
 	if err != nil {
 		w.unknown("compare 'date -u' here and on the control plane; ages below are by this machine's clock", "the API server tells no time (header Date)")
-		return nil
+		return
 	}
 	took := got.Received.Sub(got.Sent)
 	// A Date is cut to whole seconds.
@@ -82,11 +88,10 @@ func (e *examination) greet(ctx context.Context, w *ward) error {
 	e.now, e.began = got.Received.Add(skew), got.Received
 	if skew.Abs() > skewAllowed+took/2 {
 		w.warn("set this machine's clock (timedatectl set-ntp true); ages below are by the API server's", "this machine's clock is %s %s the API server's", since(skew.Abs()), side(skew < 0))
-		return nil
+		return
 	}
 	e.now, e.began = got.Received, got.Received
 	w.ok("this machine's clock and the API server's agree within %s", since(skewAllowed))
-	return nil
 }
 
 // side says on which side of another a clock is.

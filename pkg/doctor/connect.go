@@ -65,7 +65,7 @@ func (g getter) Get(ctx context.Context, path string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer response.Body.Close()
 	received := time.Now()
 	body, err := io.ReadAll(io.LimitReader(response.Body, largest))
 	if err != nil {

@@ -137,8 +137,9 @@ func limitRemedy(t *target, reason string) string {
 		return fmt.Sprintf("free GPUs or add nodes; what waits: kubectl -n %s get pods -l '%s' --field-selector status.phase=Pending", t.Namespace, t.selected())
 	case scaling.RateLimited, scaling.ScaleUpStabilized:
 		return "nothing, it goes on by itself; spec.behavior.scaleUp sets the pace"
+	default:
+		return fmt.Sprintf("preheatctl explain %s -n %s", t.Name, t.Namespace)
 	}
-	return fmt.Sprintf("preheatctl explain %s -n %s", t.Name, t.Namespace)
 }
 
 // metricsVersion finds, once, the version of the custom metrics API that is ours and answers; empty where there is none.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,7 +164,7 @@ func (e *examination) target(_ context.Context, w *ward, t *target) {
 func (t *target) selected() string { return cmp.Or(t.workload().selector, t.Status.Selector) }
 
 // errNoSelector says that a target's pods cannot be found.
-var errNoSelector = fmt.Errorf("no selector is known")
+var errNoSelector = errors.New("no selector is known")
 
 func (e *examination) readPods(ctx context.Context, t *target) ([]corev1.Pod, error) {
 	selector, err := labels.Parse(t.selected())
@@ -184,16 +185,22 @@ func (e *examination) podsOf(_ context.Context, w *ward, t *target) {
 	pods, err := t.pods()
 	got := t.workload()
 	switch {
-	case err == errNoSelector && (got.noKind || got.noObject || got.noScale || got.err != nil):
+	case errors.Is(err, errNoSelector) && (got.noKind || got.noObject || got.noScale || got.err != nil):
 		w.unknown("see check target of it", "not looked at: what selects the pods is not known")
 		return
-	case err == errNoSelector:
+	case errors.Is(err, errNoSelector):
 		w.problem("let the scale subresource of "+t.ref()+" give status.selector", "the scale subresource names no selector: its pods cannot be found")
 		return
 	case err != nil:
 		w.unread(right{"list", "pods", t.Namespace}, err)
 		return
 	}
+	readiness(w, t, pods)
+	e.nodeClocks(w, pods)
+}
+
+// readiness says whether the pods that the selector finds are ready.
+func readiness(w *ward, t *target, pods []corev1.Pod) {
 	ready, starting := 0, 0
 	for _, p := range pods {
 		if isReady(&p) {
@@ -204,7 +211,7 @@ func (e *examination) podsOf(_ context.Context, w *ward, t *target) {
 	}
 	look := fmt.Sprintf("kubectl -n %s get pods -l '%s'", t.Namespace, t.selected())
 	switch {
-	case len(pods) == 0 && got.object != nil && replicasOf(got.object) == 0:
+	case len(pods) == 0 && t.workload().object != nil && replicasOf(t.workload().object) == 0:
 		w.ok("there are none, as 0 replicas are asked for")
 	case len(pods) == 0:
 		w.problem(look+"; see the events of "+t.ref(), "selector %q finds no pod", t.selected())
@@ -215,7 +222,6 @@ func (e *examination) podsOf(_ context.Context, w *ward, t *target) {
 	default:
 		w.ok("all %d are ready", ready)
 	}
-	e.nodeClocks(w, pods)
 }
 
 func isReady(p *corev1.Pod) bool {

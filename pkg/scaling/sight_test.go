@@ -39,13 +39,19 @@ func TestRequestsInFlightStandForWaitingAndRunning(t *testing.T) {
 	}{
 		"one number": {
 			map[signals.Metric]float64{signals.RequestsInflight: 5, signals.RequestsFinished: 100},
-			map[signals.Metric]float64{signals.RequestsInflight: 20, signals.RequestsFinished: 130}, 3, true},
+			map[signals.Metric]float64{signals.RequestsInflight: 20, signals.RequestsFinished: 130},
+			3, true,
+		},
 		"one number and the running": {
 			map[signals.Metric]float64{signals.RequestsInflight: 5, signals.RequestsRunning: 5, signals.RequestsFinished: 100},
-			map[signals.Metric]float64{signals.RequestsInflight: 20, signals.RequestsRunning: 8, signals.RequestsFinished: 130}, 3, true},
+			map[signals.Metric]float64{signals.RequestsInflight: 20, signals.RequestsRunning: 8, signals.RequestsFinished: 130},
+			3, true,
+		},
 		"all three are not counted twice": {
 			map[signals.Metric]float64{signals.RequestsInflight: 5, signals.RequestsRunning: 5, signals.RequestsWaiting: 0, signals.RequestsFinished: 100},
-			map[signals.Metric]float64{signals.RequestsInflight: 20, signals.RequestsRunning: 8, signals.RequestsWaiting: 12, signals.RequestsFinished: 130}, 3, false},
+			map[signals.Metric]float64{signals.RequestsInflight: 20, signals.RequestsRunning: 8, signals.RequestsWaiting: 12, signals.RequestsFinished: 130},
+			3, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := pages(t, config(), false, x.was, x.is)

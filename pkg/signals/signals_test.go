@@ -299,12 +299,21 @@ func TestPrefillIsDerivedOfTwoReadings(t *testing.T) {
 		want           float64
 		ok             bool
 	}{
-		"stated": {map[Metric]float64{PromptTokensComputed: 1, PromptTokens: 1, PromptTokensCached: 0},
-			map[Metric]float64{PromptTokensComputed: 5, PromptTokens: 11, PromptTokensCached: 1}, 4, true},
-		"prompt less cached": {map[Metric]float64{PromptTokens: 100, PromptTokensCached: 90},
-			map[Metric]float64{PromptTokens: 150, PromptTokensCached: 120}, 20, true},
-		"the cached ones are ahead": {map[Metric]float64{PromptTokens: 100, PromptTokensCached: 10},
-			map[Metric]float64{PromptTokens: 100, PromptTokensCached: 20}, 0, true},
+		"stated": {
+			map[Metric]float64{PromptTokensComputed: 1, PromptTokens: 1, PromptTokensCached: 0},
+			map[Metric]float64{PromptTokensComputed: 5, PromptTokens: 11, PromptTokensCached: 1},
+			4, true,
+		},
+		"prompt less cached": {
+			map[Metric]float64{PromptTokens: 100, PromptTokensCached: 90},
+			map[Metric]float64{PromptTokens: 150, PromptTokensCached: 120},
+			20, true,
+		},
+		"the cached ones are ahead": {
+			map[Metric]float64{PromptTokens: 100, PromptTokensCached: 10},
+			map[Metric]float64{PromptTokens: 100, PromptTokensCached: 20},
+			0, true,
+		},
 		"the cached ones are not known": {map[Metric]float64{PromptTokens: 100}, map[Metric]float64{PromptTokens: 150}, 0, false},
 	} {
 		got, ok := PrefillIncrease(page(tc.earlier), page(tc.later))

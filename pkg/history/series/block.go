@@ -196,7 +196,7 @@ func eachSeries(ctx context.Context, b *tsdb.Block, from, to int64, f func(label
 	if err != nil {
 		return fmt.Errorf("read block %s: %w", b, err)
 	}
-	defer q.Close()
+	defer func() { err = errors.Join(err, q.Close()) }()
 	set := q.Select(ctx, true, nil, matchers...)
 	for set.Next() {
 		var ps []point
@@ -260,29 +260,23 @@ type chunkSeries struct {
 	first, last int64
 }
 
-// seriesOf makes a series of samples, at least one.
-func seriesOf(l labels.Labels, ps []point) (chunkSeries, error) {
-	c := chunkenc.NewXORChunk()
-	app, err := c.Appender()
-	if err != nil {
-		return chunkSeries{}, fmt.Errorf("make a chunk: %w", err)
-	}
-	for _, p := range ps[:min(len(ps), maxSamples)] {
-		app.Append(0, p.t, p.v)
-	}
-	return chunkSeries{labels: l, chunk: c, first: ps[0].t, last: ps[len(ps)-1].t}, nil
-}
-
 // source is what tsdb's compactor reads a new block from. Series are numbered in their order, from 1.
 type source struct {
 	tsdb.BlockReader // not set: only what a compactor asks for is there
 	series           []chunkSeries
 }
 
-func (s source) Index() (tsdb.IndexReader, error)       { return sourceIndex{series: s.series}, nil }
-func (s source) Chunks() (tsdb.ChunkReader, error)      { return sourceChunks{s.series}, nil }
+// Index implements tsdb.BlockReader.
+func (s source) Index() (tsdb.IndexReader, error) { return sourceIndex{series: s.series}, nil }
+
+// Chunks implements tsdb.BlockReader.
+func (s source) Chunks() (tsdb.ChunkReader, error) { return sourceChunks{s.series}, nil }
+
+// Tombstones implements tsdb.BlockReader.
 func (s source) Tombstones() (tombstones.Reader, error) { return tombstones.NewMemTombstones(), nil }
-func (s source) Meta() tsdb.BlockMeta                   { return tsdb.BlockMeta{} }
+
+// Meta implements tsdb.BlockReader.
+func (s source) Meta() tsdb.BlockMeta { return tsdb.BlockMeta{} }
 
 type sourceIndex struct {
 	tsdb.IndexReader // not set

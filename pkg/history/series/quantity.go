@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
@@ -107,12 +108,12 @@ const namesPerSeries = 3
 
 // labels returns the key as the labels of a series on disk.
 func (k key) labels() labels.Labels {
-	return labels.FromStrings(labels.MetricName, k.quantity.String(), "namespace", k.target.Namespace, "name", k.target.Name)
+	return labels.FromStrings(model.MetricNameLabel, k.quantity.String(), "namespace", k.target.Namespace, "name", k.target.Name)
 }
 
 // keyOf reads the key of a series on disk, false where it is none of ours.
 func keyOf(l labels.Labels) (key, bool) {
-	q, err := ParseQuantity(l.Get(labels.MetricName))
+	q, err := ParseQuantity(l.Get(model.MetricNameLabel))
 	id := controlloop.TargetID{Namespace: l.Get("namespace"), Name: l.Get("name")}
 	return key{id, q}, err == nil
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/fileutil"
@@ -414,7 +415,7 @@ func (s *Store) minutesOf(ctx context.Context, day int64) ([]chunkSeries, error)
 				}
 				lines[k].put(p)
 			}
-		}, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+")))
+		}, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")))
 	}
 	series := make([]chunkSeries, 0, len(lines))
 	for k, l := range lines {
