@@ -31,7 +31,9 @@ func newFetcher(timeout time.Duration, bodyLimit int64, tlsConfig *tls.Config) *
 		DialContext:            (&net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    timeout,
-		MaxIdleConns:           1024,
+		MaxIdleConns:           0,       // one a pod is kept: to connect anew costs as much as all else
+		ReadBufferSize:         2 << 10, // for headers: a page is read past it
+		WriteBufferSize:        1 << 10,
 		MaxIdleConnsPerHost:    1,
 		MaxConnsPerHost:        2,
 		IdleConnTimeout:        90 * time.Second,
