@@ -30,6 +30,9 @@ func (t *tick) shared(wanted int32) int32 {
 		return wanted
 	}
 	allowed, kept := share.Awake, ""
+	if t.unsure() {
+		allowed = max(allowed, t.obs.Desired)
+	}
 	if allowed < 1 && t.obs.Desired > 0 && !t.fronted() {
 		allowed, kept = 1, "; one is kept, since nothing would hold requests without it"
 	}
@@ -42,20 +45,18 @@ func (t *tick) shared(wanted int32) int32 {
 func (t *tick) servingWorth(wanted int32) []float64 {
 	worth := make([]float64, wanted)
 	kept := int32(0) // that nobody knows to be of less worth
-	switch {
-	case t.unsure():
-		kept = wanted
-	case t.atWork() && t.obs.Time.Sub(t.state.Since) < t.planner.config.Window: // seen for too short a time to judge
-		kept = max(1, t.obs.Desired)
-	case t.atWork():
+	if t.atWork() {
 		kept = 1
+	}
+	if t.unsure() || t.atWork() && (t.staffing == nil || t.obs.Time.Sub(t.state.Since) < t.planner.config.Window) {
+		kept = max(kept, t.obs.Desired) // too little was seen to judge
 	}
 	for k := range worth {
 		if worth[k] = leastWorth; int32(k) < kept {
 			worth[k] = mostWorth
 		}
 	}
-	if t.unsure() || t.staffing == nil || !t.decision.Capacity.Known() {
+	if t.staffing == nil {
 		return worth
 	}
 	loads := certain(t.decision.Demand / t.decision.Capacity.PerReplica)
@@ -80,28 +81,46 @@ func (t *tick) atWork() bool {
 	return t.obs.Front.Held > 0 || t.decision.Running+t.decision.Waiting > 0
 }
 
-// claim says what the warm replicas that are wanted are worth, and returns those that the share allows.
+// claim says what the warm replicas that are wanted are worth, and returns those that the share allows. Of who is not seen, or
+// in part only, it lets go of none.
 func (t *tick) claim(v value, w Warm) Warm {
-	share, c := t.obs.Share, t.planner.config.Warm
+	share := t.obs.Share
 	if share == nil {
 		return w
 	}
-	worth := func(n int32, p Phase, first int32) (all []float64) {
-		late := v.late
-		if p == Standby {
-			late = v.standby
-		}
-		for k := first; k < first+n; k++ {
-			all = append(all, math.Max(leastWorth, (1-late)*(v.of[k+1]-v.of[k])-c.tier(p).Price))
-		}
-		return all
+	var kept Warm
+	if t.staffing == nil || t.unsure() {
+		kept = t.standing().less(max(0, t.decision.Replicas-t.decision.Current))
 	}
-	t.decision.Worth.Standby = worth(w.Standby, Standby, 0)
-	t.decision.Worth.Asleep = worth(w.Asleep, Asleep, w.Standby)
-	allowed := Warm{min(w.Standby, max(0, min(share.Standby, share.Awake-t.decision.Replicas))), min(w.Asleep, share.Asleep)}
+	t.decision.Worth.Standby = t.warmWorth(v, Standby, 0, w.Standby, kept.Standby)
+	t.decision.Worth.Asleep = t.warmWorth(v, Asleep, w.Standby, w.Asleep, kept.Asleep)
+	allowed := Warm{
+		min(w.Standby, max(kept.Standby, min(share.Standby, share.Awake-t.decision.Replicas))),
+		min(w.Asleep, max(kept.Asleep, share.Asleep)),
+	}
 	if allowed != w {
 		t.step("pool", -1, "%d on standby and %d asleep wanted, %d and %d are this target's share: %s",
 			w.Standby, w.Asleep, allowed.Standby, allowed.Asleep, share.Why)
 	}
 	return allowed
+}
+
+// warmWorth is what each of the replicas of a tier saves beyond its price, from the first of all warm ones on; of those that
+// are kept nobody knows that.
+func (t *tick) warmWorth(v value, p Phase, first, n, kept int32) []float64 {
+	late := v.late
+	if p == Standby {
+		late = v.standby
+	}
+	worth := make([]float64, n)
+	for i := range worth {
+		k := int(first) + i
+		switch worth[i] = leastWorth; {
+		case int32(i) < kept:
+			worth[i] = mostWorth
+		case k+1 < len(v.of):
+			worth[i] = math.Max(leastWorth, (1-late)*(v.of[k+1]-v.of[k])-t.planner.config.Warm.tier(p).Price)
+		}
+	}
+	return worth
 }

@@ -99,7 +99,7 @@ func (t *tick) warm() {
 		return
 	}
 	if t.staffing == nil {
-		d.Warm = t.standing().less(max(0, d.Replicas-d.Current)).atLeast(c)
+		d.Warm = t.claim(value{}, t.standing().less(max(0, d.Replicas-d.Current)).atLeast(c))
 		if d.Warm != (Warm{}) {
 			t.step("warm", -1, "%d on standby and %d asleep are kept: nobody knows what they are worth at present", d.Warm.Standby, d.Warm.Asleep)
 		}
@@ -109,7 +109,7 @@ func (t *tick) warm() {
 	worth := v.best(c)
 	kept, back := t.keptWarm(worth)
 	number := max(worth, kept)
-	d.Warm = t.affordable(t.claim(v, c.fill(number)).atLeast(c))
+	d.Warm = t.affordable(t.claim(v, c.fill(number).atLeast(c)))
 	t.tell(v, worth, kept, back)
 }
 
