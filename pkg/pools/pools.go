@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -57,8 +58,9 @@ type Pools struct {
 	// absent is set while the API server does not have the kind.
 	absent bool
 	books  map[types.NamespacedName]*book
-	// of finds the pool that a target is in.
-	of map[controlloop.TargetID]*book
+	// of finds the pool that a target is in, seen what a target was seen with last, in a pool or not.
+	of   map[controlloop.TargetID]*book
+	seen map[controlloop.TargetID]*sighting
 }
 
 // book is one pool.
@@ -70,19 +72,32 @@ type book struct {
 	faults []string
 }
 
-// member is one target of a pool.
-type member struct {
-	spec v1alpha1.WarmPoolMember
+// sighting is what a target was seen with.
+type sighting struct {
 	// gpus is how many a replica was seen to hold, zero where none was seen.
 	gpus int32
 	held assemble.Holding
+}
+
+// member is one target of a pool.
+type member struct {
+	*sighting
+	spec v1alpha1.WarmPoolMember
 	// given is how many replicas it was last told may be awake, wanted how many it would have.
 	given, wanted int32
+	// unseen is set until the first look at what it holds, where nothing is known of it from before; decided once it has said
+	// what it wishes for.
+	unseen, decided bool
+	// unanswered is how often it was told its share since it decided last.
+	unanswered int
 }
 
 // New returns the pools of an informer; nothing runs yet.
 func New(o Options) *Pools {
-	return &Pools{options: o, synced: o.Informer.HasSynced, books: map[types.NamespacedName]*book{}, of: map[controlloop.TargetID]*book{}}
+	return &Pools{
+		options: o, synced: o.Informer.HasSynced, books: map[types.NamespacedName]*book{}, of: map[controlloop.TargetID]*book{},
+		seen: map[controlloop.TargetID]*sighting{},
+	}
 }
 
 // Refresh takes over which pools there are and who is in them. It is called before each tick.
@@ -91,6 +106,10 @@ func (p *Pools) Refresh() {
 	defer p.mu.Unlock()
 	books := map[types.NamespacedName]*book{}
 	p.of = map[controlloop.TargetID]*book{}
+	maps.DeleteFunc(p.seen, func(id controlloop.TargetID, _ *sighting) bool {
+		_, ok := p.options.Autoscaler(id)
+		return !ok
+	})
 	for _, wp := range p.byAge() {
 		key := types.NamespacedName{Namespace: wp.Namespace, Name: wp.Name}
 		b, ok := p.books[key]
@@ -161,14 +180,19 @@ func (p *Pools) admit(b *book, spec v1alpha1.WarmPoolMember, known *member) (*me
 	}
 	m := known
 	if m == nil {
-		m = &member{gpus: seenBefore(b.pool, spec.Name), held: assemble.HeldBefore(a.Status.Replicas)}
+		m = &member{unseen: p.seen[id] == nil && !remembered(b.pool, spec, a)}
+	} else {
+		m.unseen = false // a tick has passed in which nobody looked: it cannot be looked at
 	}
-	m.spec = spec
+	if p.seen[id] == nil {
+		p.seen[id] = &sighting{seenBefore(b.pool, spec.Name), assemble.HeldBefore(a.Status.Replicas)}
+	}
+	m.sighting, m.spec = p.seen[id], spec
 	terms, err := assemble.PoolTerms(spec, a, m.gpus)
 	if err != nil {
 		return nil, err
 	}
-	if known == nil || !b.ledger.Has(spec.Name) {
+	if known == nil {
 		b.ledger.Put(assemble.Undecided(terms, m.held))
 	}
 	p.of[id] = b
@@ -183,6 +207,12 @@ func seenBefore(wp *v1alpha1.WarmPool, name string) int32 {
 		}
 	}
 	return 0
+}
+
+// remembered reports whether the statuses from before this process began say what a member holds.
+func remembered(wp *v1alpha1.WarmPool, spec v1alpha1.WarmPoolMember, a *v1alpha1.InferenceAutoscaler) bool {
+	r := a.Status.Replicas
+	return r != nil && (spec.GPUsPerReplica != nil || seenBefore(wp, spec.Name) > 0 || r.Current == 0)
 }
 
 // find returns the place of a target in its pool, false where it has none. The lock is held.
@@ -209,30 +239,71 @@ type observer struct {
 // Observe implements controlloop.Observer.
 func (o observer) Observe(ctx context.Context, id controlloop.TargetID, now time.Time) (scaling.Observation, error) {
 	obs, err := o.Observer.Observe(ctx, id, now)
-	if err == nil {
-		obs.Share = o.pools.share(id, &obs)
+	if err != nil {
+		o.pools.lost(id)
+		return obs, err
 	}
-	return obs, err
+	obs.Share = o.pools.share(id, &obs)
+	return obs, nil
+}
+
+// lost notes that a target cannot be observed: it keeps what it was last seen with, and was offered beyond in vain.
+func (p *Pools) lost(id controlloop.TargetID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.of[id]; b != nil {
+		m := b.members[id.Name]
+		m.unseen, m.unanswered = false, 0
+		b.ledger.Release(id.Name)
+	}
 }
 
 // share notes what a target holds, and returns what it may have: nil where it is in no pool or another scales it.
 func (p *Pools) share(id controlloop.TargetID, obs *scaling.Observation) *scaling.Share {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.note(id, obs)
 	b, m, terms, ok := p.find(id)
 	if !ok {
 		return nil
 	}
-	m.held = assemble.Held(obs)
-	if obs.GPUsPerReplica > 0 {
-		m.gpus = obs.GPUsPerReplica
+	m.unseen = false
+	if !m.decided {
+		b.ledger.Put(assemble.Undecided(terms, m.held))
 	}
 	if terms.Passive {
 		return nil
 	}
 	share := assemble.Share(b.ledger, m.spec.Name)
-	m.given = share.Awake
+	if m.unanswered > 1 || b.unseen() { // it can make nothing of more, or nobody knows whether there is more
+		share.Awake = min(share.Awake, max(m.held.Awake, m.held.Desired+m.held.Standby))
+		b.ledger.Release(m.spec.Name)
+	}
+	m.given, m.unanswered = share.Awake, m.unanswered+1
 	return &share
+}
+
+// note remembers what a target is seen with. The lock is held.
+func (p *Pools) note(id controlloop.TargetID, obs *scaling.Observation) {
+	seen := p.seen[id]
+	if seen == nil {
+		seen = &sighting{}
+		p.seen[id] = seen
+	}
+	seen.held = assemble.Held(obs)
+	if obs.GPUsPerReplica > 0 {
+		seen.gpus = obs.GPUsPerReplica
+	}
+}
+
+// unseen reports whether there is a member of which nobody knows yet what it holds.
+func (b *book) unseen() bool {
+	for _, m := range b.members {
+		if m.unseen {
+			return true
+		}
+	}
+	return false
 }
 
 // Record implements controlloop.Recorder: what was decided is what the member wishes for from now on.
@@ -244,6 +315,7 @@ func (p *Pools) Record(_ context.Context, id controlloop.TargetID, d scaling.Dec
 		return
 	}
 	wish := assemble.Member(terms, m.held, d)
+	m.decided, m.unanswered = true, 0
 	m.wanted = int32(len(wish.Serving.Worth) + len(wish.Standby.Worth))
 	b.ledger.Put(wish)
 	p.tell(b)
@@ -255,15 +327,16 @@ const soon = 200 * time.Millisecond
 // tell asks those for a decision who may have more than they were told and would have it, and those who have to give.
 func (p *Pools) tell(b *book) {
 	for _, s := range b.ledger.Shares() {
-		m := b.members[s.Name]
-		if m == nil {
+		id := controlloop.TargetID{Namespace: b.pool.Namespace, Name: s.Name}
+		_, m, terms, ok := p.find(id)
+		if !ok || terms.Passive {
 			continue
 		}
 		most := s.Serving + s.Standby + s.Spare
-		grows := s.Awake > m.given && m.wanted > m.given
+		grows := s.Awake > m.given && m.wanted > m.given && !b.unseen()
 		gives := most < m.given && m.held.Desired+m.held.Standby > most
 		if grows || gives {
-			p.options.Again(controlloop.TargetID{Namespace: b.pool.Namespace, Name: s.Name}, soon)
+			p.options.Again(id, soon)
 		}
 	}
 }

@@ -100,6 +100,7 @@ func (b *bench) shares(name string, age time.Duration, gpus int32, members ...st
 		b.t.Fatal(err)
 	}
 	b.Refresh()
+	b.Refresh() // a tick later
 	return wp
 }
 
@@ -194,7 +195,7 @@ func TestAfterARestartNobodyTakesWhatOthersHave(t *testing.T) {
 	b.scales("code", nil)
 	wp := b.shares("shared", 0, 8, "chat", "code")
 	wp.Status.Members = []v1alpha1.WarmPoolMemberStatus{{Name: "chat", GPUsPerReplica: 6}}
-	b.books = map[types.NamespacedName]*book{}
+	b.books, b.Pools.seen = map[types.NamespacedName]*book{}, map[controlloop.TargetID]*sighting{}
 	b.Refresh()
 	if got := b.may("code"); got != 2 {
 		t.Errorf("beside one that held 6 of 8 GPUs before: %d", got)
