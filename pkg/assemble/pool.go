@@ -65,14 +65,22 @@ func PoolTerms(m v1alpha1.WarmPoolMember, ia *v1alpha1.InferenceAutoscaler, gpus
 // Holding is what a target's replicas take of a pool.
 type Holding struct {
 	// Desired is how many are asked for to serve; Awake is how many hold their GPUs, those that load, stand by or end among
-	// them; Standby is how many of these stand by, and Asleep how many others sleep.
-	Desired, Awake, Standby, Asleep int32
+	// them; Standby is how many of these stand by, Ending how many end for good, and Asleep how many others sleep.
+	Desired, Awake, Standby, Ending, Asleep int32
 }
+
+// Busy is how many replicas hold their GPUs or have been asked for: those that end stand beside those that are asked for.
+func (h Holding) Busy() int32 { return max(h.Awake, h.Desired+h.Standby+h.Ending) }
 
 // Held is what an observation shows.
 func Held(o *scaling.Observation) Holding {
 	h := Holding{Desired: o.Desired, Standby: o.Count(scaling.Standby), Asleep: o.Count(scaling.Asleep)}
 	h.Awake = o.Count(scaling.Starting) + o.Count(scaling.Ready) + h.Standby + o.Count(scaling.Draining)
+	for i := range o.Replicas {
+		if o.Replicas[i].Ending && o.Replicas[i].Phase == scaling.Draining {
+			h.Ending++
+		}
+	}
 	return h
 }
 
@@ -89,7 +97,7 @@ func HeldBefore(r *v1alpha1.ReplicaStatus) Holding {
 func Member(t Terms, h Holding, d scaling.Decision) pool.Member {
 	m := pool.Member{
 		Name: t.Name, Priority: t.Priority, GPUs: t.GPUs, AsleepGPUs: t.AsleepGPUs, Memory: t.Memory, Min: t.Min,
-		Busy:    max(h.Awake, h.Desired+h.Standby, d.Replicas+d.Warm.Standby),
+		Busy: max(h.Busy(), d.Replicas+d.Warm.Standby+h.Ending), Ending: h.Ending,
 		Serving: pool.Wish{Has: max(h.Desired, d.Replicas), Worth: d.Worth.Serving},
 		Standby: pool.Wish{Has: h.Standby, Worth: d.Worth.Standby},
 		Asleep:  pool.Wish{Has: h.Asleep, Worth: d.Worth.Asleep},
@@ -107,7 +115,7 @@ func Undecided(t Terms, h Holding) pool.Member {
 
 // unbounded is a member of which nothing is taken and that wishes for nothing else.
 func unbounded(m pool.Member, h Holding) pool.Member {
-	m.Min, m.Busy, m.Serving = max(m.Min, h.Desired), max(h.Awake, h.Desired+h.Standby), pool.Wish{Has: h.Desired}
+	m.Min, m.Busy, m.Serving = max(m.Min, h.Desired), h.Busy(), pool.Wish{Has: h.Desired}
 	m.Standby.Worth, m.Asleep.Worth = kept(h.Standby), kept(h.Asleep)
 	return m
 }

@@ -47,6 +47,9 @@ func TestAMemberHoldsWhatEndsAndWhatIsOrdered(t *testing.T) {
 	o := serving(2)
 	o.Replicas = append(o.Replicas, scaling.Replica{Phase: scaling.Draining}, scaling.Replica{Phase: scaling.Standby},
 		scaling.Replica{Phase: scaling.Asleep}, scaling.Replica{Phase: scaling.Unschedulable})
+	if m := Member(Terms{Name: "chat", GPUs: 1}, Holding{Desired: 1, Awake: 2, Ending: 1}, scaling.Decision{Replicas: 2}); m.Busy != 3 || m.Ending != 1 {
+		t.Errorf("two are asked for beside one that ends: %+v", m)
+	}
 	for name, x := range map[string]struct {
 		decided scaling.Decision
 		busy    int32

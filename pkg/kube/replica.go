@@ -48,7 +48,7 @@ func waitsForNode(pod *corev1.Pod) bool {
 // container's start is that of the first readiness, where there was one, so that it precedes ReadyAt also after a restart.
 func replicaOf(pod *corev1.Pod, b birth, serving string) scaling.Replica {
 	r := scaling.Replica{
-		ID: string(pod.UID), Name: pod.Name, Phase: phaseOf(pod),
+		ID: string(pod.UID), Name: pod.Name, Phase: phaseOf(pod), Ending: pod.DeletionTimestamp != nil,
 		Created: pod.CreationTimestamp.Time, ReadyAt: b.ready,
 	}
 	if at, scheduled := conditionTrueSince(pod, corev1.PodScheduled); scheduled {

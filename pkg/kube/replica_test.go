@@ -122,6 +122,10 @@ func TestReplicaOfPod(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("replica (-want +got):\n%s", diff)
 	}
+	pod.DeletionTimestamp = &metav1.Time{Time: t0}
+	if !replicaOf(pod, b.see(pod), "engine").Ending {
+		t.Error("what is deleted can be taken back")
+	}
 }
 
 func TestForgottenPodIsSeenAnew(t *testing.T) {

@@ -43,7 +43,7 @@ func (d *division) free(b Budget) {
 		s.Awake = s.awake() + s.Spare
 		if b.GPUs >= 0 && m.GPUs > 0 {
 			room := (int64(b.GPUs) - (held - m.GPUsHeld())) / int64(m.GPUs)
-			s.Awake = min(s.Awake, max(m.Busy, int32(max(0, room))))
+			s.Awake = max(0, min(s.Awake, max(m.Busy, int32(max(0, room)))-m.Ending))
 		}
 	}
 }

@@ -28,6 +28,14 @@ func (l *Ledger) Put(m Member) {
 	l.Release(m.Name)
 }
 
+// See takes how many replicas of a member are seen to hold their GPUs, and to end for good. It may have ordered more already.
+func (l *Ledger) See(name string, busy, ending int32) {
+	if m, ok := l.members[name]; ok {
+		m.Busy, m.Ending = max(m.Busy, busy), ending
+		l.members[name] = m
+	}
+}
+
 // Has reports whether a member was put.
 func (l *Ledger) Has(name string) bool {
 	_, ok := l.members[name]
@@ -67,6 +75,6 @@ func (l *Ledger) Of(name string) (Share, bool) {
 		return Share{}, false
 	}
 	s := Divide(members, l.budget)[at]
-	l.granted[name] = s.Awake
+	l.granted[name] = s.Awake + members[at].Ending
 	return s, true
 }

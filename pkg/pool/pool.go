@@ -31,7 +31,8 @@ type Member struct {
 	GPUs, AsleepGPUs int32
 	Memory           int64
 	// Busy is how many replicas hold their GPUs now or have been asked for, those that end among them.
-	Busy int32
+	// Ending is how many of these end for good: what it asks for comes beside them.
+	Busy, Ending int32
 	// Min is how many replicas it serves with in any case, as far as the budget has room for the minimums of all.
 	Min int32
 	// Serving, Standby and Asleep are its tiers.

@@ -259,3 +259,20 @@ func TestTwoThatDecideAtOnceDoNotTakeTheSameGPUs(t *testing.T) {
 		t.Errorf("of three GPUs all may be the first one's: %d", s.Awake)
 	}
 }
+
+func TestWhatIsAskedForComesBesideWhatEnds(t *testing.T) {
+	l := NewLedger(gpus(3))
+	l.Put(Member{Name: "a", GPUs: 1, Busy: 2, Serving: Wish{Has: 2, Worth: []float64{2, 1, 1}}})
+	l.Put(Member{Name: "b", GPUs: 1})
+	l.See("a", 2, 1) // one of two has begun to end
+	if s, _ := l.Of("a"); s.Awake != 2 {
+		t.Errorf("one of two ends on three GPUs, and %d may be awake beside it", s.Awake)
+	}
+	if s, _ := l.Of("b"); s.Awake != 0 {
+		t.Errorf("beside one that ends and two that were granted on three GPUs: %d", s.Awake)
+	}
+	l.See("nobody", 1, 1)
+	if l.Has("nobody") {
+		t.Error("who was never put is a member")
+	}
+}

@@ -274,9 +274,10 @@ func (p *Pools) share(id controlloop.TargetID, obs *scaling.Observation) *scalin
 	if terms.Passive {
 		return nil
 	}
+	b.ledger.See(m.spec.Name, m.held.Busy(), m.held.Ending)
 	share := assemble.Share(b.ledger, m.spec.Name)
 	if m.unanswered > 1 || b.unseen() { // it can make nothing of more, or nobody knows whether there is more
-		share.Awake = min(share.Awake, max(m.held.Awake, m.held.Desired+m.held.Standby))
+		share.Awake = min(share.Awake, m.held.Busy()-m.held.Ending)
 		b.ledger.Release(m.spec.Name)
 	}
 	m.given, m.unanswered = share.Awake, m.unanswered+1

@@ -35,6 +35,8 @@ type Replica struct {
 	Name string
 	// Phase is where it stands.
 	Phase Phase
+	// Ending is set where it drains and nobody can take that back.
+	Ending bool
 	// Created, Scheduled, Started and ReadyAt are when the replica was made, got its node, had its container
 	// started and became ready for the first time; zero where that has not happened or is not known.
 	Created, Scheduled, Started, ReadyAt time.Time
