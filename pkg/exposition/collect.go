@@ -112,12 +112,13 @@ func isOpenMetrics(contentType string) bool {
 	return err == nil && mediaType == "application/openmetrics-text"
 }
 
-// collect reads a page, keeping the series of the program's families. The error wraps ErrNotExposition or ErrTorn.
+// collect reads a page, keeping the series of the program's families. The error wraps ErrNotExposition, ErrTorn or
+// ErrNoEngine.
 func (pg *page) collect(text []byte, families map[string]int32, openMetrics bool) error {
 	pg.reset(len(families))
 	var lastName []byte
 	lastFamily := int32(-1)
-	ended := false
+	ended, comments := false, false
 	for number := 1; len(text) > 0; number++ {
 		line, rest, whole := cutLine(text)
 		text = rest
@@ -125,6 +126,7 @@ func (pg *page) collect(text []byte, families map[string]int32, openMetrics bool
 			continue
 		}
 		if line[0] == '#' {
+			comments = true
 			if ended = isEOF(line); ended && openMetrics {
 				break
 			}
@@ -146,7 +148,7 @@ func (pg *page) collect(text []byte, families map[string]int32, openMetrics bool
 		return fmt.Errorf("%w: OpenMetrics without the closing # EOF after %d samples", ErrTorn, pg.samples)
 	}
 	if pg.samples == 0 {
-		return fmt.Errorf("%w: it has no sample", ErrNotExposition)
+		return noSample(comments)
 	}
 	return nil
 }

@@ -565,8 +565,8 @@ func TestDecodeRefuses(t *testing.T) {
 		want              error
 		says              string
 	}{
-		"nothing":                       {"", "", ErrNotExposition, "no sample"},
-		"only comments":                 {"", "# HELP a b\n# TYPE a gauge\n", ErrNotExposition, "no sample"},
+		"nothing":                       {"", "", ErrNotExposition, "empty"},
+		"only comments":                 {"", "# HELP a b\n# TYPE a gauge\n", ErrNoEngine, "no sample"},
 		"HTML":                          {"text/html", "<html><body>404</body></html>\n", ErrNotExposition, "line 1"},
 		"JSON":                          {"application/json", `[{"iter":1}]`, ErrNotExposition, "line 1"},
 		"a JSON object":                 {"application/json", `{"detail":"Not Found"}`, ErrNotExposition, "line 1"},

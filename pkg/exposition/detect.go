@@ -69,6 +69,7 @@ type lookout struct {
 	patterns []pattern
 	seen     []bool
 	samples  int
+	comments int
 
 	// last is the name of the last sample, asked the patterns that want to know its labels too.
 	last   []byte
@@ -76,7 +77,8 @@ type lookout struct {
 	labels []label
 }
 
-// look returns what a page shows of patterns. The error wraps ErrNotExposition or ErrTorn.
+// look returns what a page shows of patterns. The error wraps ErrNotExposition, ErrTorn or, for a page of comments,
+// ErrNoEngine.
 func look(text []byte, patterns []pattern) (*lookout, error) {
 	l := &lookout{patterns: patterns, seen: make([]bool, len(patterns))}
 	for number := 1; len(text) > 0; number++ {
@@ -95,12 +97,21 @@ func look(text []byte, patterns []pattern) (*lookout, error) {
 		}
 	}
 	if l.samples == 0 {
-		return nil, fmt.Errorf("%w: it has no sample", ErrNotExposition)
+		return nil, noSample(l.comments > 0)
 	}
 	return l, nil
 }
 
+// noSample says what a page without samples is; one with comments is a metrics page that has nothing to tell yet.
+func noSample(comments bool) error {
+	if comments {
+		return fmt.Errorf("%w: it has comments and no sample, as some engines' before their first request", ErrNoEngine)
+	}
+	return fmt.Errorf("%w: it is empty", ErrNotExposition)
+}
+
 func (l *lookout) comment(line []byte) {
+	l.comments++
 	for i := range l.patterns {
 		p := &l.patterns[i]
 		l.seen[i] = l.seen[i] || p.comment && bytes.HasPrefix(line, []byte(p.text))

@@ -39,6 +39,8 @@ type Missing struct {
 	Name, Reason string
 	// Sought are the sample names that would tell, in the order in which they are asked.
 	Sought []string
+	// Matters is what cannot be known without it.
+	Matters string
 }
 
 // Inspect detects the page's engine and explains what it tells; with a profile, that one is used. The error wraps
@@ -76,7 +78,7 @@ func (in *Inspection) scalar(pg *page, p *program, m signals.Metric) {
 		in.Values = append(in.Values, Value{Name: m.String(), Source: pg.candidateText(p, c), Scalar: v})
 		return
 	}
-	missing := Missing{Name: m.String(), Reason: "the engine does not tell"}
+	missing := Missing{Name: m.String(), Reason: "the engine does not tell", Matters: scalarMatters[m]}
 	for i := range p.metrics[m] {
 		missing.seek(p, &p.metrics[m][i].term.selection)
 	}
@@ -92,7 +94,7 @@ func (in *Inspection) latency(pg *page, p *Profile, l signals.Latency) {
 		in.Values = append(in.Values, Value{Name: l.String(), Source: pg.histogramText(prog, t), Scalar: mean, Distribution: h})
 		return
 	}
-	missing := Missing{Name: l.String(), Reason: "the engine does not tell"}
+	missing := Missing{Name: l.String(), Reason: "the engine does not tell", Matters: latencyMatters[l]}
 	for i := range prog.latencies[l] {
 		missing.seek(prog, &prog.latencies[l][i].sum)
 	}
