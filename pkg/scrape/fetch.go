@@ -71,11 +71,16 @@ func freeBody(b *bytes.Buffer) {
 
 func (p *fetched) free() { freeBody(p.body) }
 
-// fetch gets one page. Errors are *url.Error, *statusError or one of this package's sentinels.
+// fetch gets the page of a pod. Errors are *url.Error, *statusError or one of this package's sentinels.
 func (f *fetcher) fetch(ctx context.Context, address string, clock func() time.Time) (*fetched, error) {
 	if err := checkAddress(address); err != nil {
 		return nil, err
 	}
+	return f.get(ctx, address, "", clock)
+}
+
+// get gets a page, with a bearer token where that is not empty. Errors are those of fetch.
+func (f *fetcher) get(ctx context.Context, address, token string, clock func() time.Time) (*fetched, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -84,6 +89,9 @@ func (f *fetcher) fetch(ctx context.Context, address string, clock func() time.T
 	}
 	req.Header.Set("Accept", accept)
 	req.Header.Set("User-Agent", "preheat")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := f.client.Do(req)
 	if err != nil {
 		return nil, err
