@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
 )
 
@@ -36,7 +37,7 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 			continue
 		}
 		asked++
-		path := proxyPath(t, &pods[i], profiles)
+		path := proxyPath(&pods[i], t.Spec.Metrics, profiles)
 		got, err := e.Raw.Get(ctx, path)
 		pod := "pod " + pods[i].Name
 		switch {
@@ -64,8 +65,7 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 
 // proxyPath is a pod's metric page as the API server's proxy reaches it: each part from the spec, else from the pod's
 // annotations, else from a named port or the engine.
-func proxyPath(t *target, pod *corev1.Pod, profiles *exposition.Profiles) string {
-	m := t.Spec.Metrics
+func proxyPath(pod *corev1.Pod, m v1alpha1.MetricsSource, profiles *exposition.Profiles) string {
 	note := func(name string) string {
 		return cmp.Or(pod.Annotations["preheat.dev/metrics-"+name], pod.Annotations["prometheus.io/"+name])
 	}
@@ -91,7 +91,7 @@ func proxyPath(t *target, pod *corev1.Pod, profiles *exposition.Profiles) string
 	if cmp.Or(string(m.Scheme), note("scheme")) == "https" {
 		scheme = "https:"
 	}
-	return fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/proxy/%s", t.Namespace, url.PathEscape(scheme+pod.Name+":"+port), strings.TrimPrefix(path, "/"))
+	return fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/proxy/%s", pod.Namespace, url.PathEscape(scheme+pod.Name+":"+port), strings.TrimPrefix(path, "/"))
 }
 
 // portNamed is the number of a container port.
