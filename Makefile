@@ -17,7 +17,7 @@ E2E := $(sort $(dir $(shell grep -rl --include '*_test.go' '^//go:build e2e' ./p
 RACE := $(if $(shell command -v gcc || command -v cc),-race)
 # Packages with goroutines of their own: tested with the race detector. `make lint` vets, so that tests need not vet all
 # that they depend on, which takes minutes on a fresh machine.
-CONCURRENT := ./pkg/compare/... ./pkg/controlloop/... ./pkg/history/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
+CONCURRENT := ./pkg/compare/... ./pkg/prom/... ./pkg/controlloop/... ./pkg/history/... ./pkg/store/... ./pkg/scrape/... ./pkg/kube/... ./pkg/metricsapi/... ./pkg/servingcert/... \
 	./pkg/apiservice/... ./pkg/telemetry/... ./simulations/emulator/... ./simulations/loadgen/... ./simulations/demo/...
 
 .PHONY: help
@@ -95,7 +95,7 @@ sensitivity: ## Measure the planner with each part off, and with each number in 
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@for p in $$(grep -rlE '^func Fuzz' --include '*_test.go' pkg simulations | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -c6-); do \
-	    echo "== $$p $$f"; go test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -parallel 2; done; done
+	    echo "== $$p $$f"; go test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 2; done; done
 
 .PHONY: image
 image: ## Pack the service into a container image archive, bin/preheat.tar, without a container engine.

@@ -41,6 +41,8 @@ type pod struct {
 	readings []*signals.Reading
 	failedAt time.Time
 	failure  error
+	// staleness is the pod's own bound where its readings come seldom, else zero.
+	staleness time.Duration
 }
 
 // New returns an empty store.
@@ -71,7 +73,15 @@ func (s *Store) Put(id PodID, r *signals.Reading) {
 		}
 	}
 	p.readings = append(p.readings, r)
-	p.trim(r.Time.Add(-s.window), r.Time.Add(-s.window-s.staleness))
+	p.trim(r.Time.Add(-s.window), r.Time.Add(-s.window-max(s.staleness, p.staleness)))
+}
+
+// Expect says how often readings of a pod come. Where three times that is more than the staleness bound, it is the
+// pod's own.
+func (s *Store) Expect(id PodID, every time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pod(id).staleness = 3 * every
 }
 
 // pod returns the entry of a pod, made if need be; the caller holds the lock.
@@ -151,7 +161,7 @@ func (s *Store) fresh(into []*signals.Reading, id PodID, now time.Time) ([]*sign
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	p := s.pods[id]
-	if p == nil || len(p.readings) == 0 || now.Sub(p.readings[len(p.readings)-1].Time) > s.staleness {
+	if p == nil || len(p.readings) == 0 || now.Sub(p.readings[len(p.readings)-1].Time) > max(s.staleness, p.staleness) {
 		return nil, false
 	}
 	return append(into, p.readings...), true

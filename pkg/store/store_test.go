@@ -464,3 +464,21 @@ func TestConcurrentUse(t *testing.T) {
 		t.Errorf("rate = %+v %v, want 1", got, ok)
 	}
 }
+
+func TestAPodWhoseReadingsComeSeldomIsNotStaleInBetween(t *testing.T) {
+	s := New(Options{Window: time.Minute, Staleness: 15 * time.Second})
+	id, at := PodID{Name: "a"}, time.Unix(1000, 0)
+	s.Expect(id, time.Minute)
+	for i := range 3 {
+		r := &signals.Reading{Time: at.Add(time.Duration(i) * time.Minute)}
+		r.Set(signals.RequestsFinished, float64(60*i))
+		s.Put(id, r)
+	}
+	newest := at.Add(2 * time.Minute)
+	if got, ok := s.Pod(id, RequestRate, newest.Add(3*time.Minute)); !ok || got.Value != 1 {
+		t.Errorf("after three intervals: %v %v", got, ok)
+	}
+	if _, ok := s.Pod(id, RequestRate, newest.Add(3*time.Minute+time.Second)); ok {
+		t.Error("not stale after more than three intervals")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 
+	"github.com/preheat-autoscaler/preheat/pkg/prom"
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
 )
 
@@ -144,7 +145,7 @@ func (r *recorder) series(ctx context.Context, query string) ([]float64, error) 
 		until := min(len(out), from+pointsPerQuery)
 		start := r.o.From.Add(time.Duration(from) * r.o.Step)
 		err := r.piece(ctx, query, out[from:until], start)
-		if why := obstacle(err); why != nil {
+		if why := prom.Obstacle(err); why != nil {
 			return nil, fmt.Errorf("record: %w: %w", why, err)
 		}
 		if err != nil {

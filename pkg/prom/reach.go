@@ -1,4 +1,4 @@
-package record
+package prom
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
 )
 
-// Why Prometheus does not answer whatever it is asked. Run wraps one of these where it can tell.
+// Why Prometheus does not answer whatever it is asked.
 var (
 	// ErrUnreachable means that nothing answers at the address.
 	ErrUnreachable = errors.New("prometheus cannot be reached")
@@ -24,8 +24,8 @@ var (
 	ErrElsewhere = errors.New("no prometheus answers at this address")
 )
 
-// obstacle is which of these a failed query met, nil where it is none or where the query itself is at fault.
-func obstacle(err error) error {
+// Obstacle is which of these a failed query met, nil where it is none or where the query itself is at fault.
+func Obstacle(err error) error {
 	if answer, ok := errors.AsType[*v1.Error](err); ok {
 		return refusal(answer)
 	}
