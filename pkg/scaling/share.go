@@ -48,12 +48,15 @@ func (t *tick) servingWorth(wanted int32) []float64 {
 	if t.atWork() {
 		kept = 1
 	}
-	if t.unsure() || t.atWork() && (t.staffing == nil || t.obs.Time.Sub(t.state.Since) < t.planner.config.Window) {
+	if t.unsure() || t.atWork() && t.obs.Time.Sub(t.state.Since) < t.planner.config.Window {
 		kept = max(kept, t.obs.Desired) // too little was seen to judge
 	}
 	for k := range worth {
-		if worth[k] = leastWorth; int32(k) < kept {
+		switch worth[k] = leastWorth; {
+		case int32(k) < kept:
 			worth[k] = mostWorth
+		case t.staffing == nil && t.atWork() && int32(k) < t.obs.Desired: // nobody knows what a replica sustains
+			worth[k] = mostWorth / 2
 		}
 	}
 	if t.staffing == nil {

@@ -170,7 +170,10 @@ func TestWhoseCapacityNobodyKnowsKeepsWhatIsAtWork(t *testing.T) {
 			t.Fatal("it is known what a replica sustains")
 		}
 	}
-	if worth := d.Worth.Serving; len(worth) != 3 || worth[2] < 1e5 {
+	if worth := d.Worth.Serving; len(worth) != 3 || worth[2] < 1e5 || worth[2] > worth[0]/1.5 {
 		t.Errorf("what it has is worth %v to it while nobody knows what a replica sustains: %s", worth, explain(d))
+	}
+	if worth := l.ticks(40, 0).Worth.Serving; len(worth) > 0 && worth[0] > 1 {
+		t.Errorf("what stands idle is worth %v to it", worth)
 	}
 }
