@@ -15,7 +15,8 @@ import (
 // test holds them against that file.
 var (
 	clusterRules = []rbacv1.PolicyRule{
-		rule("preheat.dev", "inferenceautoscalers warmpools", "get list watch"),
+		rule("preheat.dev", "inferenceautoscalers", "get list watch"),
+		rule("preheat.dev", "warmpools", "list watch"),
 		rule("preheat.dev", "inferenceautoscalers/status warmpools/status", "update"),
 		rule("", "pods services", "list watch"),
 		rule("", "pods/status", "patch"),

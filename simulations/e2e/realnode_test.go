@@ -119,6 +119,10 @@ func (n *realNode) samplesAreTaken(t *testing.T) {
 				return fmt.Sprintf("nothing was said on sample %s: %+v", ia.Name, ia.Status)
 			}
 		}
+		pool, err := n.preheat.PoolsInNamespace("default").Get(ctx, "h100", metav1.GetOptions{})
+		if err != nil || pool.Status.ObservedGeneration != pool.Generation {
+			return fmt.Sprintf("nothing was said on the sample of a WarmPool (%v)", err)
+		}
 		return ""
 	})
 	n.kubectl(t, "delete", "--wait=false", "-f", samples)
