@@ -3,6 +3,7 @@ package pools
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,6 +149,44 @@ func (w *town) decide(name string) {
 	}
 	if c.hungry > 150 { // the longest blind spells and endings of others, several times over
 		w.t.Fatalf("round %d: %s has had requests and no replica for %d rounds", w.round, name, c.hungry)
+	}
+}
+
+// Where nothing changes any more, asking for decisions comes to an end: each of them asks others again.
+func TestWhereNothingChangesNobodyIsAskedAgain(t *testing.T) {
+	for seed := range uint64(100) {
+		w := newTown(t, seed)
+		for range 100 {
+			w.live()
+		}
+		w.Refresh()
+		for round := 0; ; round++ {
+			asked := strings.Fields(w.tellNudged())
+			if round > 0 && len(asked) == 0 {
+				break
+			}
+			if round > 30 {
+				t.Fatalf("seed %d: after %d rounds %v are still asked: %+v", seed, round, asked, w.of[id("m0")].ledger.Members())
+			}
+			if round == 0 {
+				asked = w.names
+			}
+			for _, name := range asked {
+				c := w.members[name]
+				c.ending = 0
+				w.pods[name] = c.observation()
+				o, err := w.Observer(w).Observe(t.Context(), id(name), monday)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := scaling.Decision{Replicas: min(c.needs, o.Share.Awake)}
+				for k := range c.needs {
+					d.Worth.Serving = append(d.Worth.Serving, 5/float64(k+1))
+				}
+				c.ending, c.desired = max(0, c.desired-d.Replicas), d.Replicas
+				w.Record(t.Context(), id(name), d, nil)
+			}
+		}
 	}
 }
 
