@@ -24,6 +24,7 @@ type options struct {
 	leaderElect              bool
 	stateDir                 string
 	engineProfiles           string
+	prometheus               prometheusOptions
 	namespace, identity      string
 	serviceName, certSecret  string
 	activatorService         string
@@ -84,6 +85,7 @@ func (o *options) ownFlags() *pflag.FlagSet {
 		"Folder in which what is learned of each target (forecast, lead time, capacity) and its history of demand outlive a restart; 1 MiB each, for each target. Empty: nothing does.")
 	fs.StringVar(&o.engineProfiles, "engine-profiles", o.engineProfiles,
 		"Folder of engine profiles (*.yaml) of your own, which replace those of the same name. Empty: only those that come with Preheat.")
+	o.prometheus.addFlags(fs)
 	fs.StringVar(&o.namespace, "namespace", o.namespace, "Namespace of the lease, the certificate's Secret and the Service. Default: $POD_NAMESPACE.")
 	fs.StringVar(&o.identity, "identity", o.identity, "Name of this process in the lease. Default: $POD_NAME.")
 	fs.StringVar(&o.serviceName, "service-name", o.serviceName, "Service in front of this process, to which the APIServices point.")
@@ -126,7 +128,8 @@ func (o *options) validate(args []string) error {
 	check(o.scrapeConcurrency > 0, "--scrape-concurrency %d: must be positive", o.scrapeConcurrency)
 	check(o.targetConcurrency > 0, "--target-concurrency %d: must be positive", o.targetConcurrency)
 	check(o.namespace != "" && o.identity != "", "--namespace and --identity must not be empty")
+	check(!o.prometheus.wanted() || o.prometheus.timeout > 0 && o.prometheus.connection.MaxBytes > 0, "--prometheus-timeout and --prometheus-max-bytes must be positive")
 	check(o.qps > 0, "--kube-api-qps %v: must be positive", o.qps)
 	check(o.logFormat == "text" || o.logFormat == "json", "--log-format %q: must be text or json", o.logFormat)
-	return errors.Join(faults...)
+	return errors.Join(append(faults, o.prometheus.validate())...)
 }

@@ -17,6 +17,9 @@ func TestOptionsReportEveryFault(t *testing.T) {
 		"scraping less often than deciding":    {[]string{"--interval=2s", "--scrape-interval=5s"}, []string{"see nothing new"}},
 		"a log format that does not exist":     {[]string{"--log-format=xml"}, []string{`"xml"`, "text or json"}},
 		"an argument that is not a flag":       {[]string{"serve"}, []string{`"serve"`, "flags only"}},
+		"a Prometheus without a scheme":        {[]string{"--prometheus-url=prometheus:9090"}, []string{"--prometheus-url", "want http://"}},
+		"a Prometheus with all that it takes":  {[]string{"--prometheus-url=https://thanos/x", "--prometheus-bearer-token-file=t", "--prometheus-header=X-Scope-OrgID=ml"}, nil},
+		"a Prometheus that has no time":        {[]string{"--prometheus-url=http://p", "--prometheus-timeout=0s"}, []string{"--prometheus-timeout"}},
 		"several faults are reported together": {[]string{"--kube-api-qps=0", "--scrape-concurrency=0"}, []string{"--kube-api-qps", "--scrape-concurrency"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/kube"
 	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
 	"github.com/preheat-autoscaler/preheat/pkg/pools"
+	"github.com/preheat-autoscaler/preheat/pkg/prom"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 	"github.com/preheat-autoscaler/preheat/pkg/scrape"
 	"github.com/preheat-autoscaler/preheat/pkg/servingcert"
@@ -43,29 +44,30 @@ const windowScrapes = 12
 
 // service is everything that runs, wired together.
 type service struct {
-	options   *options
-	log       *slog.Logger
-	store     *store.Store
-	scraper   *scrape.Scraper
-	clients   kube.Clients
-	cluster   *kube.Cluster
-	lease     *kube.Lease // nil without leader election
-	decisions *controlloop.Decisions
-	metrics   *telemetry.Metrics
-	history   *history.Checkpoints
-	series    seriesRecorder
-	fronts    *switchover.Watch
-	reader    *front.Reader
-	gateways  *switchover.Gateways
-	pages     *front.GatewayReader
-	nudges    *nudges
-	pools     *pools.Pools
-	loop      *controlloop.Loop
-	pulse     *pulse
-	warm      atomic.Bool // once engines have been scraped and decided on
-	guard     *apiservice.Guard
-	rotator   *servingcert.Rotator // nil where the certificate is not ours to make
-	server    *metricsapi.Server
+	options    *options
+	log        *slog.Logger
+	store      *store.Store
+	scraper    *scrape.Scraper
+	prometheus *prom.Reader // nil where there is none to ask
+	clients    kube.Clients
+	cluster    *kube.Cluster
+	lease      *kube.Lease // nil without leader election
+	decisions  *controlloop.Decisions
+	metrics    *telemetry.Metrics
+	history    *history.Checkpoints
+	series     seriesRecorder
+	fronts     *switchover.Watch
+	reader     *front.Reader
+	gateways   *switchover.Gateways
+	pages      *front.GatewayReader
+	nudges     *nudges
+	pools      *pools.Pools
+	loop       *controlloop.Loop
+	pulse      *pulse
+	warm       atomic.Bool // once engines have been scraped and decided on
+	guard      *apiservice.Guard
+	rotator    *servingcert.Rotator // nil where the certificate is not ours to make
+	server     *metricsapi.Server
 }
 
 // newService wires the service. Apart from reading or making its certificate it talks to nobody yet.
@@ -96,7 +98,7 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	if err := s.wireCluster(config, profiles); err != nil {
 		return nil, err
 	}
-	if err := s.wireScraper(profiles); err != nil {
+	if err := errors.Join(s.wireScraper(profiles), s.wirePrometheus(profiles)); err != nil {
 		return nil, err
 	}
 	s.nudges = newNudges(s.decisions)
@@ -148,7 +150,7 @@ func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles
 		leader = s.lease
 	}
 	o := kube.DefaultOptions()
-	o.Namespace = s.options.watchNamespace
+	o.Namespace, o.Prometheus = s.options.watchNamespace, s.options.prometheus.wanted()
 	o.EnginePage = func(engine string) (kube.EnginePage, bool) {
 		p, ok := profiles.Named(engine)
 		if !ok {
@@ -239,7 +241,7 @@ func (s *service) wireScraper(profiles *exposition.Profiles) error {
 	s.scraper, err = scrape.New(scrape.Options{
 		Concurrency: s.options.scrapeConcurrency,
 		TLS:         &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, // pods have no certificate that could be verified
-		Registerer:  legacyregistry.Registerer(),
+		Registerer:  legacyregistry.Registerer(), Others: s.queried,
 	}, s.cluster.Endpoints, s.store, profiles, s.log)
 	return err
 }
@@ -379,6 +381,13 @@ func (s *service) control(ctx context.Context) {
 			s.log.Error("scraping ended", "error", err)
 		}
 	}()
+	querying := make(chan struct{})
+	go func() {
+		defer close(querying)
+		if s.prometheus != nil {
+			s.prometheus.Run(ctx, s.options.scrapeInterval)
+		}
+	}()
 	saving := make(chan struct{})
 	go func() {
 		defer close(saving)
@@ -396,6 +405,7 @@ func (s *service) control(ctx context.Context) {
 	<-saving
 	s.save()
 	<-scraping
+	<-querying
 }
 
 // nudge decides on one target out of turn.
@@ -432,7 +442,7 @@ func (s *service) explore(ctx context.Context, targets []controlloop.Target) {
 // warmUp waits until each pod has been scraped twice, which rates need: the next tick need not wait for a whole interval
 // and is not blind. It reports false where ctx ended before.
 func (s *service) warmUp(ctx context.Context) bool {
-	if len(s.cluster.Endpoints.Endpoints()) == 0 {
+	if len(s.cluster.Endpoints.Endpoints())+len(s.queried()) == 0 {
 		return ctx.Err() == nil
 	}
 	timer := time.NewTimer(min(2*s.options.scrapeInterval, s.options.interval))

@@ -92,7 +92,7 @@ func (c *Cluster) wire(clients Clients, p Ports, scales *scales) {
 	c.gates = newGates(found, crew.writer, p.Leader, o.Now, p.Log)
 	c.Observer = &Observer{
 		targets: targets, scales: scales, pods: found, births: c.births, nodes: c.nodes, readings: p.Readings, views: views, ledgers: ledgers,
-		locate: c.Endpoints.endpoint, front: p.Front, timeout: o.Timeout, failed: c.Recorder.fault,
+		locate: c.Endpoints.endpoint, prometheus: o.Prometheus, front: p.Front, timeout: o.Timeout, failed: c.Recorder.fault,
 	}
 	c.Actuator = &Actuator{
 		targets: targets, views: views, leader: p.Leader, timeout: o.Timeout, scaled: c.Recorder.scaled,

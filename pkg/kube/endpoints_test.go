@@ -2,7 +2,9 @@ package kube
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -10,7 +12,9 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/prom"
 	"github.com/preheat-autoscaler/preheat/pkg/scrape"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
 	"github.com/preheat-autoscaler/preheat/pkg/store"
 )
 
@@ -85,5 +89,42 @@ func TestAPodWithoutAPortDoesNotStopTheOthers(t *testing.T) {
 	got := w.Endpoints.Endpoints()
 	if !slices.ContainsFunc(got, func(e scrape.Endpoint) bool { return e.Pod.Name == "b" }) || len(got) != 1 {
 		t.Errorf("endpoints %v, want b alone", got)
+	}
+}
+
+func TestPodsOfATargetWithPrometheusAreQueriedAndNotScraped(t *testing.T) {
+	w := newWorld(t)
+	w.deployment("vllm", 2)
+	w.autoscaler("vllm", func(a *v1alpha1.InferenceAutoscaler) {
+		a.Spec.Metrics.Engine = "vllm"
+		a.Spec.Metrics.Prometheus = &v1alpha1.PrometheusSource{
+			Labels:      v1alpha1.PodLabels{Namespace: "ns", Pod: "kubernetes_pod_name"},
+			Expressions: map[string]v1alpha1.PromQL{"inference_requests_waiting": "queue"},
+		}
+	})
+	w.pod("a", nil)
+	w.pod("b", nil)
+	w.tick(vllm, t0, 2)
+	if got := w.Endpoints.Endpoints(); len(got) != 0 {
+		t.Errorf("scraped are %v", got)
+	}
+	got := w.Endpoints.Queried()
+	if len(got) != 2 || got[0].Expressions == nil || got[0].Expressions != got[1].Expressions || got[0].Since.IsZero() {
+		t.Fatalf("queried are %+v: want two pods with one set of expressions", got)
+	}
+	want := prom.Endpoint{
+		Pod: store.PodID{Namespace: "ml", Name: "a", UID: "a"}, Naming: prom.Naming{Namespace: "ns", Pod: "kubernetes_pod_name"}, Profile: "vllm",
+		Since: got[0].Since, Staleness: 30 * time.Second,
+		Expressions: &prom.Expressions{Of: map[signals.Metric]string{signals.RequestsWaiting: "queue"}},
+	}
+	if diff := cmp.Diff(want, got[0]); diff != "" {
+		t.Errorf("the endpoint (-want +got):\n%s", diff)
+	}
+	obs, err := w.Observer.Observe(t.Context(), vllm, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problem := obs.Replicas[0].Problem; !strings.Contains(problem, "run it with --prometheus-url") {
+		t.Errorf("without a Prometheus the problem is %q", problem)
 	}
 }

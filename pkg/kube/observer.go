@@ -36,6 +36,8 @@ type Observer struct {
 	ledgers  *perTarget[lockedLedger]
 	// locate returns where a pod's page is, or why that is not known.
 	locate func(*corev1.Pod, v1alpha1.MetricsSource) (scrape.Endpoint, error)
+	// prometheus is set where there is one to ask.
+	prometheus bool
 	// front, where it is not nil, returns what holds requests in front of a target.
 	front func(controlloop.TargetID) scaling.Front
 	// timeout bounds what the API server may take to answer.
@@ -113,8 +115,13 @@ func (o *Observer) replica(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) sca
 
 // problem says why there is no newer reading of a pod, empty where nothing is wrong.
 func (o *Observer) problem(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) string {
-	if _, err := o.locate(pod, a.Spec.Metrics); err != nil {
-		return err.Error()
+	switch queried := a.Spec.Metrics.Prometheus != nil; {
+	case queried && !o.prometheus:
+		return "spec.metrics.prometheus is set, but the service has no Prometheus to ask; run it with --prometheus-url, or leave the field out"
+	case !queried:
+		if _, err := o.locate(pod, a.Spec.Metrics); err != nil {
+			return err.Error()
+		}
 	}
 	if _, err := o.readings.Problem(podID(pod)); err != nil {
 		return err.Error()

@@ -30,6 +30,8 @@ type Options struct {
 	// EnginePage returns where an engine serves its metric page by itself, by the name in spec.metrics.engine; false
 	// where the engine is not known, as with "auto".
 	EnginePage func(engine string) (page EnginePage, known bool)
+	// Prometheus says that there is a Prometheus to read what a spec wants read out of it.
+	Prometheus bool
 	// Now is the wall clock of what happens outside of ticks: specs that turn out invalid, statuses that are written.
 	Now func() time.Time
 }

@@ -343,6 +343,20 @@ func TestPodsThatLeaveAreForgotten(t *testing.T) {
 	}
 }
 
+func TestReadingsThatComeFromElsewhereStay(t *testing.T) {
+	r := newRig(t, Options{Others: func() []store.PodID { return []store.PodID{podID(1)} }})
+	for n := range 3 {
+		r.store.Put(podID(n), &signals.Reading{Time: start})
+	}
+	r.source.set(Endpoint{Pod: podID(2), URL: serve(t, answer(goodPage))})
+	r.Tick(t.Context(), start)
+	for n, want := range []bool{false, true, true} {
+		if _, stays := r.store.Latest(podID(n)); stays != want {
+			t.Errorf("the reading of pod %d stays: %v", n, stays)
+		}
+	}
+}
+
 func TestADetectedEngineIsRememberedAndSoughtAgainWhenItLeft(t *testing.T) {
 	var page atomic.Value
 	page.Store(goodPage)

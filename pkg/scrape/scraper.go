@@ -42,6 +42,8 @@ type Options struct {
 	TLS *tls.Config
 	// Registerer takes the scraper's own metrics; nil keeps them to itself.
 	Registerer prometheus.Registerer
+	// Others are further pods whose readings stay in the store, since somebody else puts them there; nil: none.
+	Others func() []store.PodID
 	// Clock says when a page was fetched (default time.Now).
 	Clock func() time.Time
 }
@@ -61,6 +63,7 @@ type Scraper struct {
 	metrics  *metrics
 	log      *slog.Logger
 	clock    func() time.Time
+	others   func() []store.PodID
 	slots    chan struct{} // one element per fetch that runs
 	doubtful chan struct{} // one element per fetch of a pod that failed last time; it may wait for its timeout
 
@@ -95,6 +98,7 @@ func New(o Options, source Source, into *store.Store, profiles *exposition.Profi
 		metrics:  m,
 		log:      log,
 		clock:    clock,
+		others:   o.Others,
 		slots:    make(chan struct{}, concurrency),
 		doubtful: make(chan struct{}, max(1, concurrency/2)),
 		pods:     map[store.PodID]*podState{},
@@ -172,6 +176,9 @@ func (s *Scraper) refresh() []Endpoint {
 	for i, e := range endpoints {
 		ids[i] = e.Pod
 		wanted[e.Pod] = struct{}{}
+	}
+	if s.others != nil {
+		ids = append(ids, s.others()...)
 	}
 	s.store.Keep(ids)
 	s.mu.Lock()

@@ -13,6 +13,9 @@ const (
 	defaultEngine   = "auto"
 	defaultTimeZone = "Etc/UTC"
 
+	defaultNamespaceLabel = "namespace"
+	defaultPodLabel       = "pod"
+
 	defaultStalenessBound = 30 * time.Second
 	defaultLeadTimePrior  = 5 * time.Minute
 )
@@ -30,6 +33,10 @@ func (a *InferenceAutoscaler) SetDefaults() {
 	}
 	if s.Metrics.StalenessBound == nil {
 		s.Metrics.StalenessBound = &metav1.Duration{Duration: defaultStalenessBound}
+	}
+	if p := s.Metrics.Prometheus; p != nil {
+		setDefault(&p.Labels.Namespace, defaultNamespaceLabel)
+		setDefault(&p.Labels.Pod, defaultPodLabel)
 	}
 	for i := range s.Schedules {
 		setDefault(&s.Schedules[i].TimeZone, defaultTimeZone)

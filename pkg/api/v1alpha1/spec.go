@@ -269,6 +269,53 @@ type MetricsSource struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('10m')",message="stalenessBound must be a duration from 5s to 10m; write for example 30s"
 	// +optional
 	StalenessBound *metav1.Duration `json:"stalenessBound,omitempty"`
+
+	// prometheus reads what the engine reports out of Prometheus, in place of the pods' pages: for where these may not be
+	// reached. The address and what it takes to get in are the service's, see its flag --prometheus-url. port, path and
+	// scheme are not used then. stalenessBound should be three times the interval at which Prometheus scrapes.
+	// Example: {} or {labels: {pod: kubernetes_pod_name}}
+	// +optional
+	Prometheus *PrometheusSource `json:"prometheus,omitempty"`
+}
+
+// PrometheusSource says how Prometheus has what an engine reports.
+type PrometheusSource struct {
+	// labels are the names of the labels by which Prometheus tells pods apart.
+	// +kubebuilder:default={}
+	// +optional
+	Labels PodLabels `json:"labels,omitzero"`
+
+	// expressions are PromQL by normalised metric, for what Prometheus has under names of its own, such as recording rules.
+	// Each must give one value for each pod, with the label of the pod; it is added to each selector that it is of this
+	// target's namespace and pods. Counters (_total) are counters, not rates. A pod without a value is not read at all.
+	// Example: {inference_requests_waiting: "sum by (pod) (my_engine_queue)"}
+	// +kubebuilder:validation:MaxProperties=21
+	// +kubebuilder:validation:XValidation:rule="self.all(name, name in ['inference_requests_waiting', 'inference_requests_waiting_capacity', 'inference_requests_running', 'inference_requests_inflight', 'inference_requests_max', 'inference_kv_cache_utilization_ratio', 'inference_kv_cache_capacity_tokens', 'inference_requests_total', 'inference_prompt_tokens_total', 'inference_prompt_tokens_cached_total', 'inference_prefill_tokens_total', 'inference_generation_tokens_total', 'inference_prefix_cache_queries_total', 'inference_prefix_cache_hits_total', 'inference_prefix_cache_hit_ratio', 'inference_preemptions_total', 'inference_engines', 'inference_engines_awake', 'inference_lora_adapters_running', 'inference_lora_adapters_waiting', 'inference_lora_adapters_max'])",message="expressions are by normalised metric; write for example inference_requests_waiting, see preheatctl promql for all of them"
+	// +optional
+	Expressions map[string]PromQL `json:"expressions,omitempty"`
+}
+
+// PromQL is an expression of Prometheus' query language.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=1024
+type PromQL string
+
+// PodLabels are the names of the labels by which Prometheus tells pods apart.
+type PodLabels struct {
+	// namespace is the label with the pod's namespace. Default: namespace. Example: kubernetes_namespace
+	// +kubebuilder:default=namespace
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z_][a-zA-Z0-9_]*$') && !self.startsWith('__')",message="namespace must be the name of a label in Prometheus: letters, digits and '_'; write for example namespace"
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+
+	// pod is the label with the pod's name. Default: pod. Example: kubernetes_pod_name
+	// +kubebuilder:default=pod
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z_][a-zA-Z0-9_]*$') && !self.startsWith('__')",message="pod must be the name of a label in Prometheus: letters, digits and '_'; write for example pod"
+	// +optional
+	Pod string `json:"pod,omitempty"`
 }
 
 // Scheme is the protocol of a metric page.
