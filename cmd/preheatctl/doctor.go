@@ -103,7 +103,7 @@ func (o *doctorOptions) validate() error {
 
 // run examines and writes.
 func (o *doctorOptions) run(ctx context.Context, s streams) error {
-	cluster, namespace, err := o.connect()
+	cluster, namespace, err := connect(&o.cluster)
 	if err != nil {
 		return verdict{err, exitNotLooked}
 	}
@@ -127,8 +127,8 @@ func (o *doctorOptions) run(ctx context.Context, s streams) error {
 }
 
 // connect reads the kubeconfig; the namespace is empty for all.
-func (o *doctorOptions) connect() (doctor.Cluster, string, error) {
-	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(o.cluster.rules, &o.cluster.overrides)
+func connect(o *explainOptions) (doctor.Cluster, string, error) {
+	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(o.rules, &o.overrides)
 	namespace, _, err := loaded.Namespace()
 	if err != nil {
 		return doctor.Cluster{}, "", fmt.Errorf("read the kubeconfig: %w", err)
@@ -137,8 +137,8 @@ func (o *doctorOptions) connect() (doctor.Cluster, string, error) {
 	if err != nil {
 		return doctor.Cluster{}, "", fmt.Errorf("read the kubeconfig: %w; give --kubeconfig or --context", err)
 	}
-	config.Timeout, config.UserAgent = o.cluster.timeout, "preheatctl/"+version
-	if o.cluster.all {
+	config.Timeout, config.UserAgent = o.timeout, "preheatctl/"+version
+	if o.all {
 		namespace = metav1.NamespaceAll
 	}
 	cluster, err := doctor.Connect(config)

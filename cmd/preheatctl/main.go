@@ -1,6 +1,6 @@
 // Command preheatctl is the SRE's tool: it replays traffic through a simulated cluster under Preheat's own decision code,
-// other systems' policies and an oracle, tunes and lists them, and explains the decisions of a service that runs. It is thin:
-// flags → options → package compare.
+// other systems' policies and an oracle, tunes and lists them, explains the decisions of a service that runs, and tells what
+// is seen on an engine's metric page. It is thin: flags → options → package compare.
 package main
 
 import (

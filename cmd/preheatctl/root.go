@@ -24,7 +24,8 @@ func newRoot(s streams) *cobra.Command {
 		Long: "preheatctl shows what autoscaling your own traffic costs and what it is worth: it replays a trace through a\n" +
 			"simulated cluster of inference engines under the code that Preheat runs in production, under other systems'\n" +
 			"policies with their documented defaults, and under an oracle that knows the future. It needs no cluster and no GPU.\n" +
-			"Of a cluster that has Preheat, it explains why a target has the replicas that it has, and examines what is wrong.\n\n" +
+			"Of a cluster that has Preheat, it explains why a target has the replicas that it has, and examines what is wrong. It\n" +
+			"tells what Preheat sees on an engine's metric page.\n\n" +
 			"Exit codes: 0 done; 1 a fault of a file or of a run; 2 a fault of the command line: a flag, an argument, the name\n" +
 			"of a profile or a policy, the settings of a workload or a mix; 130 interrupted, with what was done until then. doctor has more, see its help.",
 		Example: "  # A generated day under the default policies\n" +
@@ -36,13 +37,15 @@ func newRoot(s streams) *cobra.Command {
 			"  # Why a target has the replicas that it has\n" +
 			"  preheatctl explain vllm\n\n" +
 			"  # What is wrong with a cluster, and what to do\n" +
-			"  preheatctl doctor -A",
+			"  preheatctl doctor -A\n\n" +
+			"  # What Preheat sees on an engine's metric page\n" +
+			"  preheatctl inspect -n ml pod/vllm-0",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	root.AddCommand(newReplay(s), newTune(s), newForecast(s), newRecord(s), newExplain(s), newDoctor(s), newPolicies(s), newProfiles(s), newWorkloads(s), newVersion(s))
+	root.AddCommand(newReplay(s), newTune(s), newForecast(s), newRecord(s), newExplain(s), newDoctor(s), newInspect(s), newPolicies(s), newProfiles(s), newWorkloads(s), newVersion(s))
 	return root
 }
 

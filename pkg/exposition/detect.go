@@ -197,7 +197,7 @@ func (ps *Profiles) Detect(page []byte) (*Profile, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: none of the %d samples is of %s", ErrNoEngine, l.samples, strings.Join(ps.Names(), ", "))
+	return nil, fmt.Errorf("%w: none of its %d samples is of an engine that one of the %d profiles knows", ErrNoEngine, l.samples, len(ps.all))
 }
 
 // Evidence returns what a page tells of the engine's version, most telling first; nothing for a page that cannot be

@@ -43,6 +43,14 @@ type Missing struct {
 	Matters string
 }
 
+// Reasons of Missing; another names a sample that is there without a usable number.
+const (
+	// NotTold is that the engine's profile has no sample that would tell.
+	NotTold = "the engine does not tell"
+	// NotOnPage is that it has, and none of them is there.
+	NotOnPage = "none of the samples that tell is on the page"
+)
+
 // Inspect detects the page's engine and explains what it tells; with a profile, that one is used. The error wraps
 // ErrNotExposition, ErrTorn or ErrNoEngine.
 func (ps *Profiles) Inspect(text []byte, contentType string, p *Profile) (*Inspection, error) {
@@ -78,7 +86,7 @@ func (in *Inspection) scalar(pg *page, p *program, m signals.Metric) {
 		in.Values = append(in.Values, Value{Name: m.String(), Source: pg.candidateText(p, c), Scalar: v})
 		return
 	}
-	missing := Missing{Name: m.String(), Reason: "the engine does not tell", Matters: scalarMatters[m]}
+	missing := Missing{Name: m.String(), Reason: NotTold, Matters: scalarMatters[m]}
 	for i := range p.metrics[m] {
 		missing.seek(p, &p.metrics[m][i].term.selection)
 	}
@@ -94,7 +102,7 @@ func (in *Inspection) latency(pg *page, p *Profile, l signals.Latency) {
 		in.Values = append(in.Values, Value{Name: l.String(), Source: pg.histogramText(prog, t), Scalar: mean, Distribution: h})
 		return
 	}
-	missing := Missing{Name: l.String(), Reason: "the engine does not tell", Matters: latencyMatters[l]}
+	missing := Missing{Name: l.String(), Reason: NotTold, Matters: latencyMatters[l]}
 	for i := range prog.latencies[l] {
 		missing.seek(prog, &prog.latencies[l][i].sum)
 	}
@@ -115,7 +123,7 @@ func (m *Missing) because(got outcome, source func() string) {
 	case got == invalid:
 		m.Reason = source() + " is on the page, but not as a usable number"
 	case len(m.Sought) > 0:
-		m.Reason = "none of the samples that tell is on the page"
+		m.Reason = NotOnPage
 	}
 }
 
@@ -172,6 +180,9 @@ func (pg *page) termText(p *program, t *term) string {
 	text := pg.selectionText(p, &t.selection)
 	if names := slices.Concat(t.product, []string{t.names}); strings.Join(names, "") != "" {
 		text += " label " + strings.TrimSuffix(strings.Join(names, " * "), " * ")
+	}
+	if t.final.fn == countOf {
+		return "count(" + text + ")" // not their values
 	}
 	return text
 }

@@ -4,18 +4,18 @@ import "github.com/preheat-autoscaler/preheat/pkg/signals"
 
 // scalarMatters says of each scalar what cannot be known without it, for whoever reads that it is missing.
 var scalarMatters = [signals.NumMetrics]string{
-	signals.RequestsWaiting:         "a queue inside the engine is not seen, so that saturation shows late; without the number running too, the target is held as blind",
+	signals.RequestsWaiting:         "a queue inside the engine is not seen, unless requests in flight are told: demand beyond what runs shows late",
 	signals.RequestsWaitingCapacity: "requests that wait for an adapter or a KV transfer are not told from those that more replicas would help",
-	signals.RequestsRunning:         "how full the batch is stays unknown, and with it what a replica sustains; without the number waiting too, the target is held as blind",
-	signals.RequestsInflight:        "demand in flight is unknown unless waiting and running are both told",
+	signals.RequestsRunning:         "how full the batch is stays unknown; without requests in flight too Preheat is blind and holds the replicas",
+	signals.RequestsInflight:        "requests in flight are known only where waiting and running both are",
 	signals.RequestsMax:             "how full the engine can get is learned from the most it was seen to run, not known from the start",
 	signals.KVCacheUtilization:      "an engine that is full for want of KV cache, long before it runs its most requests, is noticed by its queue only",
 	signals.KVCacheCapacityTokens:   "engines of different size count alike in the mean KV utilization",
-	signals.RequestsFinished:        "arrivals cannot be counted, only requests in flight; tokens without it make the target blind",
+	signals.RequestsFinished:        "arrivals cannot be counted: once requests come Preheat is blind and holds the replicas",
 	signals.PromptTokens:            "work is counted in requests, whatever the length of their prompts",
 	signals.PromptTokensCached:      "prompts that a cache spares the engine count as work, unless the computed tokens are told",
 	signals.PromptTokensComputed:    "prompts are counted whole, or less those cached: demand looks larger than the work where caches hit",
-	signals.GenerationTokens:        "work is counted in requests, whatever the length of their answers; an engine that works without ending requests looks idle",
+	signals.GenerationTokens:        "work is counted in requests, whatever the length of their answers",
 	signals.PrefixCacheQueries:      "the share of prompts found in the prefix cache is unknown, unless the engine tells it as one number",
 	signals.PrefixCacheHits:         "the share of prompts found in the prefix cache is unknown, unless the engine tells it as one number",
 	signals.PrefixCacheHitRatio:     "that replicas are slower while their caches are cold is not seen",

@@ -35,6 +35,9 @@ func (p *Profile) Paths() []string { return slices.Clone(p.spec.Path) }
 // Notes returns what a reader of the engine's values should know, for display.
 func (p *Profile) Notes() []string { return slices.Clone(p.spec.Notes) }
 
+// Remedy returns what to look at when the engine's samples are not on its page, empty where nothing is known to help.
+func (p *Profile) Remedy() string { return p.spec.Remedy }
+
 //go:embed profiles/*.yaml
 var embedded embed.FS
 
