@@ -45,7 +45,7 @@ func newRoot(s streams) *cobra.Command {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	root.AddCommand(newReplay(s), newTune(s), newForecast(s), newRecord(s), newExplain(s), newDoctor(s), newInspect(s), newPolicies(s), newProfiles(s), newWorkloads(s), newVersion(s))
+	root.AddCommand(newReplay(s), newTune(s), newForecast(s), newRecord(s), newExplain(s), newDoctor(s), newInspect(s), newPromQL(s), newPolicies(s), newProfiles(s), newWorkloads(s), newVersion(s))
 	return root
 }
 
