@@ -1,13 +1,14 @@
 #!/bin/sh
 # Builds the Kubernetes components that the demo and the end-to-end tests run, from the module versions pinned here.
 #
-#   build.sh [controlplane|node|all]   build what is missing; the last line on stdout is the bin directory
-#                                      (all prints two: control plane, then node)
-#   build.sh where [controlplane|node] print the bin directory without building
+#   build.sh [controlplane|node|prometheus|all]   build what is missing; the last line on stdout is the bin directory
+#                                                 (all prints three, in this order)
+#   build.sh where [controlplane|node|prometheus] print the bin directory without building
 #
 # controlplane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, kubectl. Needs Go only.
 # node:         kubelet, kube-proxy, containerd, runc, CNI plugins and the small programs beside this script.
 #               Needs a C compiler and libseccomp for runc, nft for kube-proxy; installs them with apt-get when root.
+# prometheus:   prometheus. Needs Go only.
 #
 # The directory's name carries a hash of the pinned versions, so a change of version never meets an old binary.
 # PREHEAT_CACHE chooses where (default: ${XDG_CACHE_HOME:-~/.cache}/preheat).
@@ -33,7 +34,8 @@ dir_of() {
 	case $1 in
 	controlplane) echo "$cache/cluster-$(key go.mod go.sum)" ;;
 	node) echo "$cache/node-$(key go.mod go.sum containers/go.mod containers/go.sum pause/main.go mkimg/main.go gpuplugin/main.go)" ;;
-	*) die "unknown set \"$1\": want controlplane or node" ;;
+	prometheus) echo "$cache/prometheus-$(key prometheus/go.mod prometheus/go.sum)" ;;
+	*) die "unknown set \"$1\": want controlplane, node or prometheus" ;;
 	esac
 }
 
@@ -126,6 +128,12 @@ build_node() {
 	for name in pause mkimg gpuplugin; do binary $name . 0 "" "-s -w" ./$name; done
 }
 
+build_prometheus() {
+	log "Building Prometheus $(version github.com/prometheus/prometheus prometheus) into $bin"
+	[ -x "$bin/prometheus" ] || log "The first build takes about 5 minutes on two cores; later ones are instant."
+	binary prometheus prometheus 0 "" "-s -w" github.com/prometheus/prometheus/cmd/prometheus
+}
+
 # build SET: under a lock, so that two builds at the same time do the work once
 build() {
 	bin=$(dir_of "$1")
@@ -142,7 +150,7 @@ build() {
 command -v go >/dev/null || die "Go is not installed"
 case ${1:-all} in
 where) dir_of "${2:-controlplane}" ;;
-controlplane | node) build "$1" ;;
-all) build controlplane && build node ;;
-*) die "usage: build.sh [controlplane|node|all] | where [controlplane|node]" ;;
+controlplane | node | prometheus) build "$1" ;;
+all) build controlplane && build node && build prometheus ;;
+*) die "usage: build.sh [controlplane|node|prometheus|all] | where [controlplane|node|prometheus]" ;;
 esac

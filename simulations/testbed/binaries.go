@@ -16,6 +16,7 @@ var ErrNotBuilt = errors.New("binaries are not built")
 const (
 	controlPlaneSet = "controlplane"
 	nodeSet         = "node"
+	prometheusSet   = "prometheus"
 )
 
 var (
@@ -30,6 +31,12 @@ var (
 func CanRun() error {
 	_, err := binaryDir("", controlPlaneSet, controlPlaneBinaries)
 	return err
+}
+
+// PrometheusBinary returns the path of a real Prometheus, and otherwise ErrNotBuilt with how to build it.
+func PrometheusBinary() (string, error) {
+	dir, err := binaryDir("", prometheusSet, []string{"prometheus"})
+	return filepath.Join(dir, "prometheus"), err
 }
 
 // binaryDir returns the directory of a set of binaries once all of them are in it. dir, if given, is where to look.

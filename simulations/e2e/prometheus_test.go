@@ -1,0 +1,289 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/prom"
+	"github.com/preheat-autoscaler/preheat/pkg/replica"
+	"github.com/preheat-autoscaler/preheat/pkg/scrape"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
+	"github.com/preheat-autoscaler/preheat/pkg/store"
+	"github.com/preheat-autoscaler/preheat/simulations/emulator"
+	"github.com/preheat-autoscaler/preheat/simulations/testbed"
+)
+
+// A real Prometheus scrapes emulated engines under load. What it is asked for is, within one percent, what the pages said
+// that it got; and once the engines are idle, what a scrape of them says. When it ends, readings grow old and it is said why.
+func TestBothSourcesSayTheSame(t *testing.T) {
+	binary, err := testbed.PrometheusBinary()
+	if errors.Is(err, testbed.ErrNotBuilt) {
+		t.Skip(err)
+	}
+	must(t, err)
+	s := newSources(t, 3)
+	address, stop := s.startPrometheus(t, binary)
+	s.read(t, address)
+	idle := s.load(t)
+
+	compared := 0
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Second) {
+		for _, e := range s.engines {
+			if r, ok := s.queried.Latest(e.id); ok {
+				compared += s.compare(t, e.name()+" under load", e.pageAt(r.Time), r)
+			}
+		}
+	}
+	if compared < 500 {
+		t.Errorf("%d values of pages were compared only", compared)
+	}
+	idle()
+	time.Sleep(5 * time.Second) // two scrapes of each source
+	for _, e := range s.engines {
+		want, okA := s.scraped.Latest(e.id)
+		got, okB := s.queried.Latest(e.id)
+		if !okA || !okB {
+			t.Fatalf("%s: scraped %v, queried %v", e.name(), okA, okB)
+		}
+		if n := s.compare(t, e.name()+" when idle", want, got); n < 15 {
+			t.Errorf("%s: %d values were compared only", e.name(), n)
+		}
+	}
+	t.Logf("%d values of pages were the same", compared)
+
+	stop()
+	time.Sleep(3 * time.Second)
+	before, _ := s.queried.Latest(s.engines[0].id)
+	eventually(t, 10*time.Second, func(context.Context) string {
+		at, err := s.queried.Problem(s.engines[0].id)
+		if err == nil || !strings.Contains(err.Error(), "--prometheus-url") {
+			return fmt.Sprintf("after the end of Prometheus: %v %v", at, err)
+		}
+		return ""
+	})
+	if after, _ := s.queried.Latest(s.engines[0].id); after != before {
+		t.Error("there are readings without a Prometheus")
+	}
+}
+
+// sources are emulated engines with both ways to read them.
+type sources struct {
+	engines          []*recordedEngine
+	model            string
+	profiles         *exposition.Profiles
+	scraped, queried *store.Store
+}
+
+// recordedEngine is an emulated engine that remembers the pages that Prometheus got.
+type recordedEngine struct {
+	id  store.PodID
+	url string
+
+	mu    sync.Mutex
+	pages []recordedPage // guarded by mu
+}
+
+type recordedPage struct {
+	at      time.Time
+	reading *signals.Reading
+}
+
+func (e *recordedEngine) name() string { return e.id.Name }
+
+func newSources(t *testing.T, engines int) *sources {
+	t.Helper()
+	p, err := replica.ProfileNamed(profile)
+	must(t, err)
+	s := &sources{model: p.Model, scraped: store.New(store.Options{}), queried: store.New(store.Options{})}
+	s.profiles, err = exposition.Load()
+	must(t, err)
+	for i := range engines {
+		pod, err := emulator.New(emulator.Options{Profile: p})
+		must(t, err)
+		pod.MarkLoaded()
+		e := &recordedEngine{id: store.PodID{Namespace: "ml", Name: fmt.Sprintf("vllm-%d", i), UID: fmt.Sprint(i)}}
+		web := httptest.NewServer(e.recording(s.profiles, pod.Handler()))
+		t.Cleanup(func() { web.Close(); pod.Shutdown(context.Background()) })
+		e.url = web.URL
+		s.engines = append(s.engines, e)
+	}
+	return s
+}
+
+// recording keeps what Prometheus gets of a handler's pages.
+func (e *recordedEngine) recording(profiles *exposition.Profiles, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics" || !strings.HasPrefix(r.UserAgent(), "Prometheus") {
+			h.ServeHTTP(w, r)
+			return
+		}
+		at, page := time.Now(), httptest.NewRecorder()
+		h.ServeHTTP(page, r)
+		reading, _, err := profiles.Decode(page.Body.Bytes(), page.Header().Get("Content-Type"))
+		if err == nil {
+			e.mu.Lock()
+			e.pages = append(e.pages, recordedPage{at, reading})
+			e.mu.Unlock()
+		}
+		w.Header().Set("Content-Type", page.Header().Get("Content-Type"))
+		w.Write(page.Body.Bytes())
+	})
+}
+
+// pageAt returns what the page of a scrape said; Prometheus' time of it is the beginning of its request.
+func (e *recordedEngine) pageAt(at time.Time) *signals.Reading {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.pages {
+		if after := p.at.Sub(at); after > -50*time.Millisecond && after < 800*time.Millisecond {
+			return p.reading
+		}
+	}
+	return &signals.Reading{}
+}
+
+// startPrometheus runs a Prometheus that scrapes the engines each second.
+func (s *sources) startPrometheus(t *testing.T, binary string) (address string, stop func()) {
+	t.Helper()
+	dir := t.TempDir()
+	var config strings.Builder
+	config.WriteString("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: engines\n  static_configs:\n")
+	for _, e := range s.engines {
+		fmt.Fprintf(&config, "  - targets: [%q]\n    labels: {namespace: ml, pod: %s}\n", strings.TrimPrefix(e.url, "http://"), e.name())
+	}
+	file := filepath.Join(dir, "prometheus.yml")
+	must(t, os.WriteFile(file, []byte(config.String()), 0o600))
+	host := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	var log bytes.Buffer
+	cmd := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+host, "--log.level=warn")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	must(t, cmd.Start())
+	stop = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() {
+		stop()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	eventually(t, 30*time.Second, func(ctx context.Context) string {
+		r, err := http.Get("http://" + host + "/-/ready")
+		if err != nil {
+			return err.Error()
+		}
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return r.Status
+		}
+		return ""
+	})
+	return "http://" + host, stop
+}
+
+// Endpoints implements scrape.Source.
+func (s *sources) Endpoints() (all []scrape.Endpoint) {
+	for _, e := range s.engines {
+		all = append(all, scrape.Endpoint{Pod: e.id, URL: e.url + "/metrics"})
+	}
+	return all
+}
+
+// Queried implements prom.Source.
+func (s *sources) Queried() (all []prom.Endpoint) {
+	for _, e := range s.engines {
+		all = append(all, prom.Endpoint{Pod: e.id, Naming: prom.Naming{Namespace: "namespace", Pod: "pod"}, Staleness: 10 * time.Second})
+	}
+	return all
+}
+
+// read runs both readers until the test ends.
+func (s *sources) read(t *testing.T, address string) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	scraper, err := scrape.New(scrape.Options{}, s, s.scraped, s.profiles, log)
+	must(t, err)
+	api, err := prom.Connect(prom.Connection{URL: address, MaxBytes: 32 << 20})
+	must(t, err)
+	reader, err := prom.New(prom.Options{API: api, Source: s, Store: s.queried, Profiles: s.profiles, Log: log})
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { scraper.Run(ctx, time.Second) })
+	running.Go(func() { reader.Run(ctx, time.Second) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+}
+
+// load keeps each engine busy, the first one the most, until idle is called, which waits for the last answer.
+func (s *sources) load(t *testing.T) (idle func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for i, e := range s.engines {
+		for range 48 / (i + 1) {
+			running.Go(func() {
+				body := fmt.Sprintf(`{"model": %q, "prompt": %q, "max_tokens": 60, "ignore_eos": true}`, s.model, strings.Repeat("word ", 300))
+				for ctx.Err() == nil {
+					answer, err := http.Post(e.url+"/v1/completions", "application/json", strings.NewReader(body))
+					if err == nil {
+						io.Copy(io.Discard, answer.Body)
+						answer.Body.Close()
+					}
+				}
+			})
+		}
+	}
+	return func() { cancel(); running.Wait() }
+}
+
+// compare compares all values of two readings and returns how many known ones there are that are not zero.
+func (s *sources) compare(t *testing.T, what string, want, got *signals.Reading) (compared int) {
+	t.Helper()
+	same := func(name string, a, b float64) {
+		if math.Abs(a-b) > 0.01*math.Abs(a) {
+			t.Errorf("%s: %s is %v out of Prometheus, on the page %v", what, name, b, a)
+		}
+		if a != 0 {
+			compared++
+		}
+	}
+	for m := range signals.NumMetrics {
+		a, okA := want.Value(m)
+		b, okB := got.Value(m)
+		if okA != okB {
+			t.Errorf("%s: %v is known %v out of Prometheus, on the page %v", what, m, okB, okA)
+		}
+		same(m.String(), a, b)
+	}
+	for l := range signals.NumLatencies {
+		a, b := want.Histogram(l), got.Histogram(l)
+		if (a == nil) != (b == nil) {
+			t.Errorf("%s: %v is known %v out of Prometheus, on the page %v", what, l, b != nil, a != nil)
+			continue
+		}
+		if a == nil {
+			continue
+		}
+		p, _, _ := a.Quantile(0.95)
+		q, _, _ := b.Quantile(0.95)
+		same(l.String()+" p95", p, q)
+		same(l.String()+" count", a.Count(), b.Count())
+		same(l.String()+" sum", a.Sum, b.Sum)
+	}
+	return compared
+}
