@@ -41,8 +41,10 @@ type vigil struct {
 	slowest  time.Duration
 	down     time.Duration // each failed look counts until the next one
 	failures []string
-	lost     []string // APIServices that were unavailable, and replicas that went
-	replicas int      // the most of the target
+	away     map[string]time.Duration // how long each APIService was unavailable, by as many looks
+	awayWhy  []string
+	fewer    []string // the target's replicas that went
+	replicas int                      // the most of the target
 }
 
 // watchedMetrics are one of each kind: measured, decided, external.
@@ -56,7 +58,7 @@ var watchedMetrics = []string{
 func (n *realNode) keepVigil(t *testing.T) *vigil {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	v := &vigil{node: n, cancel: cancel}
+	v := &vigil{node: n, cancel: cancel, away: map[string]time.Duration{}}
 	v.direct, v.host = n.behindService(t)
 	v.done.Go(func() { every(ctx, v.look) })
 	v.done.Go(func() { every(ctx, v.lookAtObjects(n.replicas(ctx, engines))) })
@@ -165,18 +167,20 @@ func (n *realNode) behindService(t *testing.T) (c *http.Client, host string) {
 	return &http.Client{Transport: transport, Timeout: readTimeout}, "https://" + service.Spec.ClusterIP
 }
 
-// lookAtObjects remembers the APIServices that are unavailable and every replica less than before.
+// lookAtObjects adds up for how long APIServices are unavailable, and remembers every replica less than before.
 func (v *vigil) lookAtObjects(replicas int) func(ctx context.Context, at time.Time) {
 	v.replicas = replicas
 	return func(ctx context.Context, at time.Time) {
 		now := v.node.replicas(ctx, engines)
 		if now >= 0 && now < v.replicas {
-			v.lost = append(v.lost, fmt.Sprintf("%s: %d replicas of %d", at.Format("15:04:05.000"), now, v.replicas))
+			v.fewer = append(v.fewer, fmt.Sprintf("%s: %d replicas of %d", at.Format("15:04:05.000"), now, v.replicas))
 		}
 		v.replicas = max(now, v.replicas)
 		for _, gv := range metricGroups {
-			if problem := v.node.unavailable(ctx, gv.Version+"."+gv.Group); problem != "" && ctx.Err() == nil {
-				v.lost = append(v.lost, at.Format("15:04:05.000: ")+problem)
+			name := gv.Version + "." + gv.Group
+			if problem := v.node.unavailable(ctx, name); problem != "" && ctx.Err() == nil {
+				v.away[name] += vigilPeriod
+				v.awayWhy = append(v.awayWhy, at.Format("15:04:05.000: ")+problem)
 			}
 		}
 	}
@@ -206,20 +210,26 @@ func (n *realNode) unavailable(ctx context.Context, name string) string {
 	return fmt.Sprintf("APIService %s is not available: %v", name, service.Status.Conditions)
 }
 
-// report fails the test for what was lost, and where metrics could not be read for longer than the bound.
-func (v *vigil) report(t *testing.T, bound time.Duration) {
+// report fails the test for replicas that went, where metrics could not be read for longer than mostDown, and where an
+// APIService was unavailable for longer than mostAway.
+func (v *vigil) report(t *testing.T, mostAway time.Duration) {
 	t.Helper()
 	v.end()
 	t.Logf("%d looks, %d failed: %v without metrics (bound %v); slowest look %v; %d replicas",
-		v.polls, len(v.failures), v.down.Round(time.Millisecond), bound, v.slowest.Round(time.Millisecond), v.replicas)
+		v.polls, len(v.failures), v.down.Round(time.Millisecond), mostDown, v.slowest.Round(time.Millisecond), v.replicas)
 	for _, f := range v.failures[:min(len(v.failures), shownFailures)] {
 		t.Log(f)
 	}
-	if v.down > bound {
-		t.Errorf("metrics could not be read for %v, bound %v", v.down, bound)
+	if v.down > mostDown {
+		t.Errorf("metrics could not be read for %v, bound %v", v.down, mostDown)
 	}
-	if len(v.lost) > 0 {
-		t.Errorf("lost on the way:\n%q", v.lost)
+	for name, away := range v.away {
+		if away > mostAway {
+			t.Errorf("APIService %s was unavailable for %v, bound %v:\n%q", name, away, mostAway, v.awayWhy)
+		}
+	}
+	if len(v.fewer) > 0 {
+		t.Errorf("lost on the way:\n%q", v.fewer)
 	}
 	if v.polls < 10 {
 		t.Errorf("only %d looks: this watched nothing", v.polls)
