@@ -44,7 +44,7 @@ type vigil struct {
 	away     map[string]time.Duration // how long each APIService was unavailable, by as many looks
 	awayWhy  []string
 	fewer    []string // the target's replicas that went
-	replicas int                      // the most of the target
+	replicas int      // the most of the target
 }
 
 // watchedMetrics are one of each kind: measured, decided, external.
