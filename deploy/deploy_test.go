@@ -117,7 +117,7 @@ func base(t *testing.T) []runtime.Object {
 }
 
 func TestEveryManifestIsOfAKnownTypeWithKnownFields(t *testing.T) {
-	want := map[string]int{"crds": 2, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "components/shared-state": 1, "components/activator": 8, "samples": 18}
+	want := map[string]int{"crds": 2, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "components/shared-state": 1, "components/activator": 8, "samples": 19}
 	for directory, count := range want {
 		if got := len(objects(t, manifests(t, directory)...)); got != count {
 			t.Errorf("%s: decoded %d objects, want %d", directory, got, count)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
 	"github.com/preheat-autoscaler/preheat/pkg/front"
 	"github.com/preheat-autoscaler/preheat/pkg/history"
+	"github.com/preheat-autoscaler/preheat/pkg/history/backfill"
 	"github.com/preheat-autoscaler/preheat/pkg/kube"
 	"github.com/preheat-autoscaler/preheat/pkg/metricsapi"
 	"github.com/preheat-autoscaler/preheat/pkg/pools"
@@ -48,7 +50,8 @@ type service struct {
 	log        *slog.Logger
 	store      *store.Store
 	scraper    *scrape.Scraper
-	prometheus *prom.Reader // nil where there is none to ask
+	prometheus *prom.Reader     // nil where there is none to ask
+	backfill   *backfill.Filler // nil where there is none to ask
 	clients    kube.Clients
 	cluster    *kube.Cluster
 	lease      *kube.Lease // nil without leader election
@@ -98,7 +101,7 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 	if err := s.wireCluster(config, profiles); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.wireScraper(profiles), s.wirePrometheus(profiles)); err != nil {
+	if err := s.wireScraper(profiles); err != nil {
 		return nil, err
 	}
 	s.nudges = newNudges(s.decisions)
@@ -106,6 +109,9 @@ func newService(ctx context.Context, o *options, log *slog.Logger) (*service, er
 		return nil, err
 	}
 	if err := s.wireSeries(); err != nil {
+		return nil, err
+	}
+	if err := s.wirePrometheus(profiles); err != nil {
 		return nil, err
 	}
 	guard := &switchover.Guard{
@@ -174,7 +180,7 @@ func (s *service) wireCluster(config *rest.Config, profiles *exposition.Profiles
 	s.pages = front.NewGatewayReader(front.GatewayOptions{
 		Targets: s.behindGateways, Endpoints: s.gateways.Endpoints, Held: s.held, Log: s.log,
 	})
-	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Front: s.front, Leader: leader, Log: s.log}, o)
+	s.cluster, err = kube.New(s.clients, kube.Ports{Plan: plan, Readings: s.store, Front: s.front, Gateway: s.gateway, Leader: leader, Log: s.log}, o)
 	return err
 }
 
@@ -190,10 +196,10 @@ func (s *service) wirePools() error {
 	return nil
 }
 
-// front is what holds requests in front of a target: its gateway where it has one, else the activators.
+// front is what holds requests in front of a target: its gateway where it has one that does, else the activators.
 func (s *service) front(id controlloop.TargetID) scaling.Front {
 	a, ok := s.cluster.Targets.Autoscaler(id)
-	if ok && a.Spec.Gateway != nil {
+	if ok && a.Spec.Gateway.Holds() {
 		return s.pages.Of(id.String())
 	}
 	d, decided := s.decisions.Latest(id)
@@ -204,7 +210,10 @@ func (s *service) front(id controlloop.TargetID) scaling.Front {
 	return s.reader.Of(id.String())
 }
 
-// behindGateways are the targets whose requests a gateway holds.
+// gateway is what the gateway in front of a target has seen.
+func (s *service) gateway(id controlloop.TargetID) scaling.Gateway { return s.pages.Seen(id.String()) }
+
+// behindGateways are the targets that have a gateway in front.
 func (s *service) behindGateways() (found []front.GatewayTarget) {
 	for _, obj := range s.cluster.AutoscalerInformer.GetIndexer().List() {
 		a, ok := obj.(*v1alpha1.InferenceAutoscaler)
@@ -212,11 +221,12 @@ func (s *service) behindGateways() (found []front.GatewayTarget) {
 			continue
 		}
 		g, id := a.Spec.Gateway, controlloop.TargetID{Namespace: a.Namespace, Name: a.Name}
+		port, _ := front.Address(g.Kind)
 		d, _ := s.decisions.Latest(id)
 		found = append(found, front.GatewayTarget{
 			Target: id.String(), Ready: d.Ready > 0 && d.Replicas > 0,
 			Gateway: front.Gateway{
-				Kind: g.Kind, Namespace: cmp.Or(g.Namespace, a.Namespace), Service: g.Service, Port: cmp.Or(g.Port, 9090),
+				Kind: g.Kind, Namespace: cmp.Or(g.Namespace, a.Namespace), Service: g.Service, Port: cmp.Or(g.Port, port),
 				Pool: g.Pool, PoolNamespace: a.Namespace,
 			},
 		})
@@ -374,25 +384,11 @@ func (s *service) control(ctx context.Context) {
 	s.log.Info("caches are filled, scraping and deciding begin")
 	targets := s.targets()
 	s.explore(ctx, targets())
-	scraping := make(chan struct{})
-	go func() {
-		defer close(scraping)
-		if err := s.scraper.Run(ctx, s.options.scrapeInterval); err != nil && ctx.Err() == nil {
-			s.log.Error("scraping ended", "error", err)
-		}
-	}()
-	querying := make(chan struct{})
-	go func() {
-		defer close(querying)
-		if s.prometheus != nil {
-			s.prometheus.Run(ctx, s.options.scrapeInterval)
-		}
-	}()
-	saving := make(chan struct{})
-	go func() {
-		defer close(saving)
-		s.history.Run(ctx)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { s.scrape(ctx) })
+	beside.Go(func() { s.query(ctx) })
+	beside.Go(func() { s.runBackfill(ctx) })
+	beside.Go(func() { s.history.Run(ctx) })
 	if s.warmUp(ctx) {
 		nudging := make(chan struct{})
 		go func() {
@@ -402,10 +398,15 @@ func (s *service) control(ctx context.Context) {
 		s.loop.Run(ctx, s.options.interval, targets, s.decided)
 		<-nudging
 	}
-	<-saving
+	beside.Wait()
 	s.save()
-	<-scraping
-	<-querying
+}
+
+// scrape reads the engines' pages until ctx ends.
+func (s *service) scrape(ctx context.Context) {
+	if err := s.scraper.Run(ctx, s.options.scrapeInterval); err != nil && ctx.Err() == nil {
+		s.log.Error("scraping ended", "error", err)
+	}
 }
 
 // nudge decides on one target out of turn.

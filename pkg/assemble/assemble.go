@@ -21,7 +21,7 @@ type Options struct {
 	// Interval is the time between two ticks; demand is forecast in steps of it.
 	Interval time.Duration
 	// Fronted says that something in front of all targets holds requests while there is no replica, and is read. Else it is
-	// so only of those with spec.activator or spec.gateway: of others the last replica is never let go.
+	// so only of those with spec.activator or a spec.gateway that holds requests: of others the last replica is never let go.
 	Fronted bool
 }
 
@@ -56,7 +56,7 @@ func Config(ia *v1alpha1.InferenceAutoscaler, o Options) (scaling.Config, error)
 	fault := func(err error) { faults = append(faults, err) }
 
 	c.Paused = spec.Paused
-	c.Zero = (o.Fronted || spec.Activator != nil || spec.Gateway != nil) && (*spec.MinReplicas == 0 || slices.ContainsFunc(spec.Schedules, func(s v1alpha1.Schedule) bool { return s.MinReplicas != nil && *s.MinReplicas == 0 }))
+	c.Zero = (o.Fronted || spec.Activator != nil || spec.Gateway.Holds()) && (*spec.MinReplicas == 0 || slices.ContainsFunc(spec.Schedules, func(s v1alpha1.Schedule) bool { return s.MinReplicas != nil && *s.MinReplicas == 0 }))
 	c.Staleness = spec.Metrics.StalenessBound.Duration
 	if o.Interval > 0 {
 		c.Forecast.Step = o.Interval

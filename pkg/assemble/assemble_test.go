@@ -309,7 +309,12 @@ func TestZeroNeedsWhatHoldsRequests(t *testing.T) {
 	}{
 		"nothing":   {func(*v1alpha1.InferenceAutoscalerSpec) {}, false},
 		"activator": {func(s *v1alpha1.InferenceAutoscalerSpec) { s.Activator = &v1alpha1.Activator{Service: "llm"} }, true},
-		"gateway":   {func(s *v1alpha1.InferenceAutoscalerSpec) { s.Gateway = &v1alpha1.Gateway{Service: "epp", Pool: "llm"} }, true},
+		"gateway": {func(s *v1alpha1.InferenceAutoscalerSpec) {
+			s.Gateway = &v1alpha1.Gateway{Kind: v1alpha1.GatewayEndpointPicker, Service: "epp", Pool: "llm"}
+		}, true},
+		"a gateway that only sees": {func(s *v1alpha1.InferenceAutoscalerSpec) {
+			s.Gateway = &v1alpha1.Gateway{Kind: v1alpha1.GatewayEnvoy, Service: "envoy", Pool: "llm"}
+		}, false},
 	} {
 		c, err := Config(autoscaler(func(s *v1alpha1.InferenceAutoscalerSpec) {
 			s.Mode, s.MinReplicas = v1alpha1.ModeOwn, new(int32(0))

@@ -44,7 +44,7 @@ func PoolTerms(m v1alpha1.WarmPoolMember, ia *v1alpha1.InferenceAutoscaler, gpus
 	if m.GPUsPerReplica != nil {
 		t.GPUs = *m.GPUsPerReplica
 	}
-	if ia.Spec.Activator == nil && ia.Spec.Gateway == nil {
+	if ia.Spec.Activator == nil && !ia.Spec.Gateway.Holds() {
 		t.Min = max(1, t.Min)
 	}
 	if w := ia.Spec.Warm; w != nil && w.Asleep != nil {

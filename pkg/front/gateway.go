@@ -2,6 +2,7 @@ package front
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,7 @@ import (
 )
 
 const (
-	// urgently is how often pages are read while a target has no ready replica, calmly how often else.
+	// urgently is how often pages are read that say what is held for a target without a ready replica, calmly how often else.
 	urgently, calmly = 250 * time.Millisecond, 5 * time.Second
 	// pageTimeout bounds the reading of one page, pageLimit its size in bytes, pagesAtOnce how many are read at a time.
 	pageTimeout = 2 * time.Second
@@ -23,13 +24,13 @@ const (
 	pagesAtOnce = 16
 )
 
-// Gateway is one that holds requests itself, and what it calls a target.
+// Gateway is one in front of a target, and what it calls it.
 type Gateway struct {
 	Kind v1alpha1.GatewayKind
-	// Namespace and Service name the Service whose endpoints hold the requests, Port is where these serve their metric page.
+	// Namespace and Service name the Service whose endpoints see the requests, Port is where these serve their metric page.
 	Namespace, Service string
 	Port               int32
-	// Pool is the InferencePool's or the revision's name, PoolNamespace where it is.
+	// Pool is what the profile of its kind says, the InferencePool's name for example, PoolNamespace where that is.
 	Pool, PoolNamespace string
 }
 
@@ -47,12 +48,13 @@ type GatewayOptions struct {
 	Targets func() []GatewayTarget
 	// Endpoints returns the metric pages of all endpoints of a gateway that are ready: all of them must be read.
 	Endpoints func(Gateway) []Source
-	// Held is called when requests are held for a target, each time that a page says so. It must not block.
+	// Held is called when requests are held for a target, each time that the page of a gateway that holds says so. It must
+	// not block.
 	Held func(target string)
 	Log  *slog.Logger
 }
 
-// GatewayReader reads what gateways hold from their metric pages. It is safe for concurrent use.
+// GatewayReader reads what gateways hold and see from their metric pages. It is safe for concurrent use.
 type GatewayReader struct {
 	options GatewayOptions
 	client  *http.Client
@@ -147,7 +149,7 @@ func (r *GatewayReader) follow(targets []GatewayTarget, now time.Time) (used map
 		r.targets[is.Target] = t
 		t.GatewayTarget = is
 		t.list(r.options.Endpoints(is.Gateway))
-		ask := !is.Ready || now.Sub(t.asked) >= calmly
+		ask := !is.Ready && is.Gateway.Holds() || now.Sub(t.asked) >= calmly
 		if ask {
 			t.asked = now
 		}
@@ -193,12 +195,12 @@ func (r *GatewayReader) read(ctx context.Context, s Source) {
 }
 
 // fetch gets and reads a page.
-func (r *GatewayReader) fetch(ctx context.Context, url string) (families, error) {
+func (r *GatewayReader) fetch(ctx context.Context, url string) (series, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	request.Header.Set("Accept", "text/plain;version=0.0.4")
+	request.Header.Set("Accept", "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.5")
 	request.Header.Set("User-Agent", "preheat")
 	response, err := r.client.Do(request)
 	if err != nil {
@@ -208,7 +210,7 @@ func (r *GatewayReader) fetch(ctx context.Context, url string) (families, error)
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, fmt.Errorf("status %s: let the page be read without authentication (endpoint picker: --metrics-endpoint-auth=false)", response.Status)
+		return nil, fmt.Errorf("status %s: %w", response.Status, errGuarded)
 	default:
 		return nil, fmt.Errorf("status %s", response.Status)
 	}
@@ -219,11 +221,14 @@ func (r *GatewayReader) fetch(ctx context.Context, url string) (families, error)
 	case len(text) > pageLimit:
 		return nil, fmt.Errorf("the page exceeds %d bytes", pageLimit)
 	}
-	return parsePage(text)
+	return parsePage(text, response.Header.Get("Content-Type"))
 }
 
+// errGuarded says that a page wants authentication.
+var errGuarded = errors.New("let the page be read without authentication")
+
 // take notes a page, and returns the targets for which it says that requests are held.
-func (r *GatewayReader) take(from Source, page families, err error, at time.Time) (held []string) {
+func (r *GatewayReader) take(from Source, page series, err error, at time.Time) (held []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p := r.pages[from]; p != nil {
@@ -242,9 +247,9 @@ func (r *GatewayReader) take(from Source, page families, err error, at time.Time
 			r.blind(t, from, err)
 			continue
 		}
-		t.arrived += s.came(is)
+		t.arrived += s.came(is, t.Gateway.Holds())
 		*s = heardSource{time: at, tally: is}
-		if is.held > 0 {
+		if is.held > 0 && t.Gateway.Holds() {
 			held = append(held, name)
 		}
 	}
@@ -254,40 +259,90 @@ func (r *GatewayReader) take(from Source, page families, err error, at time.Time
 // blind says once why an endpoint tells nothing of a target.
 func (r *GatewayReader) blind(t *heardTarget, from Source, err error) {
 	s := t.sources[from]
+	if p := profiles[t.Gateway.Kind]; p != nil && p.Guarded != "" && errors.Is(err, errGuarded) {
+		err = fmt.Errorf("%w (%s)", err, p.Guarded)
+	}
+	consequence := "what the gateway sees is not known: demand is made of the replicas' pages alone"
+	if t.Gateway.Holds() {
+		consequence = "what the gateway holds is not known: the target does not go to zero replicas"
+	}
 	if !s.blind {
-		r.options.Log.Warn("what the gateway holds is not known: the target does not go to zero replicas", "target", t.Target, "url", from.URL, "error", err)
+		r.options.Log.Warn(consequence, "target", t.Target, "url", from.URL, "error", err)
 	}
 	s.blind = true
 }
 
-// came is how many requests have come since the last page: those that were sent on and those that wait now and did not then.
-// Some that came may have given up meanwhile; these are not seen. Of the first page, and where the process began anew, what
-// is held is known to have come, and no more.
-func (s *heardSource) came(is tally) float64 {
-	if s.time.IsZero() || is.passed < s.passed {
-		return is.held
+// came is how many requests have come since the last page: those that were counted, and those that are not counted yet and were
+// not there then. Some that came may have given up meanwhile; these are not seen. Of the first page, and where the process
+// began anew, what is held is known to have come, and no more.
+func (s *heardSource) came(is tally, holds bool) float64 {
+	if s.time.IsZero() || is.passed < s.passed || s.source != "" && is.source != s.source {
+		if holds {
+			return is.held
+		}
+		return 0
 	}
-	return max(0, is.passed-s.passed+is.held-s.held)
+	return max(0, is.passed-s.passed+is.behind()-s.behind())
 }
 
-// Of is what is known of a target: its Time is zero while one of the endpoints has not told yet, and where there is none.
+// Holds reports whether the gateway keeps requests waiting while there is no replica, and says how many: else it only sees
+// those that pass, and proves no silence.
+func (g Gateway) Holds() bool {
+	p := profiles[g.Kind]
+	return p != nil && p.Holds
+}
+
+// heard is since when all endpoints have told of a target, zero while one has not, and where there is none.
+func (t *heardTarget) heard() (since time.Time) {
+	for _, s := range t.sources {
+		if s.time.IsZero() {
+			return time.Time{}
+		}
+		if since.IsZero() || s.time.Before(since) {
+			since = s.time
+		}
+	}
+	return since
+}
+
+// Of is what a gateway that holds requests has of a target: its Time is zero while one of the endpoints has not told yet, where
+// there is none, and where the gateway holds nothing for anybody.
 func (r *GatewayReader) Of(target string) scaling.Front {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.targets[target]
-	if t == nil {
+	if t == nil || !t.Gateway.Holds() {
 		return scaling.Front{}
 	}
-	f, known := scaling.Front{Arrived: t.arrived}, len(t.sources) > 0
+	f := scaling.Front{Time: t.heard(), Arrived: t.arrived}
 	for _, s := range t.sources {
-		known = known && !s.time.IsZero()
-		if f.Time.IsZero() || s.time.Before(f.Time) {
-			f.Time = s.time
-		}
 		f.Held += s.held
 	}
-	if !known {
-		f.Time = time.Time{}
-	}
 	return f
+}
+
+// Seen is what a gateway of any kind has seen of a target's requests, whether there are replicas or not: its Time is zero while
+// one of the endpoints has not told yet, and where there is none.
+func (r *GatewayReader) Seen(target string) scaling.Gateway {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.targets[target]
+	if t == nil || t.heard().IsZero() {
+		return scaling.Gateway{}
+	}
+	p := profiles[t.Gateway.Kind]
+	g := scaling.Gateway{Time: t.heard(), Arrived: t.arrived, WaitingKnown: !p.WaitingIsInFlight, InFlightKnown: true}
+	for _, s := range t.sources {
+		if s.counted != scaling.CountedNever && (g.Counted == scaling.CountedNever || s.counted < g.Counted) {
+			g.Counted, g.Source = s.counted, p.Name+"'s "+s.source
+		}
+		g.Waiting += s.held
+		g.InFlight += s.inFlight
+		g.WaitingKnown = g.WaitingKnown && s.heldKnown
+		g.InFlightKnown = g.InFlightKnown && s.inFlightKnown
+	}
+	if g.Source == "" {
+		g.Source = p.Name
+	}
+	return g
 }

@@ -276,7 +276,7 @@ func TestGatewayPageIsReadOnceForAllItsTargets(t *testing.T) {
 	}
 	targets[0].Gateway.Pool = "other"
 	targets = targets[:1]
-	page, err := parsePage([]byte(`kn_revision_request_queued{k8s_namespace_name="ml",kn_revision_name="chat-0"} 6` + "\n"))
+	page, err := parsePage([]byte(`kn_revision_request_queued{k8s_namespace_name="ml",kn_revision_name="chat-0"} 6`+"\n"), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,149 +2,216 @@ package front
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"strings"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
 
-	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
-// errBlind says that a page does not tell whether anything is held.
-var errBlind = errors.New("the page does not tell what is held")
-
-// series says what a kind of gateway publishes. Of several names for one thing the first that is there counts: newer releases
-// publish deprecated names beside the new ones, and to add them would count twice.
-type series struct {
-	// held are gauges of the requests that wait, pool and namespace the labels that say for whom; no namespace, no such label.
-	held            []string
-	pool, namespace string
-	// proof are those that show that what is held would be there, for a page on which nothing is. ofPool says that they must
-	// be of the same pool.
-	proof  []string
-	ofPool bool
-	// passed are counters of the requests that are no longer held since they were sent on. They do not prove silence.
-	passed []string
-	// remedy is what to do about a page without any of these.
-	remedy string
-}
-
-// published is what each kind of gateway publishes. Sources: llm-d-router v0.10 and Gateway API inference extension v1.6
-// (pkg/epp/metrics; pkg/epp/handlers/server.go counts a request once it was admitted and a replica was chosen);
-// Knative Serving (pkg/activator/handler/metrics.go, whose instruments are known to the page with their first request).
-var published = map[v1alpha1.GatewayKind]series{
-	v1alpha1.GatewayEndpointPicker: {
-		held: []string{"llm_d_epp_flow_control_queue_size", "inference_extension_flow_control_queue_size"}, pool: "inference_pool",
-		proof:  []string{"llm_d_epp_flow_control_pool_saturation", "inference_extension_flow_control_pool_saturation"},
-		ofPool: true,
-		passed: []string{"llm_d_epp_request_total", "inference_objective_request_total", "inference_model_request_total"},
-		remedy: "switch on the endpoint picker's flow control, and see that spec.gateway.pool is the InferencePool's name",
-	},
-	v1alpha1.GatewayKnative: {
-		held: []string{"kn_revision_request_queued"}, pool: "kn_revision_name", namespace: "k8s_namespace_name",
-		proof:  []string{"kn_revision_request_queued"},
-		remedy: "see that spec.gateway.service leads to the activators of Knative 1.22 or later; one that has just started tells with its first request",
-	},
-}
+// errBlind says that a page does not tell what the gateway sees of a pool.
+var errBlind = errors.New("the page does not tell")
 
 // tally is what one page says of one pool.
 type tally struct {
-	// held is what waits, passed what was sent on since the process began.
-	held, passed float64
+	// held is what waits in the gateway, heldKnown that it says so.
+	held      float64
+	heldKnown bool
+	// passed is its count of requests since the process began, counted when each is, source the counter's name.
+	passed  float64
+	counted scaling.Counted
+	source  string
+	// inFlight are those not yet answered.
+	inFlight      float64
+	inFlightKnown bool
 }
 
-// families are the series of a page by name.
-type families map[string]*dto.MetricFamily
+// behind is how many requests have come and are not counted yet, as far as the page tells.
+func (t tally) behind() float64 {
+	if t.counted == scaling.CountedArrived {
+		return 0
+	}
+	if t.counted == scaling.CountedEnded {
+		return t.inFlight
+	}
+	return t.held
+}
 
-// parsePage reads a metric page in the text format.
-func parsePage(text []byte) (families, error) {
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	found, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+// series are the samples of a page that some profile asks for, by name.
+type series map[string][]sample
+
+type sample struct {
+	labels labels.Labels
+	value  float64
+}
+
+// parsePage reads a metric page, as text or as OpenMetrics. A page that is cut off is none.
+func parsePage(text []byte, contentType string) (series, error) {
+	if !bytes.HasSuffix(text, []byte("\n")) && len(text) > 0 && !bytes.HasSuffix(text, []byte("# EOF")) {
+		return nil, errors.New("not a whole metric page: it ends within a line")
+	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, errors.New("not a metric page: it is not text")
+	}
+	format := "text/plain"
+	if strings.HasPrefix(contentType, "application/openmetrics-text") || bytes.HasSuffix(bytes.TrimSpace(text), []byte("# EOF")) {
+		format = "application/openmetrics-text"
+	}
+	p, err := textparse.New(text, format, labels.NewSymbolTable(), textparse.ParserOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("not a metric page: %w", err)
 	}
-	return found, nil
+	found := series{}
+	for {
+		entry, err := p.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return found, nil
+		case err != nil:
+			return nil, fmt.Errorf("not a metric page: %w", err)
+		case entry == textparse.EntrySeries:
+			err = found.add(p)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
-// of is what the page says of a gateway's pool. The error wraps errBlind where it says nothing.
-func (page families) of(g Gateway) (tally, error) {
-	names, ok := published[g.Kind]
-	if !ok {
-		return tally{}, fmt.Errorf("spec.gateway.kind %q is not known; write EndpointPicker or Knative", g.Kind)
+// add takes the parser's series where it is asked for.
+func (found series) add(p textparse.Parser) error {
+	line, _, value := p.Series()
+	name, _, _ := bytes.Cut(line, []byte("{"))
+	if !read[string(name)] {
+		return nil
 	}
-	own := map[string]string{names.pool: g.Pool}
-	if names.namespace != "" {
-		own[names.namespace] = g.PoolNamespace
+	var own labels.Labels
+	p.Labels(&own)
+	for _, s := range found[string(name)] {
+		if labels.Equal(s.labels, own) {
+			return fmt.Errorf("not a metric page: %s is there twice", line)
+		}
 	}
-	proves := own
-	if !names.ofPool {
-		proves = nil
+	found[string(name)] = append(found[string(name)], sample{own, value})
+	return nil
+}
+
+// of is what the page says of a gateway's pool. The error wraps errBlind where it says nothing, and of a gateway that holds
+// requests where it does not say how many.
+func (found series) of(g Gateway) (tally, error) {
+	p := profiles[g.Kind]
+	if p == nil {
+		return tally{}, fmt.Errorf("spec.gateway.kind %q is not known to this version of the service", g.Kind)
 	}
-	held, known, err := page.sum(names.held, own)
-	if err != nil {
+	var is tally
+	var errs [3]error
+	is.held, is.heldKnown, errs[0] = found.first(p.Waiting, g)
+	is.inFlight, is.inFlightKnown, errs[1] = found.first(p.InFlight, g)
+	for i := range p.Requests {
+		n, known, err := found.value(&p.Requests[i], g)
+		if errs[2] = err; known || err != nil {
+			is.passed, is.counted, is.source = n, p.Requests[i].Counted, p.Requests[i].Sample[0]
+			break
+		}
+	}
+	if err := cmp.Or(errs[0], errs[1], errs[2]); err != nil {
 		return tally{}, err
 	}
-	if !known && !page.has(names.proof, proves) {
-		return tally{}, fmt.Errorf("%w for %q: neither %s nor %s is there; %s", errBlind, g.Pool, names.held[0], names.proof[0], names.remedy)
+	if p.Holds && !is.heldKnown {
+		_, is.heldKnown, _ = found.first(p.Proof, g)
 	}
-	passed, _, err := page.sum(names.passed, nil)
-	return tally{held, passed}, err
+	if known := is.heldKnown || !p.Holds && (is.counted != scaling.CountedNever || is.inFlightKnown); !known {
+		return tally{}, fmt.Errorf("%w of %q: none of %s is there; %s", errBlind, g.Pool, strings.Join(p.sought(), ", "), p.Remedy)
+	}
+	return is, nil
 }
 
-// sum adds up the series with these labels of the first of the names that has any.
-func (page families) sum(names []string, labels map[string]string) (total float64, found bool, _ error) {
-	for _, name := range names {
-		for _, m := range page[name].GetMetric() {
-			if !carries(m, labels) {
-				continue
+// sought are the names without which the page does not tell.
+func (p *profile) sought() (sought []string) {
+	lists := [][]candidate{p.Requests}
+	if p.Holds {
+		lists = [][]candidate{p.Waiting[:1], p.Proof[:1]}
+	}
+	seen := map[string]bool{}
+	for _, list := range lists {
+		for i := range list {
+			if name := list[i].Sample[0]; !seen[name] {
+				seen[name] = true
+				sought = append(sought, name)
 			}
-			v := valueOf(m)
-			if !(v >= 0) || math.IsInf(v, 0) { // NaN too
-				return 0, false, fmt.Errorf("%w: %s is %v", errBlind, name, v)
-			}
-			total, found = total+v, true
 		}
-		if found {
-			return total, true, nil
+	}
+	return sought
+}
+
+// first is the value of the first candidate that is there.
+func (found series) first(list []candidate, g Gateway) (float64, bool, error) {
+	for i := range list {
+		if v, known, err := found.value(&list[i], g); known || err != nil {
+			return v, known, err
 		}
 	}
 	return 0, false, nil
 }
 
-// has reports whether there is a series with these labels under one of the names.
-func (page families) has(names []string, labels map[string]string) bool {
-	for _, name := range names {
-		for _, m := range page[name].GetMetric() {
-			if carries(m, labels) {
-				return true
+// value is that of a candidate, false where none of its series is there.
+func (found series) value(c *candidate, g Gateway) (float64, bool, error) {
+	for _, name := range c.Sample {
+		v, known, err := found.sum(name, c, g)
+		if err != nil {
+			return 0, false, err
+		}
+		if known {
+			return found.extend(v, c, g)
+		}
+	}
+	return 0, false, nil
+}
+
+// extend adds and takes away what belongs to a value.
+func (found series) extend(v float64, c *candidate, g Gateway) (float64, bool, error) {
+	for sign, list := range map[float64][]candidate{1: c.Plus, -1: c.Minus} {
+		for i := range list {
+			more, _, err := found.value(&list[i], g)
+			if err != nil {
+				return 0, false, err
 			}
+			v += sign * more
 		}
 	}
-	return false
+	return math.Max(0, v), true, nil
 }
 
-func carries(m *dto.Metric, labels map[string]string) bool {
-	matched := 0
-	for _, l := range m.GetLabel() {
-		if want, asked := labels[l.GetName()]; asked && want == l.GetValue() {
-			matched++
+// sum adds up the series of one name that a candidate selects.
+func (found series) sum(name string, c *candidate, g Gateway) (total float64, known bool, _ error) {
+	for _, s := range found[name] {
+		if !c.selects(s.labels, g) {
+			continue
+		}
+		if !(s.value >= 0) || math.IsInf(s.value, 0) { // NaN too
+			return 0, false, fmt.Errorf("%w: %s is %v", errBlind, name, s.value)
+		}
+		total, known = total+s.value, true
+	}
+	return total, known, nil
+}
+
+// selects reports whether a series is of the gateway's pool.
+func (c *candidate) selects(own labels.Labels, g Gateway) bool {
+	for label, patterns := range c.Where {
+		value, matched := own.Get(label), false
+		for _, p := range patterns {
+			matched = matched || g.like(p, value)
+		}
+		if !matched {
+			return false
 		}
 	}
-	return matched == len(labels)
-}
-
-// valueOf is a sample's value, whatever its type is declared to be; NaN where it has none.
-func valueOf(m *dto.Metric) float64 {
-	switch {
-	case m.Gauge != nil:
-		return m.Gauge.GetValue()
-	case m.Counter != nil:
-		return m.Counter.GetValue()
-	case m.Untyped != nil:
-		return m.Untyped.GetValue()
-	}
-	return math.NaN()
+	return true
 }

@@ -52,12 +52,12 @@ func TestPageTellsWhatIsHeld(t *testing.T) {
 		"a gateway of another kind, as a later API may allow one": {of: Gateway{Kind: "Other"}, blind: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page, err := parsePage([]byte(c.page))
+			page, err := parsePage([]byte(c.page), "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			got, err := page.of(c.of)
-			if got != c.want || (err != nil) != c.blind {
+			if got.held != c.want.held || got.passed != c.want.passed || (err != nil) != c.blind {
 				t.Errorf("%+v, error %v; want %+v, an error: %v", got, err, c.want, c.blind)
 			}
 			if c.blind && c.of.Kind != "Other" && !errors.Is(err, errBlind) {
@@ -73,9 +73,9 @@ func TestPageMustBeAMetricPage(t *testing.T) {
 		"JSON":           `{"held": 0}`,
 		"binary":         "\x00\x01\xff\xfe\n",
 		"a page cut off": `llm_d_epp_flow_control_queue_size{inference_pool="qwen"} 1`,
-		"a sample twice": "# TYPE a gauge\n# TYPE a gauge\n",
+		"a sample twice": strings.Repeat(`llm_d_epp_flow_control_queue_size{inference_pool="qwen"} 1`+"\n", 2),
 	} {
-		if _, err := parsePage([]byte(page)); err == nil {
+		if _, err := parsePage([]byte(page), ""); err == nil {
 			t.Errorf("%s is taken for a metric page", name)
 		}
 	}
@@ -102,12 +102,12 @@ func TestPagesAsGatewaysServeThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		page, err := parsePage(text)
+		page, err := parsePage(text, "")
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 			continue
 		}
-		if got, err := page.of(c.of); got != c.want || errors.Is(err, errBlind) != c.blind {
+		if got, err := page.of(c.of); got.held != c.want.held || got.passed != c.want.passed || errors.Is(err, errBlind) != c.blind {
 			t.Errorf("%s: %+v, error %v; want %+v, an error: %v", file, got, err, c.want, c.blind)
 		}
 	}
@@ -117,7 +117,7 @@ func FuzzPage(f *testing.F) {
 	f.Add(`llm_d_epp_flow_control_queue_size{inference_pool="qwen"} 1` + "\n")
 	f.Add("# TYPE kn_revision_request_queued gauge\nkn_revision_request_queued{} NaN\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		page, err := parsePage([]byte(text))
+		page, err := parsePage([]byte(text), "")
 		if err != nil {
 			return
 		}

@@ -26,6 +26,8 @@ type Ports struct {
 	Readings Readings
 	// Front returns what holds requests in front of a target, as it was read last; nil where nothing does.
 	Front func(controlloop.TargetID) scaling.Front
+	// Gateway returns what a target's gateway has seen; nil where none is read.
+	Gateway func(controlloop.TargetID) scaling.Gateway
 	// Leader says whether this process may write.
 	Leader Leader
 	Log    *slog.Logger
@@ -92,7 +94,7 @@ func (c *Cluster) wire(clients Clients, p Ports, scales *scales) {
 	c.gates = newGates(found, crew.writer, p.Leader, o.Now, p.Log)
 	c.Observer = &Observer{
 		targets: targets, scales: scales, pods: found, births: c.births, nodes: c.nodes, readings: p.Readings, views: views, ledgers: ledgers,
-		locate: c.Endpoints.endpoint, prometheus: o.Prometheus, front: p.Front, timeout: o.Timeout, failed: c.Recorder.fault,
+		locate: c.Endpoints.endpoint, prometheus: o.Prometheus, front: p.Front, gateway: p.Gateway, timeout: o.Timeout, failed: c.Recorder.fault,
 	}
 	c.Actuator = &Actuator{
 		targets: targets, views: views, leader: p.Leader, timeout: o.Timeout, scaled: c.Recorder.scaled,

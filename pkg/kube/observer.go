@@ -40,6 +40,8 @@ type Observer struct {
 	prometheus bool
 	// front, where it is not nil, returns what holds requests in front of a target.
 	front func(controlloop.TargetID) scaling.Front
+	// gateway, where it is not nil, returns what a target's gateway has seen.
+	gateway func(controlloop.TargetID) scaling.Gateway
 	// timeout bounds what the API server may take to answer.
 	timeout time.Duration
 	// failed is told of each target that could not be observed.
@@ -86,8 +88,11 @@ func (o *Observer) observe(ctx context.Context, a *v1alpha1.InferenceAutoscaler,
 	}
 	obs.Desired = o.ledgers.of(idOf(a)).asked(seen)
 	obs.GPUsPerReplica = gpusPerReplica(pods)
-	if o.front != nil && (a.Spec.Activator != nil || a.Spec.Gateway != nil) {
+	if o.front != nil && (a.Spec.Activator != nil || a.Spec.Gateway.Holds()) {
 		obs.Front = o.front(idOf(a))
+	}
+	if o.gateway != nil && a.Spec.Gateway != nil {
+		obs.Gateway = o.gateway(idOf(a))
 	}
 	seen.existing = int32(len(obs.Replicas))
 	o.keep(idOf(a), seen)

@@ -63,6 +63,8 @@ type Observation struct {
 	Replicas []Replica
 	// Front is what holds requests while no replica is ready; it is asked for where Config.Zero is set.
 	Front Front
+	// Gateway is what a gateway has seen, whether it holds requests or not.
+	Gateway Gateway
 	// Share is what the target may have at present of what it shares with others, nil where it shares nothing.
 	Share *Share
 }

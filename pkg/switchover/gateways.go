@@ -20,7 +20,6 @@ const (
 	// gatewaysPeriod is how soon a gateway's endpoints are looked for, gatewayIdle how long after nobody asks they are forgotten.
 	gatewaysPeriod = 250 * time.Millisecond
 	gatewayIdle    = time.Minute
-	metricsPath    = "/metrics"
 )
 
 // Gateways knows the endpoints of the gateways that are asked for. It is safe for concurrent use.
@@ -101,13 +100,14 @@ func (g *Gateways) Endpoints(of front.Gateway) (found []front.Source) {
 	if !w.slices.HasSynced() {
 		return nil
 	}
+	_, path := front.Address(of.Kind)
 	for _, s := range all[*discoveryv1.EndpointSlice](w.slices.GetIndexer().List(), nil) {
 		if s.AddressType == discoveryv1.AddressTypeFQDN {
 			continue
 		}
 		for i := range s.Endpoints {
 			if e := &s.Endpoints[i]; isReady(e) && len(e.Addresses) > 0 {
-				found = append(found, sourceAt(e, of.Port, metricsPath))
+				found = append(found, sourceAt(e, of.Port, path))
 			}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(self.schedules) || self.schedules.all(s, !has(s.maxReplicas) || s.maxReplicas <= self.maxReplicas)",fieldPath=".schedules",message="the maxReplicas of a schedule must not be above spec.maxReplicas: a schedule can only lower the ceiling; raise spec.maxReplicas"
 // +kubebuilder:validation:XValidation:rule="!has(self.schedules) || self.schedules.all(s, !has(s.maxReplicas) || has(s.minReplicas) || s.maxReplicas >= self.minReplicas)",fieldPath=".schedules",message="the maxReplicas of a schedule must not be below spec.minReplicas unless the schedule has its own minReplicas; add minReplicas to the schedule or raise its maxReplicas"
 // +kubebuilder:validation:XValidation:rule="self.mode == 'Own' || !has(self.warm)",fieldPath=".warm",message="warm needs mode Own, because replicas that do not serve would count as replicas to any other autoscaler; write mode: Own or leave warm out"
-// +kubebuilder:validation:XValidation:rule="!has(self.activator) || !has(self.gateway)",fieldPath=".gateway",message="write activator or gateway, not both: either Preheat's activator holds the requests or the gateway does"
+// +kubebuilder:validation:XValidation:rule="!has(self.activator) || !has(self.gateway) || !(self.gateway.kind in ['EndpointPicker', 'Knative', 'KEDAHTTPAddOn'])",fieldPath=".gateway",message="write activator or gateway, not both: either Preheat's activator holds the requests or the gateway does; a gateway of a kind that holds none may stand beside the activator"
 type InferenceAutoscalerSpec struct {
 	// scaleTargetRef names the workload to scale, in the namespace of this object: anything with a scale subresource,
 	// such as a Deployment, a StatefulSet or a LeaderWorkerSet.
@@ -93,13 +93,14 @@ type InferenceAutoscalerSpec struct {
 	// +optional
 	Behavior Behavior `json:"behavior,omitzero"`
 
-	// activator says where requests are held while the target has no ready replica: it or gateway is needed for 0 replicas.
-	// Without either, one replica always stays.
+	// activator says where requests are held while the target has no ready replica: it, or a gateway that holds them, is
+	// needed for 0 replicas. Without either, one replica always stays.
 	// Example: {service: vllm}
 	// +optional
 	Activator *Activator `json:"activator,omitempty"`
 
-	// gateway names a gateway that holds requests itself while the target has no ready replica, in place of the activator.
+	// gateway names a gateway in front of the target: one that holds requests itself while the target has no ready replica, in
+	// place of the activator, or one that only sees requests pass, which is one more source of demand.
 	// Example: {kind: EndpointPicker, service: qwen-epp, pool: qwen}
 	// +optional
 	Gateway *Gateway `json:"gateway,omitempty"`

@@ -36,16 +36,22 @@ type Activator struct {
 	MaxConcurrency *int32 `json:"maxConcurrency,omitempty"`
 }
 
-// Gateway names a gateway that holds requests itself while the target has no ready replica. What it holds is read from the
-// metric pages of all ready endpoints of its Service, every 250 ms while the target has no ready replica, else every 5 s.
+// Gateway names a gateway in front of the target. What it holds and sees is read from the metric pages of all ready endpoints of
+// its Service, every 250 ms where it holds requests and the target has no ready replica, else every 5 s.
 type Gateway struct {
-	// kind says which series tell what is held.
-	// EndpointPicker: an endpoint picker of the Gateway API inference extension, such as that of llm-d, with its flow control on.
+	// kind says which series tell what, and what they prove. EndpointPicker (with its flow control on), Knative and
+	// KEDAHTTPAddOn hold requests while there is no replica and say how many: they take the place of the activator, and allow
+	// zero replicas. The others only see requests pass: they add to what is known of demand, and go together with an activator.
+	// EndpointPicker: an endpoint picker of the Gateway API inference extension, such as that of llm-d.
 	// Knative: the activator of Knative Serving 1.22 or later.
+	// KEDAHTTPAddOn: the interceptor of KEDA's HTTP add-on.
+	// Envoy, Istio, EnvoyAIGateway, Agentgateway, LiteLLM: the products of these names.
+	// ProductionStack: the router of vLLM's production stack.
 	// +required
 	Kind GatewayKind `json:"kind"`
 
-	// service is the Service whose endpoints hold the requests. All of them must be heard before the last replica goes.
+	// service is the Service whose endpoints are the gateway. Where it holds requests all of them must be heard before the last
+	// replica goes.
 	// Example: qwen-epp (Knative: activator-service)
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="service must be the name of a Service: lower-case letters, digits and '-', beginning with a letter"
@@ -59,24 +65,26 @@ type Gateway struct {
 	Namespace string `json:"namespace,omitempty"`
 
 	// port is the port of the endpoints' pods that serves their metric page, over HTTP and without authentication.
-	// Default: 9090.
-	// +kubebuilder:default=9090
+	// Default: by kind, EndpointPicker and Knative 9090, KEDAHTTPAddOn 2223, Envoy 19001, Istio and Agentgateway 15020,
+	// EnvoyAIGateway 1064, LiteLLM 4000, ProductionStack 8001.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	// +optional
 	Port int32 `json:"port,omitempty"`
 
-	// pool is what the gateway calls the target: the name of the InferencePool, or of the Knative revision in the namespace of
-	// this object. Example: qwen
+	// pool is what the gateway calls the target. EndpointPicker: the name of the InferencePool. Knative: of the revision.
+	// KEDAHTTPAddOn: of the InterceptorRoute or HTTPScaledObject. Envoy: of the Service, the HTTPRoute or the cluster.
+	// Istio: of the Service. Agentgateway: of the backend, the route or the model. EnvoyAIGateway, LiteLLM, ProductionStack:
+	// of the model, as requests have it. What is in a namespace is in that of this object. Example: qwen
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Pool string `json:"pool"`
 }
 
-// GatewayKind is a kind of gateway that holds requests itself.
+// GatewayKind is a kind of gateway.
 //
-// +kubebuilder:validation:Enum=EndpointPicker;Knative
+// +kubebuilder:validation:Enum=EndpointPicker;Knative;KEDAHTTPAddOn;Envoy;Istio;EnvoyAIGateway;Agentgateway;LiteLLM;ProductionStack
 type GatewayKind string
 
 const (
@@ -84,7 +92,27 @@ const (
 	GatewayEndpointPicker GatewayKind = "EndpointPicker"
 	// GatewayKnative is the activator of Knative Serving.
 	GatewayKnative GatewayKind = "Knative"
+	// GatewayKEDAHTTPAddOn is the interceptor of KEDA's HTTP add-on.
+	GatewayKEDAHTTPAddOn GatewayKind = "KEDAHTTPAddOn"
+	// GatewayEnvoy is Envoy, whoever configures it.
+	GatewayEnvoy GatewayKind = "Envoy"
+	// GatewayIstio is a proxy of Istio.
+	GatewayIstio GatewayKind = "Istio"
+	// GatewayEnvoyAIGateway is the external processor of Envoy AI Gateway.
+	GatewayEnvoyAIGateway GatewayKind = "EnvoyAIGateway"
+	// GatewayAgentgateway is agentgateway.
+	GatewayAgentgateway GatewayKind = "Agentgateway"
+	// GatewayLiteLLM is LiteLLM's proxy.
+	GatewayLiteLLM GatewayKind = "LiteLLM"
+	// GatewayProductionStack is the router of vLLM's production stack.
+	GatewayProductionStack GatewayKind = "ProductionStack"
 )
+
+// Holds reports whether the gateway keeps requests waiting while there is no replica, and says how many. Others only see
+// requests pass, and do not allow zero replicas.
+func (g *Gateway) Holds() bool {
+	return g != nil && (g.Kind == GatewayEndpointPicker || g.Kind == GatewayKnative || g.Kind == GatewayKEDAHTTPAddOn)
+}
 
 // Drain says how replicas are let go.
 type Drain struct {
