@@ -195,6 +195,8 @@ func unreadable(err error, text []byte, profiles *exposition.Profiles) string {
 		return "\nask for it again; if it stays so, a proxy or a full disk cuts it off"
 	case errors.Is(err, exposition.ErrNotExposition) && begin == "":
 		return "\nthe answer is empty: check port and path, and that the engine's metrics are enabled"
+	case errors.Is(err, exposition.ErrNotExposition) && strings.HasPrefix(begin, "\x1f\x8b"):
+		return "\nthis is compressed: gunzip it first, or let curl do so (--compressed)"
 	case errors.Is(err, exposition.ErrNotExposition) && strings.HasPrefix(begin, "<"):
 		return "\nthis is HTML: check port and path, and whether a login page or a proxy answers in the engine's place"
 	case errors.Is(err, exposition.ErrNotExposition) && strings.ContainsAny(begin[:1], "[{"):

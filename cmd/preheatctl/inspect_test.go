@@ -191,6 +191,7 @@ func inspectText(page string, args ...string) (code int, out, errs string) {
 func TestInspectSaysWhatToDoAboutAPageThatIsNone(t *testing.T) {
 	for name, c := range map[string]struct{ page, says string }{
 		"nothing":        {"", "the answer is empty: check port and path"},
+		"gzip":           {"\x1f\x8b\x08\x00\n", "gunzip it first"},
 		"HTML":           {"<!DOCTYPE html><html>\n", "this is HTML: check port and path"},
 		"JSON":           {`[{"iter": 1}]`, "trtllm-serve has its metric page at /prometheus/metrics"},
 		"a torn page":    {"vllm:num_requests_running 1\nvllm:num_requests_wai", "ask for it again"},

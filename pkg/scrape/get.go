@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -74,12 +75,15 @@ func asked(err error) string {
 	}
 }
 
-// Read takes a page of a file, of at most the size that a Scraper takes.
+// byteOrderMark is what some editors put before a text.
+const byteOrderMark = "\ufeff"
+
+// Read takes a page of a file, of at most the size that a Scraper takes, without the mark that an editor left on it.
 func Read(r io.Reader) (Page, error) {
 	f := fetcher{bodyLimit: defaultBodyLimit}
 	body, err := f.read(r)
 	if err != nil {
 		return Page{}, err
 	}
-	return Page{Text: body.Bytes()}, nil
+	return Page{Text: bytes.TrimPrefix(body.Bytes(), []byte(byteOrderMark))}, nil
 }

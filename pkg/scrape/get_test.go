@@ -73,7 +73,9 @@ func TestGetIsBounded(t *testing.T) {
 	if _, err := Read(strings.NewReader(strings.Repeat("#", defaultBodyLimit+1))); err == nil {
 		t.Error("a file beyond the limit is read")
 	}
-	if page, err := Read(strings.NewReader(goodPage)); err != nil || string(page.Text) != goodPage {
-		t.Errorf("%q, %v", page.Text, err)
+	for _, text := range []string{goodPage, byteOrderMark + goodPage} {
+		if page, err := Read(strings.NewReader(text)); err != nil || string(page.Text) != goodPage {
+			t.Errorf("%q, %v", page.Text, err)
+		}
 	}
 }
