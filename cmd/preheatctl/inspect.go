@@ -75,14 +75,14 @@ func (o *inspectOptions) tellFlags() *pflag.FlagSet {
 	fs.StringVarP(&o.format, "output", "o", o.format, "How it is told: table, json or yaml")
 	fs.StringVarP(&o.file, "filename", "f", "", "Page to read in place of one that is asked for, as curl has saved it; - for standard input")
 	fs.StringVar(&o.engine, "engine", "", "Read the page as one of this `engine`, whatever it looks like. Absent: the page tells")
-	fs.StringVar(&o.profiles, "engine-profiles", "", "`Folder` of engine profiles (*.yaml) of your own, which replace those of the same name, as the service's flag")
+	fs.StringVar(&o.profiles, "engine-profiles", "", "Engine profiles of your own, a `folder` of *.yaml, which replace those of the same name, as the service's flag")
 	return fs
 }
 
 func (o *inspectOptions) urlFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("url", pflag.ContinueOnError)
-	fs.StringVar(&o.tokenFile, "bearer-token-file", "", "`File` with a token to send")
-	fs.StringVar(&o.caFile, "ca-file", "", "PEM `file` of the authorities to trust for https. Absent: the system's")
+	fs.StringVar(&o.tokenFile, "bearer-token-file", "", "Token to send, in a `file`")
+	fs.StringVar(&o.caFile, "ca-file", "", "Authorities to trust for https, a `file` in PEM. Absent: the system's")
 	fs.BoolVar(&o.insecure, "insecure-skip-tls-verify", false, "Do not verify the server's certificate")
 	fs.DurationVar(&o.timeout, "timeout", o.timeout, "Longest time for all of it")
 	return fs
