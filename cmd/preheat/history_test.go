@@ -7,10 +7,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/history/backfill"
 	"github.com/preheat-autoscaler/preheat/pkg/history/series"
 	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
+	"github.com/preheat-autoscaler/preheat/pkg/prom"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
@@ -77,4 +80,19 @@ func TestHistoryIsHandedOverOnceATick(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+func TestWhereThePastOfATargetIsFound(t *testing.T) {
+	a := &v1alpha1.InferenceAutoscaler{}
+	a.Spec.ScaleTargetRef.Name, a.Spec.Metrics.Engine = "chat", "sglang"
+	id := controlloop.TargetID{Namespace: "ml", Name: "advice"}
+	want := backfill.Target{ID: id, Workload: "chat", Engine: "sglang", Naming: prom.Naming{Namespace: "namespace", Pod: "pod"}}
+	if got := pastOf(id, a); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	a.Spec.Metrics.Prometheus = &v1alpha1.PrometheusSource{Labels: v1alpha1.PodLabels{Namespace: "ns", Pod: "kubernetes_pod_name"}}
+	want.Naming = prom.Naming{Namespace: "ns", Pod: "kubernetes_pod_name"}
+	if got := pastOf(id, a); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }

@@ -128,7 +128,6 @@ func (o *options) validate(args []string) error {
 	check(o.scrapeConcurrency > 0, "--scrape-concurrency %d: must be positive", o.scrapeConcurrency)
 	check(o.targetConcurrency > 0, "--target-concurrency %d: must be positive", o.targetConcurrency)
 	check(o.namespace != "" && o.identity != "", "--namespace and --identity must not be empty")
-	check(!o.prometheus.wanted() || o.prometheus.timeout > 0 && o.prometheus.connection.MaxBytes > 0, "--prometheus-timeout and --prometheus-max-bytes must be positive")
 	check(o.qps > 0, "--kube-api-qps %v: must be positive", o.qps)
 	check(o.logFormat == "text" || o.logFormat == "json", "--log-format %q: must be text or json", o.logFormat)
 	return errors.Join(append(faults, o.prometheus.validate())...)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +18,8 @@ import (
 type prometheusOptions struct {
 	connection prom.Connection
 	timeout    time.Duration
+	// backfill is how far back demand is asked for, zero not at all.
+	backfill time.Duration
 }
 
 // addFlags adds the flags of a Prometheus.
@@ -31,6 +35,8 @@ func (o *prometheusOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&c.Insecure, "prometheus-insecure-skip-tls-verify", false, "Take any certificate of --prometheus-url.")
 	fs.StringToStringVar(&c.Headers, "prometheus-header", nil, "Headers to send to --prometheus-url, such as X-Scope-OrgID=ml.")
 	fs.Int64Var(&c.MaxBytes, "prometheus-max-bytes", 32<<20, "Largest answer of --prometheus-url, after decompression.")
+	fs.DurationVar(&o.backfill, "prometheus-backfill", 5*7*24*time.Hour,
+		"How far back --prometheus-url is asked for the demand of targets, where the history knows nothing; 0: not at all.")
 	fs.DurationVar(&o.timeout, "prometheus-timeout", 5*time.Second, "Longest time for a query to --prometheus-url.")
 }
 
@@ -44,6 +50,9 @@ func (o *prometheusOptions) validate() error {
 	}
 	if err := o.connection.Validate(); err != nil {
 		return fmt.Errorf("--prometheus-url: %w", err)
+	}
+	if o.timeout <= 0 || o.connection.MaxBytes <= 0 || o.backfill < 0 {
+		return errors.New("--prometheus-timeout and --prometheus-max-bytes must be positive, --prometheus-backfill not negative")
 	}
 	return nil
 }
@@ -62,7 +71,14 @@ func (s *service) wirePrometheus(profiles *exposition.Profiles) error {
 		API: api, Source: s.cluster.Endpoints, Store: s.store, Profiles: profiles, Log: s.log, Timeout: o.timeout,
 		Registerer: legacyregistry.Registerer(),
 	})
-	return err
+	return errors.Join(err, s.wireBackfill(api, profiles))
+}
+
+// query reads engines out of Prometheus until ctx ends, where there is one.
+func (s *service) query(ctx context.Context) {
+	if s.prometheus != nil {
+		s.prometheus.Run(ctx, s.options.scrapeInterval)
+	}
 }
 
 // queried are the pods that are read out of Prometheus.

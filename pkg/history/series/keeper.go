@@ -58,9 +58,11 @@ type Keeper struct {
 	options Options
 	store   *Store
 	queue   chan batch
-	state   atomic.Pointer[State]
-	lost    atomic.Uint64
-	metrics metrics
+	// fillings are pasts to be kept, one at a time.
+	fillings chan filling
+	state    atomic.Pointer[State]
+	lost     atomic.Uint64
+	metrics  metrics
 
 	// What follows is Run's.
 	attached    bool
@@ -83,7 +85,7 @@ func NewKeeper(o Options) *Keeper {
 	if o.Changed == nil {
 		o.Changed = func(State) {}
 	}
-	k := &Keeper{options: o, store: NewStore(o.Dir, o.Limits, o.Log), queue: make(chan batch, queued), metrics: newMetrics()}
+	k := &Keeper{options: o, store: NewStore(o.Dir, o.Limits, o.Log), queue: make(chan batch, queued), fillings: make(chan filling), metrics: newMetrics()}
 	k.state.Store(&State{Place: Elsewhere})
 	return k
 }
@@ -123,6 +125,8 @@ func (k *Keeper) Run(ctx context.Context) {
 				k.metrics.errors.WithLabelValues("block").Inc()
 				k.options.Log.Warn("blocks of the history cannot be written, merged or deleted; it is tried again", "folder", k.options.Dir, "error", err)
 			}
+		case f := <-k.idle():
+			k.fill(ctx, f)
 		case now := <-look.C:
 			k.follow(now)
 		}

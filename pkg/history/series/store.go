@@ -85,6 +85,7 @@ type Store struct {
 
 	disk           sync.RWMutex
 	ticks, minutes *shelf // guarded by disk; nil while not attached
+	filled         *shelf // guarded by disk; minutes of a past that others recorded, nil while not attached
 }
 
 // NewStore returns a store that nothing is attached to.
@@ -162,7 +163,8 @@ func (s *Store) openShelves(until int64) error {
 	defer s.disk.Unlock()
 	s.ticks = &shelf{dir: filepath.Join(s.dir, "ticks"), block: windowLength, merged: 4 * windowLength}
 	s.minutes = &shelf{dir: filepath.Join(s.dir, "minutes"), block: dayLength, merged: weekLength}
-	return errors.Join(s.reload(s.ticks, until), s.reload(s.minutes, until))
+	s.filled = &shelf{dir: filepath.Join(s.dir, "filled"), block: dayLength, merged: weekLength}
+	return errors.Join(s.reload(s.ticks, until), s.reload(s.minutes, until), s.reload(s.filled, until))
 }
 
 // reload opens new blocks. The caller holds disk.
@@ -206,12 +208,12 @@ func (s *Store) Detach() error {
 		s.journal = nil
 	}
 	s.disk.Lock()
-	for _, shelf := range []*shelf{s.ticks, s.minutes} {
+	for _, shelf := range []*shelf{s.ticks, s.minutes, s.filled} {
 		if shelf != nil {
 			faults = append(faults, shelf.close())
 		}
 	}
-	s.ticks, s.minutes = nil, nil
+	s.ticks, s.minutes, s.filled = nil, nil, nil
 	s.disk.Unlock()
 	if s.lock != nil {
 		faults = append(faults, s.lock.Release())
@@ -323,11 +325,17 @@ func (s *Store) Maintain(ctx context.Context) error {
 	if faults[0] == nil { // else days may not be whole
 		faults = append(faults, s.condense(ctx, newest))
 	}
-	for _, on := range []*shelf{s.ticks, s.minutes} {
-		merged, err := on.merge(ctx)
-		faults = append(faults, err, s.change(on, func(b *tsdb.Block) bool { return slices.Contains(merged, b.Dir()) }))
+	for _, on := range []*shelf{s.ticks, s.minutes, s.filled} {
+		_, err := s.merge(ctx, on)
+		faults = append(faults, err)
 	}
 	return errors.Join(append(faults, s.expire(newest), s.sweep())...)
+}
+
+// merge makes one block of several, once, and reports whether there were such.
+func (s *Store) merge(ctx context.Context, on *shelf) (bool, error) {
+	merged, err := on.merge(ctx)
+	return len(merged) > 0, errors.Join(err, s.change(on, func(b *tsdb.Block) bool { return slices.Contains(merged, b.Dir()) }))
 }
 
 // change deletes blocks and opens new ones.
@@ -447,8 +455,9 @@ func (s *Store) expire(newest int64) error {
 			condensed := s.minutes.covers(floor(b.MinTime(), dayLength))
 			return b.MaxTime() <= ticks && (condensed || b.MaxTime() <= ticks-s.limits.Ticks.Milliseconds())
 		}),
-		s.change(s.minutes, func(b *tsdb.Block) bool { return b.MaxTime() <= minutes }))
-	over := s.ticks.size() + s.minutes.size() - s.limits.Bytes
+		s.change(s.minutes, func(b *tsdb.Block) bool { return b.MaxTime() <= minutes }),
+		s.change(s.filled, func(b *tsdb.Block) bool { return b.MaxTime() <= minutes }))
+	over := s.ticks.size() + s.minutes.size() + s.filled.size() - s.limits.Bytes
 	tooMuch := func(b *tsdb.Block) bool {
 		if over <= 0 {
 			return false
@@ -456,7 +465,7 @@ func (s *Store) expire(newest int64) error {
 		over -= b.Size()
 		return true
 	}
-	return errors.Join(err, s.change(s.minutes, tooMuch), s.change(s.ticks, tooMuch))
+	return errors.Join(err, s.change(s.filled, tooMuch), s.change(s.minutes, tooMuch), s.change(s.ticks, tooMuch))
 }
 
 // sweep deletes what was put aside long ago.
@@ -485,7 +494,7 @@ func (s *Store) Bytes() (log, blocks int64) {
 	if err != nil {
 		log = 0
 	}
-	return log, s.ticks.size() + s.minutes.size()
+	return log, s.ticks.size() + s.minutes.size() + s.filled.size()
 }
 
 // Sample is one value of a series.
@@ -520,27 +529,32 @@ func (s *Store) Range(ctx context.Context, id controlloop.TargetID, q Quantity, 
 func (s *Store) points(ctx context.Context, k key, from, to int64) (ps []point, err error) {
 	s.disk.RLock()
 	defer s.disk.RUnlock()
-	var ticks, minutes []point
+	var ticks, minutes, filled []point
 	if s.ticks != nil && s.minutes != nil {
-		var fault error
-		ticks, fault = s.ticks.points(ctx, k, from, to)
-		minutes, err = s.minutes.points(ctx, k, from, to)
-		err = errors.Join(fault, err)
+		var faults [3]error
+		ticks, faults[0] = s.ticks.points(ctx, k, from, to)
+		minutes, faults[1] = s.minutes.points(ctx, k, from, to)
+		filled, faults[2] = s.filled.points(ctx, k, from, to)
+		err = errors.Join(faults[:]...)
 	}
 	for _, p := range s.remembered(k) {
 		if from <= p.t && p.t < to {
 			ticks = append(ticks, p)
 		}
 	}
-	ticks = inOrder(ticks)
-	ps = ticks
+	return beside(beside(inOrder(ticks), minutes), filled), err
+}
+
+// beside adds, in order, those minutes in which there is no sample yet.
+func beside(ps, minutes []point) []point {
+	all := slices.Clone(ps)
 	for _, m := range minutes {
-		i, _ := slices.BinarySearchFunc(ticks, m.t, func(p point, t int64) int { return int(min(max(p.t-t, -1), 1)) })
-		if i == len(ticks) || ticks[i].t >= m.t+minuteLength {
-			ps = append(ps, m)
+		i, _ := slices.BinarySearchFunc(ps, m.t, func(p point, t int64) int { return int(min(max(p.t-t, -1), 1)) })
+		if i == len(ps) || ps[i].t >= m.t+minuteLength {
+			all = append(all, m)
 		}
 	}
-	return inOrder(ps), err
+	return inOrder(all)
 }
 
 // remembered returns what is in memory of a series.

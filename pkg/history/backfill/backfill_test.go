@@ -1,0 +1,364 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/teststorage"
+
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
+	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/history/series"
+	"github.com/preheat-autoscaler/preheat/pkg/prom"
+	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+)
+
+var (
+	now  = time.Date(2026, 11, 20, 12, 0, 30, 0, time.UTC)
+	chat = Target{ID: controlloop.TargetID{Namespace: "ml", Name: "chat"}, Workload: "chat", Engine: "auto", Naming: prom.Naming{Namespace: "namespace", Pod: "pod"}}
+)
+
+// past is Prometheus' own storage and query engine, asked directly.
+type past struct {
+	storage *teststorage.TestStorage
+	engine  *promql.Engine
+	asked   []int // points of each range query
+	fails   int   // so many queries fail
+	partial bool
+}
+
+func newPast(t *testing.T) *past {
+	t.Helper()
+	p := &past{
+		storage: teststorage.New(t),
+		engine:  promql.NewEngine(promql.EngineOpts{MaxSamples: 5e7, Timeout: time.Minute, Parser: parser.NewParser(parser.Options{})}),
+	}
+	t.Cleanup(func() { p.storage.Close() })
+	return p
+}
+
+// pod records a pod of vLLM over a time: requests that come at a rate, of which the engine ends at most so many.
+func (p *past) pod(t *testing.T, name string, from, to time.Time, every time.Duration, rate, most float64) {
+	t.Helper()
+	app := p.storage.Appender(t.Context())
+	ended, waiting := 0., 0.
+	for at := from; at.Before(to); at = at.Add(every) {
+		done := math.Min(rate, most) * every.Seconds()
+		ended += done
+		waiting += rate*every.Seconds() - done
+		for metric, v := range map[string]float64{
+			"up": 1, "vllm:request_success_total": ended, "vllm:num_requests_waiting": waiting, "vllm:num_requests_running": 4,
+			"vllm:prompt_tokens_total": 500 * ended, "vllm:generation_tokens_total": 100 * ended,
+		} {
+			l := labels.FromStrings("__name__", metric, "namespace", "ml", "pod", name, "job", "engines", "instance", name)
+			if _, err := app.Append(0, l, at.UnixMilli(), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *past) run(ctx context.Context, q promql.Query, err error) (model.Value, v1.Warnings, v1.Infos, error) {
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer q.Close()
+	result := q.Exec(ctx)
+	var warnings v1.Warnings
+	if p.partial {
+		warnings = v1.Warnings{"a store is down"}
+	}
+	matrix, err := result.Matrix()
+	var out model.Matrix
+	for _, s := range matrix {
+		stream := &model.SampleStream{Metric: metric(s.Metric)}
+		for _, f := range s.Floats {
+			stream.Values = append(stream.Values, model.SamplePair{Timestamp: model.Time(f.T), Value: model.SampleValue(f.F)})
+		}
+		out = append(out, stream)
+	}
+	return out, warnings, nil, err
+}
+
+func metric(l labels.Labels) model.Metric {
+	m := model.Metric{}
+	l.Range(func(l labels.Label) { m[model.LabelName(l.Name)] = model.LabelValue(l.Value) })
+	return m
+}
+
+// Series implements API.
+func (p *past) Series(ctx context.Context, matches []string, from, to time.Time, _ ...v1.Option) (out []model.LabelSet, warnings v1.Warnings, _ v1.Infos, _ error) {
+	if p.fails > 0 {
+		p.fails--
+		return nil, nil, nil, errors.New("no answer")
+	}
+	matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(matches[0])
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	q, err := p.storage.Querier(from.UnixMilli(), to.UnixMilli())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer q.Close()
+	for set := q.Select(ctx, true, nil, matchers...); set.Next(); {
+		out = append(out, model.LabelSet(metric(set.At().Labels())))
+	}
+	if p.partial {
+		warnings = v1.Warnings{"a store is down"}
+	}
+	return out, warnings, nil, nil
+}
+
+// QueryRange implements API.
+func (p *past) QueryRange(ctx context.Context, query string, r v1.Range, _ ...v1.Option) (model.Value, v1.Warnings, v1.Infos, error) {
+	p.asked = append(p.asked, int(r.End.Sub(r.Start)/r.Step)+1)
+	q, err := p.engine.NewRangeQuery(ctx, p.storage, nil, query, r.Start, r.End, r.Step)
+	return p.run(ctx, q, err)
+}
+
+// kept is a history in memory, on disk or not.
+type kept struct {
+	own    map[series.Quantity][]series.Sample
+	past   []series.Past
+	onDisk bool
+}
+
+// Range implements History: its own samples, and what was filled in.
+func (k *kept) Range(_ context.Context, _ controlloop.TargetID, q series.Quantity, from, to time.Time, _ time.Duration) (out []series.Sample, _ error) {
+	for _, p := range k.past {
+		if p.Quantity == q {
+			out = append(out, p.Samples...)
+		}
+	}
+	for _, s := range k.own[q] {
+		if !s.Time.Before(from) && s.Time.Before(to) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// Fill implements History.
+func (k *kept) Fill(_ context.Context, past []series.Past) error {
+	if !k.onDisk {
+		return series.ErrNotOnDisk
+	}
+	k.past = append(k.past, past...)
+	return nil
+}
+
+// rig is a filler with what it reads and writes.
+type rig struct {
+	*Filler
+	past   *past
+	kept   *kept
+	taught []scaling.Past
+	clock  time.Time
+}
+
+func newRig(t *testing.T, length time.Duration) *rig {
+	t.Helper()
+	profiles, err := exposition.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{past: newPast(t), kept: &kept{onDisk: true, own: map[series.Quantity][]series.Sample{}}, clock: now}
+	r.Filler = New(Options{
+		API: r.past, Profiles: profiles, History: r.kept, Targets: func() []Target { return []Target{chat} }, Length: length,
+		OnDisk: func() bool { return r.kept.onDisk }, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return r.clock },
+		Teach: func(_ controlloop.TargetID, p scaling.Past) bool { r.taught = append(r.taught, p); return true },
+	})
+	return r
+}
+
+// at returns the value of a quantity that was filled in for a minute.
+func (r *rig) at(q series.Quantity, t time.Time) (float64, bool) {
+	for _, p := range r.kept.past {
+		for _, s := range p.Samples {
+			if p.Quantity == q && s.Time.Equal(t) {
+				return s.Value, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func TestThePastIsWhatWasOffered(t *testing.T) {
+	r := newRig(t, 12*time.Hour)
+	r.past.pod(t, "chat-6d4cf56db6-x8q2z", now.Add(-10*time.Hour), now.Add(-4*time.Hour), 15*time.Second, 2, 9)
+	r.past.pod(t, "chat-6d4cf56db6-k2b4c", now.Add(-8*time.Hour), now.Add(-4*time.Hour), 15*time.Second, 3, 2) // drowns
+	r.past.pod(t, "chat-large-0", now.Add(-10*time.Hour), now, 15*time.Second, 100, 1e9)                       // another workload
+	r.Pass(t.Context())
+	for ago, want := range map[time.Duration]float64{9 * time.Hour: 2, 6 * time.Hour: 5} {
+		at := now.Add(-ago).Truncate(time.Minute)
+		if got, ok := r.at(series.Demand, at); !ok || math.Abs(got-want) > 0.02*want {
+			t.Errorf("%v ago %v (%v) came, want %v", ago, got, ok, want)
+		}
+		served := map[float64]float64{2: 2, 5: 4}[want]
+		if got, ok := r.at(series.PromptTokens, at); !ok || math.Abs(got-500*served) > 10*served {
+			t.Errorf("%v ago %v (%v) prompt tokens, want %v", ago, got, ok, 500*served)
+		}
+	}
+	for _, ago := range []time.Duration{11 * time.Hour, 3 * time.Hour} {
+		if got, ok := r.at(series.Demand, now.Add(-ago).Truncate(time.Minute)); ok {
+			t.Errorf("%v ago there was no pod, and yet demand of %v", ago, got)
+		}
+	}
+	if len(r.taught) != 1 || len(r.taught[0].Demand) < 9*60 || !r.taught[0].End.Equal(now.Truncate(time.Minute)) {
+		t.Fatalf("taught is %d times", len(r.taught))
+	}
+	rows := r.taught[0].Demand
+	if last := rows[len(rows)-1]; !math.IsNaN(last) {
+		t.Errorf("the last minute is %v, want NaN: it is not known", last)
+	}
+	r.Pass(t.Context())
+	if n := len(r.past.asked); n != 3 || len(r.taught) != 1 {
+		t.Errorf("%d queries, taught %d times, in two passes", n, len(r.taught))
+	}
+	if got := testutil.ToFloat64(r.targets.WithLabelValues("done")); got != 1 {
+		t.Errorf("%v targets are done", got)
+	}
+}
+
+func TestOnlyWhatTheHistoryDoesNotKnowIsAskedFor(t *testing.T) {
+	r := newRig(t, 12*time.Hour)
+	r.past.pod(t, "chat-0", now.Add(-12*time.Hour), now, 15*time.Second, 2, 9)
+	for at := now.Add(-6 * time.Hour).Truncate(time.Minute); at.Before(now); at = at.Add(time.Minute) {
+		if ago := now.Sub(at); ago > 3*time.Hour && ago < 4*time.Hour {
+			continue // a time without a process
+		}
+		r.kept.own[series.Demand] = append(r.kept.own[series.Demand], series.Sample{Time: at, Value: 7})
+	}
+	r.Pass(t.Context())
+	if got, ok := r.at(series.Demand, now.Add(-8*time.Hour).Truncate(time.Minute)); !ok || math.Abs(got-2) > 0.05 {
+		t.Errorf("before our own: %v %v", got, ok)
+	}
+	if got, ok := r.at(series.Demand, now.Add(-210*time.Minute).Truncate(time.Minute)); !ok || math.Abs(got-2) > 0.05 {
+		t.Errorf("in the gap: %v %v", got, ok)
+	}
+	if got, ok := r.at(series.Demand, now.Add(-2*time.Hour).Truncate(time.Minute)); ok {
+		t.Errorf("where we know ourselves: %v", got)
+	}
+	if rows := r.taught[0].Demand; rows[len(rows)-60] != 7 || math.Abs(rows[10]-2) > 0.05 {
+		t.Errorf("taught is %v, %v", rows[10], rows[len(rows)-60])
+	}
+}
+
+func TestFiveWeeksAreAskedForInPieces(t *testing.T) {
+	r := newRig(t, 5*7*24*time.Hour)
+	r.past.pod(t, "chat-0", now.Add(-36*time.Hour), now, 2*time.Minute, 2, 9) // too seldom for a window of two minutes
+	r.Pass(t.Context())
+	if got, ok := r.at(series.Demand, now.Add(-24*time.Hour).Truncate(time.Minute)); !ok || math.Abs(got-2) > 0.05 {
+		t.Errorf("%v %v", got, ok)
+	}
+	points := 0
+	for _, n := range r.past.asked {
+		points += n
+		if n > mostPoints {
+			t.Errorf("%d points in one query", n)
+		}
+	}
+	if want := 2 * 3 * 5 * 7 * 24 * 60; points != want {
+		t.Errorf("%d points in all, want %d", points, want)
+	}
+}
+
+func TestFailuresAreTriedAgainAndThenLeft(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*rig)
+		state  string
+	}{
+		"fails twice":                {func(r *rig) { r.past.fails = 2 }, "done"},
+		"fails always":               {func(r *rig) { r.past.fails = 1000 }, "failed"},
+		"answers in part":            {func(r *rig) { r.past.partial = true }, "failed"},
+		"nothing is known":           {func(r *rig) { r.past = newPast(t); r.o.API = r.past }, "done"},
+		"an engine without counters": {func(r *rig) { r.o.Targets = func() []Target { c := chat; c.Engine = "seldon"; return []Target{c} } }, "done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 3*time.Hour)
+			r.past.pod(t, "chat-0", now.Add(-2*time.Hour), now, 15*time.Second, 2, 9)
+			tc.change(r)
+			for range 180 {
+				r.Pass(t.Context())
+				r.clock = r.clock.Add(time.Minute)
+			}
+			if got := testutil.ToFloat64(r.targets.WithLabelValues(tc.state)); got != 1 {
+				t.Errorf("it is not %s", tc.state)
+			}
+		})
+	}
+}
+
+// The lease comes some seconds after the start, or hours later.
+func TestAPastIsKeptOnceThisProcessWrites(t *testing.T) {
+	r := newRig(t, 3*time.Hour)
+	r.kept.onDisk = false
+	r.past.pod(t, "chat-0", now.Add(-2*time.Hour), now, 15*time.Second, 2, 9)
+	r.Pass(t.Context())
+	r.Pass(t.Context())
+	if len(r.taught) != 1 || len(r.kept.past) != 0 {
+		t.Errorf("taught %d times, kept %d", len(r.taught), len(r.kept.past))
+	}
+	r.kept.onDisk = true
+	for range 2 {
+		r.Pass(t.Context())
+	}
+	if len(r.kept.past) != 3 {
+		t.Errorf("%d series are kept", len(r.kept.past))
+	}
+}
+
+func TestQueriesOfEachEngineAreSound(t *testing.T) {
+	profiles, err := exposition.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	demand := 0
+	for _, name := range profiles.Names() {
+		p, _ := profiles.Named(name)
+		for q, text := range queries(p, chat.matchers(), []string{"namespace", "pod"}, 2*time.Minute) {
+			expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
+			if err != nil || expr.Type() != parser.ValueTypeVector {
+				t.Errorf("%s: %v: %v", name, q, err)
+			}
+			if q == series.Demand {
+				demand++
+			}
+		}
+	}
+	if demand < 15 {
+		t.Errorf("demand of %d engines can be asked for only", demand)
+	}
+}
+
+func TestPodsOfAWorkload(t *testing.T) {
+	names := regexp.MustCompile("^(" + podNames("chat") + ")$")
+	for name, want := range map[string]bool{
+		"chat-6d4cf56db6-x8q2z": true, "chat-0": true, "chat-12": true, "chat-0-1": true, "chat-x8q2z": true,
+		"chat-large-0": false, "chat-large-6d4cf56db6-x8q2z": false, "chat": false, "my-chat-0": false, "chat-large-x8q2z": false,
+	} {
+		if names.MatchString(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+	dots := Target{ID: controlloop.TargetID{Namespace: "ml"}, Workload: "a.b", Naming: prom.Naming{Namespace: "ns", Pod: "p"}}
+	if got := dots.matchers(); !strings.HasPrefix(got, `ns="ml",p=~"a\\.b(`) {
+		t.Error(got)
+	}
+}
