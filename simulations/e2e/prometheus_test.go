@@ -20,7 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
+	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/history/backfill"
+	"github.com/preheat-autoscaler/preheat/pkg/history/series"
 	"github.com/preheat-autoscaler/preheat/pkg/prom"
 	"github.com/preheat-autoscaler/preheat/pkg/replica"
 	"github.com/preheat-autoscaler/preheat/pkg/scrape"
@@ -31,7 +36,8 @@ import (
 )
 
 // A real Prometheus scrapes emulated engines under load. What it is asked for is, within one percent, what the pages said
-// that it got; and once the engines are idle, what a scrape of them says. When it ends, readings grow old and it is said why.
+// that it got; and once the engines are idle, what a scrape of them says, also by the profile as PromQL. It knows what was
+// demanded. When it ends, readings grow old and it is said why.
 func TestBothSourcesSayTheSame(t *testing.T) {
 	binary, err := testbed.PrometheusBinary()
 	if errors.Is(err, testbed.ErrNotBuilt) {
@@ -67,6 +73,8 @@ func TestBothSourcesSayTheSame(t *testing.T) {
 		}
 	}
 	t.Logf("%d values of pages were the same", compared)
+	s.compareExpressions(t, address)
+	s.fill(t, address)
 
 	stop()
 	time.Sleep(3 * time.Second)
@@ -249,6 +257,83 @@ func (s *sources) load(t *testing.T) (idle func()) {
 		}
 	}
 	return func() { cancel(); running.Wait() }
+}
+
+// compareExpressions asks a real Prometheus for the profile as PromQL; of what is idle it tells what scrapes do.
+func (s *sources) compareExpressions(t *testing.T, address string) {
+	t.Helper()
+	api, err := prom.Connect(prom.Connection{URL: address})
+	must(t, err)
+	p, _ := s.profiles.Named("vllm")
+	compared := 0
+	for _, q := range p.Queries(exposition.QueryOptions{Matchers: `namespace="ml"`}) {
+		m, scalar := signals.MetricNamed(q.Name)
+		if q.Expr == "" || q.Note != "" || !scalar {
+			continue
+		}
+		value, warnings, _, err := api.Query(t.Context(), q.Expr, time.Now())
+		vector, ok := value.(model.Vector)
+		if err != nil || len(warnings) > 0 || !ok {
+			t.Errorf("%s: %v %v", q.Expr, err, warnings)
+		}
+		for _, e := range s.engines {
+			reading, _ := s.scraped.Latest(e.id)
+			want, known := reading.Value(m)
+			for _, sample := range vector {
+				if known && string(sample.Metric["pod"]) == e.name() {
+					compared++
+					if got := float64(sample.Value); math.Abs(got-want) > 0.01*want {
+						t.Errorf("%s is %v for %s, want %v: %s", q.Name, got, e.name(), want, q.Expr)
+					}
+				}
+			}
+		}
+	}
+	if compared < 30 {
+		t.Errorf("%d values of expressions were compared only", compared)
+	}
+}
+
+// pastOnly is a history that knows nothing and remembers what it is given.
+type pastOnly struct{ past []series.Past }
+
+// Range implements backfill.History.
+func (*pastOnly) Range(context.Context, controlloop.TargetID, series.Quantity, time.Time, time.Time, time.Duration) ([]series.Sample, error) {
+	return nil, nil
+}
+
+// Fill implements backfill.History.
+func (p *pastOnly) Fill(_ context.Context, past []series.Past) error {
+	p.past = past
+	return nil
+}
+
+// fill asks a real Prometheus for the past of the engines' demand, a minute of which there is.
+func (s *sources) fill(t *testing.T, address string) {
+	t.Helper()
+	api, err := prom.Connect(prom.Connection{URL: address})
+	must(t, err)
+	history := &pastOnly{}
+	eventually(t, 90*time.Second, func(ctx context.Context) string { // until a minute has ended
+		backfill.New(backfill.Options{
+			API: api, Profiles: s.profiles, History: history, Length: time.Hour, Log: slog.New(slog.DiscardHandler), OnDisk: func() bool { return true },
+			Targets: func() []backfill.Target {
+				return []backfill.Target{{
+					ID: controlloop.TargetID{Namespace: "ml", Name: "chat"}, Workload: "vllm", Engine: "auto",
+					Naming: prom.Naming{Namespace: "namespace", Pod: "pod"},
+				}}
+			},
+		}).Pass(ctx)
+		if len(history.past) != 3 {
+			return fmt.Sprintf("%d series of the past", len(history.past))
+		}
+		return ""
+	})
+	for _, p := range history.past {
+		if v := p.Samples[len(p.Samples)-1].Value; v <= 0 {
+			t.Errorf("%v was %v", p.Quantity, v)
+		}
+	}
 }
 
 // compare compares all values of two readings and returns how many known ones there are that are not zero.
