@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/front"
 )
 
 // inspectOptions are what the command line of inspect says.
@@ -45,13 +46,13 @@ func newInspect(s streams) *cobra.Command {
 		Short: "Tell what Preheat sees on an engine's metric page: engine, version, every value with the sample it comes from, what is missing",
 		Long: "Read one metric page, of a URL, of a pod through the API server's proxy, or of a file, and tell of which engine it is and\n" +
 			"what tells its version, each normalised value with the sample of which it is made, and each that is missing, with what\n" +
-			"was sought and what cannot be known without it. It is read as the service reads it: same profiles, same bounds (4 MiB,\n" +
+			"was sought and what cannot be known without it; of a gateway's page, what it queues and counts. It is read as the service reads it: same profiles, same bounds (4 MiB,\n" +
 			"no redirects). A URL without a path is asked for /metrics. A pod is asked at --port and --path, else where its\n" +
 			"annotations and named ports say, else at the ports that it declares and the paths that engines are known by.\n\n" +
 			"Counters, and the numbers of latencies, are those since the engine started; Preheat goes by their increase.\n\n" +
-			"-o json and yaml: {engine, metrics: {NAME: {value, source, kind}}, missing: [{name, reason, sought, matters}], versions,\n" +
+			"-o json and yaml: {engine, gateway, metrics: {NAME: {value, source, kind}}, missing: [{name, reason, sought, matters}], versions,\n" +
 			"notes, from, contentType, bytes, started}; cmd/preheatctl/INSPECT.md says what each means. They are stable.\n\n" +
-			"Exit codes: 0 the page is of an engine, whatever is missing; 1 it is not, or cannot be had; 2 a fault of the command\n" +
+			"Exit codes: 0 the page is of an engine or a gateway, whatever is missing; 1 it is not, or cannot be had; 2 a fault of the command\n" +
 			"line; 130 interrupted.",
 		Example: "  preheatctl inspect http://10.0.3.7:8000/metrics\n" +
 			"  preheatctl inspect -n ml pod/vllm-0\n" +
@@ -168,6 +169,11 @@ func (o *inspectOptions) run(ctx context.Context, s streams) error {
 		return err
 	}
 	in, err := profiles.Inspect(page.Text, page.ContentType, engine)
+	if errors.Is(err, exposition.ErrNoEngine) && engine == nil {
+		if g, fault := front.Inspect(page.Text, page.ContentType); fault == nil {
+			return o.write(s.Out, newInspectedGateway(g, page))
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w%s", page.from, err, unreadable(err, page.Text, profiles))
 	}

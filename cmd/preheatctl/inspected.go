@@ -17,6 +17,7 @@ import (
 // inspected is what inspect writes as JSON and YAML. INSPECT.md says what its fields mean, and that they stay.
 type inspected struct {
 	Engine      string                    `json:"engine"`
+	Gateway     *inspectedGateway         `json:"gateway,omitempty"`
 	Versions    []string                  `json:"versions"`
 	Notes       []string                  `json:"notes"`
 	From        string                    `json:"from"`
@@ -136,16 +137,26 @@ func (in *inspected) writeHead(w io.Writer) {
 	if in.ContentType != "" {
 		page += ", " + in.ContentType
 	}
-	fmt.Fprintf(w, "Engine:\t%s\nVersion:\t%s\nPage:\t%s\n", in.Engine, orElse(strings.Join(plainVersions(in.Versions), "; "), "the page does not tell"), page)
-	if in.Started != nil {
-		fmt.Fprintf(w, "Started:\t%s\n", in.Started.Format(time.RFC3339))
+	if in.Gateway != nil {
+		fmt.Fprintf(w, "Gateway:\t%s (%s)\nPools:\t%s\n", in.Engine, in.Gateway.Kind, orElse(strings.Join(in.Gateway.Pools, ", "), "the page does not tell"))
+	} else {
+		in.writeEngine(w)
 	}
+	fmt.Fprintf(w, "Page:\t%s\n", page)
 	for i, note := range in.Notes {
 		label := ""
 		if i == 0 {
 			label = "Notes:"
 		}
 		fmt.Fprintf(w, "%s\t%s\n", label, note)
+	}
+}
+
+// writeEngine tells which it is.
+func (in *inspected) writeEngine(w io.Writer) {
+	fmt.Fprintf(w, "Engine:\t%s\nVersion:\t%s\n", in.Engine, orElse(strings.Join(plainVersions(in.Versions), "; "), "the page does not tell"))
+	if in.Started != nil {
+		fmt.Fprintf(w, "Started:\t%s\n", in.Started.Format(time.RFC3339))
 	}
 }
 

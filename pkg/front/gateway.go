@@ -32,6 +32,8 @@ type Gateway struct {
 	Port               int32
 	// Pool is what the profile of its kind says, the InferencePool's name for example, PoolNamespace where that is.
 	Pool, PoolNamespace string
+	// every stands for all pools in place of one.
+	every bool
 }
 
 // GatewayTarget is a target with a gateway in front.

@@ -143,6 +143,9 @@ func Address(kind v1alpha1.GatewayKind) (port int32, path string) {
 // like reports whether a label's value is as the pattern says, for a gateway's pool.
 func (g Gateway) like(pattern, value string) bool {
 	fill := strings.NewReplacer("{pool}", g.Pool, "{namespace}", g.PoolNamespace)
+	if g.every {
+		pattern = strings.NewReplacer("{pool}", "*", "{namespace}", "*").Replace(pattern)
+	}
 	parts := strings.Split(pattern, "*")
 	rest, found := strings.CutPrefix(value, fill.Replace(parts[0]))
 	if !found {
