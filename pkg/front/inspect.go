@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -49,7 +50,7 @@ var detected = []v1alpha1.GatewayKind{
 // Inspect finds the kind of gateway whose page it is, and what it tells. The error wraps ErrNoGateway where it is none's, and
 // is of the page where that cannot be read.
 func Inspect(text []byte, contentType string) (*Inspection, error) {
-	found, err := parsePage(text, contentType)
+	found, err := parsePage(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), contentType) // an editor may have been at it
 	if err != nil {
 		return nil, err
 	}

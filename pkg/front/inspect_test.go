@@ -59,7 +59,7 @@ func TestAGatewaysPageTellsWhoseItIs(t *testing.T) {
 			[]string{"q"},
 		},
 	} {
-		in, err := Inspect([]byte(tc.page), "")
+		in, err := Inspect([]byte(strings.ReplaceAll(tc.page, "\n", "\r\n")), "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
