@@ -34,8 +34,7 @@ func Engine(ctx context.Context, api SeriesAPI, profiles *exposition.Profiles, m
 		series[i] = &model.SampleStream{Metric: model.Metric(labels), Values: []model.SamplePair{{}}}
 	}
 	for _, t := range targets(series) {
-		text, _ := t.page(0)
-		if p, err := profiles.Detect(text); err == nil {
+		if p, err := profiles.Detect(t.page(0)); err == nil {
 			return p, nil
 		}
 	}

@@ -115,34 +115,47 @@ func (t *target) failed() model.Time {
 	return 0
 }
 
-// page writes what one scrape brought in the text format, without the labels that Prometheus added, and returns how many
-// samples that is. A series of which this scrape has no sample was not on the page.
-func (t *target) page(at model.Time) (text []byte, samples int) {
+// sampleAt returns what a scrape brought of a series, false where it was not on the page.
+func sampleAt(s *model.SampleStream, at model.Time) (model.SampleValue, bool) {
+	i, found := slices.BinarySearchFunc(s.Values, at, func(v model.SamplePair, at model.Time) int { return cmp.Compare(v.Timestamp, at) })
+	if !found {
+		return 0, false
+	}
+	return s.Values[i].Value, true
+}
+
+// samples returns how many samples one scrape brought.
+func (t *target) samples(at model.Time) (n int) {
+	for _, s := range t.series {
+		if _, found := sampleAt(s, at); found {
+			n++
+		}
+	}
+	return n
+}
+
+// page writes what one scrape brought in the text format, without the labels that Prometheus added.
+func (t *target) page(at model.Time) []byte {
 	var b strings.Builder
 	for _, s := range t.series {
-		i, found := slices.BinarySearchFunc(s.Values, at, func(v model.SamplePair, at model.Time) int { return cmp.Compare(v.Timestamp, at) })
+		v, found := sampleAt(s, at)
 		if !found {
 			continue
 		}
-		samples++
 		b.WriteString(string(s.Metric[model.MetricNameLabel]))
 		t.writeLabels(&b, s.Metric)
 		b.WriteByte(' ')
-		b.WriteString(s.Values[i].Value.String())
+		b.WriteString(v.String())
 		b.WriteByte('\n')
 	}
-	return []byte(b.String()), samples
+	return []byte(b.String())
 }
 
 // writeLabels writes a series' labels as they stood on the page: a label that gave way to the target's has a prefix now.
 func (t *target) writeLabels(b *strings.Builder, series model.Metric) {
 	separator := byte('{')
-	for _, name := range slices.Sorted(maps.Keys(series)) {
-		if name == model.MetricNameLabel {
-			continue
-		}
-		value := series[name]
-		if t.labels[name] == value && value != "" {
+	for name, value := range series { // readers do not mind the order
+		if name == model.MetricNameLabel || value != "" && t.labels[name] == value {
 			continue
 		}
 		if bare, ok := strings.CutPrefix(string(name), "exported_"); ok && t.labels[model.LabelName(bare)] != "" {

@@ -193,10 +193,21 @@ func TestLabelsAsTheyStoodOnThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := targets(got["a"].series)
-	if text, _ := all[0].page(all[0].scrapes()[0]); len(all) != 1 || len(text) != len(page) || !strings.Contains(string(text), `endpoint="own"`) ||
+	if text := all[0].page(all[0].scrapes()[0]); len(all) != 1 || len(text) != len(page) || !strings.Contains(string(text), `endpoint="own"`) ||
 		!strings.Contains(string(text), `job="a \"b\" \\ c"`) {
 		t.Errorf("%d targets, the page is\n%s", len(all), text)
 	}
+}
+
+func TestAnotherEngineInThePodIsFound(t *testing.T) {
+	w := newWorld(t, pod("a"))
+	w.scrape(start.Add(-5*time.Second), vllm(3, 2, 1), on("a")...)
+	w.at(0)
+	w.wantValue("a", signals.RequestsWaiting, 3)
+	w.scrape(start.Add(55*time.Second), "sglang:num_queue_reqs 8\nsglang:num_running_reqs 1\n", on("a")...)
+	w.at(70 * time.Second) // only samples of vLLM are asked for
+	w.at(80 * time.Second)
+	w.wantValue("a", signals.RequestsWaiting, 8)
 }
 
 func TestRelabelledPods(t *testing.T) {

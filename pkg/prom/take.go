@@ -23,16 +23,22 @@ func (r *Reader) take(m *member, a *answer, now time.Time) error {
 	all := targets(a.series)
 	p, err := r.newestPage(m, all, now)
 	if p == nil {
+		m.state.profile = nil // another engine may have come: look again next time
 		return r.blame(all, err)
 	}
 	for _, at := range p.target.scrapes() {
 		if at > m.state.newest && at < p.at && m.Expressions == nil && !at.Time().Before(m.Since) {
-			_ = r.put(m, p, at, nil) // one that cannot be read is passed over
+			if earlier, err := exposition.Decode(p.target.page(at), "", p.profile); err == nil {
+				earlier.Time = at.Time()
+				r.o.Store.Put(m.Pod, earlier)
+			}
 		}
 	}
-	if err := r.put(m, p, p.at, a.values); err != nil {
+	if err := m.express(p.reading, a.values); err != nil {
 		return err
 	}
+	p.reading.Time = p.at.Time()
+	r.o.Store.Put(m.Pod, p.reading)
 	m.state.profile, m.state.target, m.state.samples, m.state.newest = p.profile, p.target.key(), p.samples, p.at
 	if interval := p.target.interval(); interval > 0 {
 		m.state.interval = interval
@@ -73,6 +79,7 @@ type page struct {
 	profile *exposition.Profile // nil where the spec's expressions are all that is known
 	at      model.Time
 	samples int
+	reading *signals.Reading
 }
 
 // newestPage chooses the target whose page is the engine's: the one of the last reading while it lasts, else the one
@@ -116,28 +123,35 @@ func (r *Reader) pageOf(m *member, t *target, now time.Time) (*page, error) {
 		return nil, nil //nolint:nilnil // nothing was scraped, which is no fault
 	}
 	p := &page{target: t, at: at, samples: samples}
-	text, _ := t.page(at)
 	var err error
-	switch {
-	case samples == 0:
-		err = exposition.ErrNoEngine
-	case m.Profile != "":
-		known := false
-		if p.profile, known = r.o.Profiles.Named(m.Profile); !known {
-			return nil, fmt.Errorf("no engine profile is named %q, known are %v; correct the engine name in the spec", m.Profile, r.o.Profiles.Names())
-		}
-		_, err = exposition.Decode(text, "", p.profile)
-	default:
-		p.profile, err = r.o.Profiles.Detect(text)
+	if p.profile, err = r.profileOf(m, t, at, samples); err == nil {
+		p.reading, err = exposition.Decode(t.page(at), "", p.profile)
 	}
 	switch {
 	case err == nil:
 		return p, nil
 	case m.Expressions != nil:
-		p.profile = nil
+		p.profile, p.reading = nil, &signals.Reading{}
 		return p, nil
 	}
 	return nil, fmt.Errorf("what it scraped of %s: %w", t.labels["instance"], err)
+}
+
+// profileOf returns the profile that the spec names, that was found before, or that the page tells.
+func (r *Reader) profileOf(m *member, t *target, at model.Time, samples int) (*exposition.Profile, error) {
+	switch {
+	case samples == 0:
+		return nil, exposition.ErrNoEngine
+	case m.Profile == "" && m.state.profile != nil && m.state.target == t.key():
+		return m.state.profile, nil
+	case m.Profile == "":
+		return r.o.Profiles.Detect(t.page(at))
+	}
+	p, known := r.o.Profiles.Named(m.Profile)
+	if !known {
+		return nil, fmt.Errorf("no engine profile is named %q, known are %v; correct the engine name in the spec", m.Profile, r.o.Profiles.Names())
+	}
+	return p, nil
 }
 
 // newest is the time of the newest scrape that is the running engine's and has arrived as a whole, zero where there is
@@ -149,10 +163,9 @@ func (t *target) newest(m *member, now time.Time) (model.Time, int) {
 	}
 	all := t.scrapes()
 	for i := len(all) - 1; i >= 0 && !all[i].Time().Before(m.Since); i-- {
-		_, samples := t.page(all[i])
-		least := before
+		samples, least := t.samples(all[i]), before
 		if i > 0 {
-			_, least = t.page(all[i-1])
+			least = t.samples(all[i-1])
 		}
 		if samples >= least || now.Sub(all[i].Time()) >= settled {
 			return all[i], samples
@@ -173,27 +186,17 @@ func (t *target) interval() time.Duration {
 	return shortest
 }
 
-// put reads one scrape and stores it, with the values of the spec's expressions in place of the page's.
-func (r *Reader) put(m *member, p *page, at model.Time, values map[signals.Metric]float64) error {
-	reading := &signals.Reading{}
-	if p.profile != nil {
-		text, _ := p.target.page(at)
-		decoded, err := exposition.Decode(text, "", p.profile)
-		if err != nil {
-			return fmt.Errorf("what it scraped of %s: %w", p.target.labels["instance"], err)
-		}
-		reading = decoded
+// express puts the values of the spec's expressions in the place of the page's.
+func (m *member) express(into *signals.Reading, values map[signals.Metric]float64) error {
+	if m.Expressions == nil {
+		return nil
 	}
-	if m.Expressions != nil {
-		for metric, expression := range m.Expressions.Of {
-			v, ok := values[metric]
-			if !ok || !signals.Valid(v) {
-				return fmt.Errorf("%s by spec.metrics.prometheus.expressions has no usable value for the pod: %s must give one with the label %s", metric, expression, m.Naming.Pod)
-			}
-			reading.Set(metric, v)
+	for metric, expression := range m.Expressions.Of {
+		v, ok := values[metric]
+		if !ok || !signals.Valid(v) {
+			return fmt.Errorf("%s by spec.metrics.prometheus.expressions has no usable value for the pod: %s must give one with the label %s", metric, expression, m.Naming.Pod)
 		}
+		into.Set(metric, v)
 	}
-	reading.Time = at.Time()
-	r.o.Store.Put(m.Pod, reading)
 	return nil
 }
