@@ -201,6 +201,23 @@ func TestTheProbeNamesTheEngine(t *testing.T) {
 	}
 }
 
+func TestTheProbeOfAnUnknownEngineLeadsToInspect(t *testing.T) {
+	w := healthy(t)
+	w.options.Probe = true
+	for _, pod := range []string{"a", "b"} {
+		w.raw["/api/v1/namespaces/ml/pods/"+pod+":8000/proxy/metrics"] = answer(200, "acme_requests_running 1\n")
+	}
+	led := 0
+	for _, f := range w.examine(t).Findings {
+		if f.Check == "probe" && f.Severity == Problem && strings.Contains(f.Remedy, "preheatctl inspect -n ml pod/") {
+			led++
+		}
+	}
+	if led != 2 {
+		t.Errorf("%d findings lead to inspect, want 2", led)
+	}
+}
+
 func TestNothingIsKnownOfASilentServer(t *testing.T) {
 	w := healthy(t)
 	w.silent = true

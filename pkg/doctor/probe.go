@@ -53,7 +53,7 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 		}
 		engine, err := profiles.Detect(got.Body)
 		if err != nil {
-			w.problem(t.edit()+": spec.metrics.port and path, or add a profile of the engine", "the page of %s is of no known engine: %s", pod, oneLine(err))
+			w.problem(fmt.Sprintf("preheatctl inspect -n %s pod/%s; %s: spec.metrics.port and path, or add a profile of the engine", t.Namespace, pods[i].Name, t.edit()), "the page of %s is of no known engine: %s", pod, oneLine(err))
 			continue
 		}
 		engines[engine.Name()]++
