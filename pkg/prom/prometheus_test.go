@@ -31,7 +31,7 @@ var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 // server is Prometheus' own storage and query engine behind as much of its API as is asked.
 type server struct {
-	t       *testing.T
+	t       testing.TB
 	storage *teststorage.TestStorage
 	engine  *promql.Engine
 	last    map[string]map[string]labels.Labels // by target, the series of the last scrape
@@ -45,7 +45,7 @@ type server struct {
 	refuse func(w http.ResponseWriter, query string) bool
 }
 
-func newServer(t *testing.T) *server {
+func newServer(t testing.TB) *server {
 	t.Helper()
 	s := &server{
 		t: t, storage: teststorage.New(t), last: map[string]map[string]labels.Labels{},
@@ -192,7 +192,7 @@ type world struct {
 // Queried implements Source.
 func (w *world) Queried() []Endpoint { return w.endpoints }
 
-func newWorld(t *testing.T, endpoints ...Endpoint) *world {
+func newWorld(t testing.TB, endpoints ...Endpoint) *world {
 	t.Helper()
 	w := &world{server: newServer(t), now: start, endpoints: endpoints, store: store.New(store.Options{})}
 	web := httptest.NewServer(w.server)
