@@ -38,6 +38,7 @@ func TestPageTellsWhatIsHeld(t *testing.T) {
 		"no queue, and flow control is on for another pool":       {of: picker, page: strings.ReplaceAll(saturation, "qwen", "other"), blind: true},
 		"no flow control":                                         {of: picker, page: `llm_d_epp_request_total{model_name="a"} 9` + "\n", blind: true},
 		"another pool's queue":                                    {of: picker, page: strings.ReplaceAll(queue, "qwen", "other"), blind: true},
+		"queues of no pool, as in the extension before 1.3":       {of: picker, page: `inference_extension_flow_control_queue_size{fairness_id="a",priority="0"} 0` + "\n", blind: true},
 		"an empty page":                                           {of: picker, blind: true},
 		"a queue that is not a number":                            {of: picker, page: saturation + `llm_d_epp_flow_control_queue_size{inference_pool="qwen"} NaN` + "\n", blind: true},
 		"a queue that is below zero":                              {of: picker, page: saturation + `llm_d_epp_flow_control_queue_size{inference_pool="qwen"} -1` + "\n", blind: true},
