@@ -1,14 +1,15 @@
 #!/bin/sh
 # Builds the Kubernetes components that the demo and the end-to-end tests run, from the module versions pinned here.
 #
-#   build.sh [controlplane|node|prometheus|all]   build what is missing; the last line on stdout is the bin directory
-#                                                 (all prints three, in this order)
-#   build.sh where [controlplane|node|prometheus] print the bin directory without building
+#   build.sh [controlplane|node|prometheus|picker|all]   build what is missing; the last line on stdout is the bin directory
+#                                                        (all prints four, in this order)
+#   build.sh where [controlplane|node|prometheus|picker] print the bin directory without building
 #
 # controlplane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, kubectl. Needs Go only.
 # node:         kubelet, kube-proxy, containerd, runc, CNI plugins and the small programs beside this script.
 #               Needs a C compiler and libseccomp for runc, nft for kube-proxy; installs them with apt-get when root.
 # prometheus:   prometheus. Needs Go only.
+# picker:       the Gateway API inference extension's endpoint picker, its CRDs, and ask, which sends it requests. Needs Go only.
 #
 # The directory's name carries a hash of the pinned versions, so a change of version never meets an old binary.
 # PREHEAT_CACHE chooses where (default: ${XDG_CACHE_HOME:-~/.cache}/preheat).
@@ -35,7 +36,8 @@ dir_of() {
 	controlplane) echo "$cache/cluster-$(key go.mod go.sum)" ;;
 	node) echo "$cache/node-$(key go.mod go.sum containers/go.mod containers/go.sum pause/main.go mkimg/main.go gpuplugin/main.go)" ;;
 	prometheus) echo "$cache/prometheus-$(key prometheus/go.mod prometheus/go.sum)" ;;
-	*) die "unknown set \"$1\": want controlplane, node or prometheus" ;;
+	picker) echo "$cache/picker-$(key picker/go.mod picker/go.sum picker/ask/main.go)" ;;
+	*) die "unknown set \"$1\": want controlplane, node, prometheus or picker" ;;
 	esac
 }
 
@@ -134,6 +136,17 @@ build_prometheus() {
 	binary prometheus prometheus 0 "" "-s -w" github.com/prometheus/prometheus/cmd/prometheus
 }
 
+build_picker() {
+	epp=sigs.k8s.io/gateway-api-inference-extension
+	log "Building the endpoint picker $(version $epp picker) into $bin"
+	[ -x "$bin/epp" ] || log "The first build takes about 4 minutes on two cores; later ones are instant."
+	binary epp picker 0 "" "-s -w" $epp/cmd/epp
+	binary ask picker 0 "" "-s -w" ./ask
+	[ -d "$bin/crds" ] && return
+	from=$(cd "$here/picker" && GOFLAGS= GOWORK=off go list -m -f '{{.Dir}}' $epp)
+	cp -R "$from/config/crd/bases" "$bin/crds.tmp.$$" && chmod -R u+w "$bin/crds.tmp.$$" && mv "$bin/crds.tmp.$$" "$bin/crds"
+}
+
 # build SET: under a lock, so that two builds at the same time do the work once
 build() {
 	bin=$(dir_of "$1")
@@ -150,7 +163,7 @@ build() {
 command -v go >/dev/null || die "Go is not installed"
 case ${1:-all} in
 where) dir_of "${2:-controlplane}" ;;
-controlplane | node | prometheus) build "$1" ;;
-all) build controlplane && build node && build prometheus ;;
-*) die "usage: build.sh [controlplane|node|prometheus|all] | where [controlplane|node|prometheus]" ;;
+controlplane | node | prometheus | picker) build "$1" ;;
+all) build controlplane && build node && build prometheus && build picker ;;
+*) die "usage: build.sh [controlplane|node|prometheus|picker|all] | where [controlplane|node|prometheus|picker]" ;;
 esac

@@ -17,6 +17,7 @@ const (
 	controlPlaneSet = "controlplane"
 	nodeSet         = "node"
 	prometheusSet   = "prometheus"
+	pickerSet       = "picker"
 )
 
 var (
@@ -38,6 +39,11 @@ func PrometheusBinary() (string, error) {
 	dir, err := binaryDir("", prometheusSet, []string{"prometheus"})
 	return filepath.Join(dir, "prometheus"), err
 }
+
+// PickerDir returns the directory of a real endpoint picker of the Gateway API inference extension: epp, ask, which sends it
+// requests (simulations/cluster/picker/ask), and the folder crds with its CustomResourceDefinitions. Otherwise it returns
+// ErrNotBuilt with how to build them.
+func PickerDir() (string, error) { return binaryDir("", pickerSet, []string{"epp", "ask", "crds"}) }
 
 // binaryDir returns the directory of a set of binaries once all of them are in it. dir, if given, is where to look.
 func binaryDir(dir, set string, names []string) (string, error) {
