@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
@@ -45,7 +46,8 @@ func TestBothSourcesSayTheSame(t *testing.T) {
 	}
 	must(t, err)
 	s := newSources(t, 3)
-	address, stop := s.startPrometheus(t, binary)
+	host := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address, stop := "http://"+host, startPrometheus(t, binary, host, "ml", s.hosts())
 	s.read(t, address)
 	idle := s.load(t)
 
@@ -88,6 +90,54 @@ func TestBothSourcesSayTheSame(t *testing.T) {
 	})
 	if after, _ := s.queried.Latest(s.engines[0].id); after != before {
 		t.Error("there are readings without a Prometheus")
+	}
+}
+
+// The service reads engines out of Prometheus alone, serves what they report and decides on it; without Prometheus it is
+// blind, says so and holds.
+func TestServiceOnPrometheus(t *testing.T) {
+	binary, err := testbed.PrometheusBinary()
+	if errors.Is(err, testbed.ErrNotBuilt) {
+		t.Skip(err)
+	}
+	must(t, err)
+	host := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s := newSuite(t, "--prometheus-url=http://"+host)
+	s.deploy(t, "queried", 2)
+	pods, err := s.kube.CoreV1().Pods("queried").List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	hosts := map[string]string{}
+	for _, pod := range pods.Items {
+		hosts[pod.Name] = pod.Status.PodIP + ":8000"
+	}
+	stop := startPrometheus(t, binary, host, "queried", hosts)
+	must(t, s.cluster.Apply(t.Context(), []byte(`
+apiVersion: preheat.dev/v1alpha1
+kind: InferenceAutoscaler
+metadata: {name: vllm, namespace: queried}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: vllm}
+  mode: Own
+  minReplicas: 2
+  maxReplicas: 6
+  metrics: {stalenessBound: 5s, prometheus: {}}
+`)))
+	s.drive(t, "queried", busy(60*time.Second))
+	eventually(t, 45*time.Second, func(ctx context.Context) string {
+		raw, err := s.cluster.Kubectl(ctx, "get", "--raw", "/apis/custom.metrics.k8s.io/v1beta2/namespaces/queried/pods/*/inference_requests_running")
+		if err != nil || strings.Count(raw, `"value":`) < 2 || strings.Contains(raw, `"value":"0"`) {
+			return fmt.Sprintf("requests running: %s, %v", raw, err)
+		}
+		ia, err := s.status(ctx, "queried")
+		if err != nil || !strings.HasPrefix(condition(ia, "Blind"), "False") {
+			return fmt.Sprintf("Blind is %q (%v)", condition(ia, "Blind"), err)
+		}
+		return ""
+	})
+	stop()
+	s.awaitCondition(t, 30*time.Second, "queried", "Blind", "True/NoFreshData", "vllm-")
+	if n := s.replicas(t.Context(), "queried"); n < 2 {
+		t.Errorf("blind, and yet %d replicas", n)
 	}
 }
 
@@ -167,20 +217,19 @@ func (e *recordedEngine) pageAt(at time.Time) *signals.Reading {
 	return &signals.Reading{}
 }
 
-// startPrometheus runs a Prometheus that scrapes the engines each second.
-func (s *sources) startPrometheus(t *testing.T, binary string) (address string, stop func()) {
+// startPrometheus runs a Prometheus that scrapes pods of a namespace, at host:port, each second.
+func startPrometheus(t *testing.T, binary, address, namespace string, pods map[string]string) (stop func()) {
 	t.Helper()
 	dir := t.TempDir()
 	var config strings.Builder
 	config.WriteString("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: engines\n  static_configs:\n")
-	for _, e := range s.engines {
-		fmt.Fprintf(&config, "  - targets: [%q]\n    labels: {namespace: ml, pod: %s}\n", strings.TrimPrefix(e.url, "http://"), e.name())
+	for name, host := range pods {
+		fmt.Fprintf(&config, "  - targets: [%q]\n    labels: {namespace: %s, pod: %s}\n", host, namespace, name)
 	}
 	file := filepath.Join(dir, "prometheus.yml")
 	must(t, os.WriteFile(file, []byte(config.String()), 0o600))
-	host := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	var log bytes.Buffer
-	cmd := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+host, "--log.level=warn")
+	cmd := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=warn")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	must(t, cmd.Start())
 	stop = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
@@ -191,7 +240,7 @@ func (s *sources) startPrometheus(t *testing.T, binary string) (address string, 
 		}
 	})
 	eventually(t, 30*time.Second, func(ctx context.Context) string {
-		r, err := http.Get("http://" + host + "/-/ready")
+		r, err := http.Get("http://" + address + "/-/ready")
 		if err != nil {
 			return err.Error()
 		}
@@ -201,7 +250,16 @@ func (s *sources) startPrometheus(t *testing.T, binary string) (address string, 
 		}
 		return ""
 	})
-	return "http://" + host, stop
+	return stop
+}
+
+// hosts are where the engines' pages are, by name.
+func (s *sources) hosts() map[string]string {
+	hosts := map[string]string{}
+	for _, e := range s.engines {
+		hosts[e.name()] = strings.TrimPrefix(e.url, "http://")
+	}
+	return hosts
 }
 
 // Endpoints implements scrape.Source.

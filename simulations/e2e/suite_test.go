@@ -52,10 +52,12 @@ type suite struct {
 	fleet   *emulator.Fleet
 	model   string
 	ports   map[string]int // of the service's replicas, by name
+	flags   []string       // further ones of the service
 }
 
-// newSuite starts all of it and ends it with the test. It skips where the control plane is not built.
-func newSuite(t *testing.T) *suite {
+// newSuite starts all of it and ends it with the test; the service gets further flags. It skips where the control plane is
+// not built.
+func newSuite(t *testing.T, flags ...string) *suite {
 	t.Helper()
 	c, err := testbed.Start(t.Context(), testbed.Options{
 		HPASync: interval, HPADownscaleStabilization: 10 * time.Second, ControllerQPS: 300, LogDir: os.Getenv("E2E_LOGS"),
@@ -65,7 +67,7 @@ func newSuite(t *testing.T) *suite {
 	}
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Stop()) })
-	s := &suite{cluster: c, ports: map[string]int{}}
+	s := &suite{cluster: c, ports: map[string]int{}, flags: flags}
 	config := rest.CopyConfig(c.Config())
 	config.QPS, config.Burst = 200, 400
 	s.kube, err = kubernetes.NewForConfig(config)
@@ -133,11 +135,12 @@ func (s *suite) startService(t *testing.T, name string) {
 	must(t, err)
 	port := freePort(t)
 	s.ports[name] = port
-	must(t, s.cluster.Launch(name, filepath.Join("..", "..", "bin", "preheat"),
-		"--kubeconfig="+kubeconfig, "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
-		"--tls-cert-file="+cert, "--tls-private-key-file="+key,
-		"--interval="+interval.String(), "--scrape-interval="+scrapeInterval.String(), "--external-metrics=true",
-		"--leader-elect=true", "--namespace=preheat-system", "--identity="+name))
+	must(t, s.cluster.Launch(name, filepath.Join("..", "..", "bin", "preheat"), append([]string{
+		"--kubeconfig=" + kubeconfig, "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
+		"--tls-cert-file=" + cert, "--tls-private-key-file=" + key,
+		"--interval=" + interval.String(), "--scrape-interval=" + scrapeInterval.String(), "--external-metrics=true",
+		"--leader-elect=true", "--namespace=preheat-system", "--identity=" + name,
+	}, s.flags...)...))
 }
 
 func freePort(t *testing.T) int {
