@@ -24,7 +24,10 @@ type told struct {
 	replicas int32
 	// any is set once replicas means something; fault while the last word was one of a fault.
 	any, fault bool
-	at         time.Time
+	// blind is set while the last word of a decision was one of a blind one, waited once the first decision was blind: it is
+	// before anything was scraped.
+	blind, waited bool
+	at            time.Time
 }
 
 // calm are the reasons that are no news while the number stays.
@@ -39,17 +42,25 @@ func (n *announcer) decided(a *v1alpha1.InferenceAutoscaler, last *told, d scali
 		n.faulted(a, last, fault, d.Time)
 		return
 	}
-	moved := d.Replicas != d.Current && (!last.any || last.replicas != d.Replicas)
-	news := (last.fault || d.Reason != last.reason && !calm[d.Reason]) && n.due(last, d.Time)
-	if !moved && !news {
+	if d.Blind && !last.any && !last.waited {
+		last.waited = true
 		return
 	}
-	kind := corev1.EventTypeNormal
-	if d.Blind {
-		kind = corev1.EventTypeWarning
+	moved := d.Replicas != d.Current && (!last.any || last.replicas != d.Replicas)
+	news := (last.fault || d.Reason != last.reason && !calm[d.Reason]) && n.due(last, d.Time)
+	turned := d.Blind != last.blind // told at once, once
+	if !moved && !news && !turned {
+		return
 	}
-	n.say(a, kind, d.Reason, d.Message())
-	*last = told{reason: d.Reason, replicas: d.Replicas, any: true, at: d.Time}
+	kind, text := corev1.EventTypeNormal, d.Message()
+	switch {
+	case d.Blind:
+		kind, text = corev1.EventTypeWarning, "blind, "+lastSeen(d)+": "+text
+	case turned:
+		text = "sees its replicas again: " + text
+	}
+	n.say(a, kind, d.Reason, text)
+	*last = told{reason: d.Reason, replicas: d.Replicas, any: true, blind: d.Blind, at: d.Time}
 }
 
 // faulted tells of a fault where it is a new one.
@@ -58,7 +69,7 @@ func (n *announcer) faulted(a *v1alpha1.InferenceAutoscaler, last *told, f *Faul
 		return
 	}
 	n.say(a, corev1.EventTypeWarning, f.Reason, f.Error())
-	*last = told{reason: f.Reason, replicas: last.replicas, any: last.any, fault: true, at: now}
+	*last = told{reason: f.Reason, replicas: last.replicas, any: last.any, blind: last.blind, fault: true, at: now}
 }
 
 // due reports whether a period has passed since the last event.

@@ -59,13 +59,21 @@ func blindAfter(d scaling.Decision) verdict {
 	}
 	switch {
 	case d.Blind:
-		return verdict{v1alpha1.ConditionBlind, metav1.ConditionTrue, d.Reason, "replicas are held; not seen: " + missing}
+		return verdict{v1alpha1.ConditionBlind, metav1.ConditionTrue, d.Reason, "replicas are held; " + lastSeen(d) + "; not seen: " + missing}
 	case d.Reason == scaling.NoReadyReplica:
 		return verdict{v1alpha1.ConditionBlind, metav1.ConditionUnknown, d.Reason, "no replica is ready: nothing is known of demand"}
 	case missing != "":
 		return verdict{v1alpha1.ConditionBlind, metav1.ConditionFalse, scaling.PartialData, "not seen: " + missing}
 	}
 	return verdict{v1alpha1.ConditionBlind, metav1.ConditionFalse, FreshData, "every ready replica is seen"}
+}
+
+// lastSeen says when a ready replica was seen last.
+func lastSeen(d scaling.Decision) string {
+	if d.LastSeen.IsZero() {
+		return "none was seen since Preheat started"
+	}
+	return "last seen " + d.LastSeen.UTC().Format(time.RFC3339)
 }
 
 func conflictAfter(fault *Fault) verdict {

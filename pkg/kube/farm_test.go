@@ -77,6 +77,8 @@ func (f *farm) Latest(id store.PodID) (*signals.Reading, bool) {
 	return r, true
 }
 
+func (f *farm) Lacking(store.PodID) error { return nil }
+
 func (f *farm) Problem(store.PodID) (time.Time, error) { return time.Time{}, nil }
 
 // add makes a pod that is loaded.

@@ -196,6 +196,8 @@ func (f *fakeAutoscalers) UpdateStatus(_ context.Context, a *v1alpha1.InferenceA
 // noReadings is a store that has seen nothing.
 type noReadings struct{}
 
+func (noReadings) Lacking(store.PodID) error { return nil }
+
 func (noReadings) Problem(store.PodID) (time.Time, error) {
 	return t0, errors.New("connection refused; check the metrics port")
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,6 +22,8 @@ type Readings interface {
 	Latest(id store.PodID) (*signals.Reading, bool)
 	// Problem returns the last failure to read a pod where no reading has come since, nil where there is none.
 	Problem(id store.PodID) (at time.Time, err error)
+	// Lacking returns what the readings of a pod lack, with what comes nearest on its page; nil where they lack nothing.
+	Lacking(id store.PodID) error
 }
 
 // Observer gathers what is known of a target: the scale subresource, read anew each time, and its pods with their
@@ -114,24 +117,44 @@ func (o *Observer) replica(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) sca
 	if reading, ok := o.readings.Latest(podID(pod)); ok {
 		r.Reading = reading
 	}
-	r.Problem = o.problem(a, pod)
+	r.Problem, r.Cause = o.problem(a, pod)
 	return r
 }
 
-// problem says why there is no newer reading of a pod, empty where nothing is wrong.
-func (o *Observer) problem(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) string {
+// problem says why there is no newer reading of a pod, or what the newest lacks, in words and in one; empty where nothing
+// is wrong.
+func (o *Observer) problem(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) (string, scaling.Cause) {
 	switch queried := a.Spec.Metrics.Prometheus != nil; {
 	case queried && !o.prometheus:
-		return "spec.metrics.prometheus is set, but the service has no Prometheus to ask; run it with --prometheus-url, or leave the field out"
+		return "spec.metrics.prometheus is set, but the service has no Prometheus to ask; run it with --prometheus-url, or leave the field out", NoSource
 	case !queried:
 		if _, err := o.locate(pod, a.Spec.Metrics); err != nil {
-			return err.Error()
+			return err.Error(), NoSource
 		}
 	}
 	if _, err := o.readings.Problem(podID(pod)); err != nil {
-		return err.Error()
+		return err.Error(), causeOf(err)
 	}
-	return ""
+	if err := o.readings.Lacking(podID(pod)); err != nil {
+		return err.Error(), scaling.NotOnPage
+	}
+	return "", ""
+}
+
+// The causes that a cluster adds to those of the planner and of scrapes.
+const (
+	// NoSource: the spec does not say where the page is, or asks for a source that is not there.
+	NoSource scaling.Cause = "no_source"
+	// Frozen: nothing on the page moves although requests run.
+	Frozen scaling.Cause = "frozen"
+)
+
+// causeOf is the word for why a pod could not be read; empty where there is none.
+func causeOf(err error) scaling.Cause {
+	if errors.Is(err, store.ErrFrozen) {
+		return Frozen
+	}
+	return scaling.Cause(scrape.Reason(err))
 }
 
 // podID names a pod in the store.

@@ -22,6 +22,7 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/forecast"
 	"github.com/preheat-autoscaler/preheat/pkg/leadtime"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
+	"github.com/preheat-autoscaler/preheat/pkg/store"
 )
 
 // decision is one for 5 replicas in place of 3.
@@ -247,6 +248,9 @@ func TestConditions(t *testing.T) {
 		"blind names what is missing": {func(d *scaling.Decision) {
 			d.Blind, d.Reason, d.Unseen = true, scaling.NoFreshData, []string{"pod a: vllm:num_requests_waiting"}
 		}, nil, "Ready=False/NoFreshData Blind=True/NoFreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "vllm:num_requests_waiting"},
+		"blind, and seen before": {func(d *scaling.Decision) {
+			d.Blind, d.Reason, d.LastSeen = true, scaling.NoFreshData, time.Date(2026, 3, 1, 4, 5, 6, 0, time.UTC)
+		}, nil, "Ready=False/NoFreshData Blind=True/NoFreshData Conflict=False/SoleWriter Limited=False/WithinLimits", "last seen 2026-03-01T04:05:06Z"},
 		"half blind": {
 			func(d *scaling.Decision) { d.Unseen = []string{"pod a: timeout"} }, nil,
 			"Ready=True/ForecastDemand Blind=False/PartialData Conflict=False/SoleWriter Limited=False/WithinLimits", "not seen: pod a: timeout",
@@ -339,6 +343,49 @@ func TestWhyAReplicaIsNotSeenIsToldWithIt(t *testing.T) {
 	for i, want := range []string{"0 is not from 1 to 65535", "connection refused; check the metrics port"} {
 		if r := obs.Replicas[i]; !strings.Contains(r.Problem, want) {
 			t.Errorf("problem of %s is %q, want %q", r.Name, r.Problem, want)
+		}
+	}
+}
+
+// lackingReadings is a store in which a pod's page lacks something.
+type lackingReadings struct{ noReadings }
+
+func (lackingReadings) Problem(store.PodID) (time.Time, error) { return time.Time{}, nil }
+
+func (lackingReadings) Lacking(store.PodID) error {
+	return errors.New("sought vllm:num_requests_waiting; not on the page; nearest present: vllm:num_waiting_requests")
+}
+
+func TestWhatAPageLacksIsToldWithTheReplica(t *testing.T) {
+	w := ownWorld(t)
+	w.pod("renamed", nil)
+	w.Observer.readings = lackingReadings{}
+	obs, err := w.Observer.Observe(t.Context(), vllm, t0)
+	if err != nil || len(obs.Replicas) != 1 {
+		t.Fatalf("%+v, %v", obs, err)
+	}
+	if r := obs.Replicas[0]; !strings.Contains(r.Problem, "nearest present: vllm:num_waiting_requests") || r.Cause != scaling.NotOnPage {
+		t.Errorf("problem is %q, cause %q", r.Problem, r.Cause)
+	}
+}
+
+func TestAFrozenPageHasACauseOfItsOwn(t *testing.T) {
+	if got := causeOf(store.ErrFrozen); got != Frozen {
+		t.Errorf("cause is %q", got)
+	}
+	if got := causeOf(errors.New("prometheus says no")); got != "" {
+		t.Errorf("cause of what nobody knows is %q", got)
+	}
+}
+
+func TestTheFirstBlindDecisionIsNoNews(t *testing.T) {
+	w := ownWorld(t)
+	for i, want := range []int{0, 1, 1} {
+		d := decision(t0.Add(time.Duration(i) * 15 * time.Second))
+		d.Replicas, d.Blind, d.Reason = d.Current, true, scaling.NoFreshData
+		w.record(d, nil)
+		if got := len(w.said.Events); got != want {
+			t.Errorf("after decision %d: %d events, want %d", i, got, want)
 		}
 	}
 }
@@ -475,7 +522,12 @@ func TestEvents(t *testing.T) {
 		{90 * time.Second, func(*scaling.Decision) {}, rival, "Warning RivalAutoscaler HorizontalPodAutoscaler ml/web"},
 		{200 * time.Second, func(*scaling.Decision) {}, rival, ""},
 		{210 * time.Second, reason(scaling.DemandMet), nil, "Normal DemandMet"}, // it is over
-		{300 * time.Second, func(d *scaling.Decision) { d.Current, d.Blind, d.Reason = 5, true, scaling.NoFreshData }, nil, "Warning NoFreshData"},
+		{300 * time.Second, func(d *scaling.Decision) { d.Current, d.Blind, d.Reason = 5, true, scaling.NoFreshData }, nil, "Warning NoFreshData blind, none was seen"},
+		{315 * time.Second, func(d *scaling.Decision) { d.Current, d.Blind, d.Reason = 5, true, scaling.NoFreshData }, nil, ""}, // not each tick
+		{330 * time.Second, reason(scaling.DemandMet), nil, "Normal DemandMet sees its replicas again"},
+		{345 * time.Second, func(d *scaling.Decision) {
+			d.Current, d.Blind, d.Reason, d.LastSeen = 5, true, scaling.NoFreshData, t0.Add(330*time.Second)
+		}, nil, "Warning NoFreshData blind, last seen " + t0.Add(330*time.Second).Format(time.RFC3339)},
 	} {
 		d := decision(t0.Add(step.at))
 		step.change(&d)

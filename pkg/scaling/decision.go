@@ -100,6 +100,10 @@ type Decision struct {
 	// deciding anything.
 	Unseen []string
 	Blind  bool
+	// Causes are why, one for each entry of Unseen. LastSeen is the time of the newest reading of a ready replica that told
+	// what demand is made of, zero where there was none since the start.
+	Causes   []Cause
+	LastSeen time.Time
 	// Limited is set where a bound, a rate or missing GPUs keep Replicas from what demand needs; Needed is that.
 	Limited bool
 	Needed  int32

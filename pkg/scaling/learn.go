@@ -21,7 +21,11 @@ const (
 // learn takes the tick's demand into all that is learned, and states what the decision rests on.
 func (t *tick) learn() {
 	c, d := t.planner.config, &t.decision
-	d.Unseen = t.sight.unseen
+	d.Unseen, d.Causes = t.sight.unseen, t.sight.causes
+	if t.sight.newest.After(t.state.Seen) {
+		t.state.Seen = t.sight.newest
+	}
+	d.LastSeen = t.state.Seen
 	d.Waiting, d.Running = t.sight.waiting, t.sight.running
 	d.LeadTime = t.state.LeadTime.Estimate(c.LeadTime)
 	d.Budget = t.state.Capacity.Budget.Account(c.Capacity)

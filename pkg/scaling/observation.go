@@ -46,8 +46,10 @@ type Replica struct {
 	Circumstance leadtime.Circumstance
 	// Reading is the newest good scrape, nil where there has been none.
 	Reading *signals.Reading
-	// Problem says in words why there is no newer reading, empty where nothing is wrong; it only explains.
+	// Problem says in words why there is no newer reading, or what the newest lacks, empty where nothing is wrong; Cause
+	// says the same in a word where one is known. They only explain.
 	Problem string
+	Cause   Cause
 }
 
 // Observation is everything that the planner may know, at one instant.

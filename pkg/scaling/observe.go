@@ -16,6 +16,9 @@ type sight struct {
 	// too new to have been scraped.
 	ready, seen int
 	unseen      []string
+	// causes are those of unseen; newest is that of the readings that are seen.
+	causes []Cause
+	newest time.Time
 	// arrivals is the offered load in requests per second over the measured replicas, those that are seen and whose
 	// rates are known. Unmeasured ones are seen, but have been read only once although they are not new.
 	arrivals             float64
@@ -289,13 +292,18 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 			missing += ": " + r.Problem
 		}
 		s.unseen = append(s.unseen, missing)
+		s.causes = append(s.causes, causeOf(r, now.Reading, at, staleness))
 		return
 	}
 	if _, ended := now.Reading.Value(signals.RequestsFinished); !ended && !now.ArrivalsKnown && now.Tokens.Prompt.PerSecond+now.Tokens.Generation.PerSecond > 0 {
 		s.unseen = append(s.unseen, fmt.Sprintf("%s: %v is not on its page, and its tokens say that requests came", r.Name, signals.RequestsFinished))
+		s.causes = append(s.causes, NotOnPage)
 		return
 	}
 	s.seen++
+	if now.Reading.Time.After(s.newest) {
+		s.newest = now.Reading.Time
+	}
 	if _, _, ok := queued(now.Reading); !ok {
 		s.lumped++
 	}

@@ -134,7 +134,7 @@ func (t *tick) resume() {
 	case gap > max(c.Window, 2*c.Staleness, 2*c.Forecast.Step): // nothing of the window was seen, and it was not one tick
 		t.state.Since, t.state.Silence = time.Time{}, Silence{}
 	case gap < -c.Staleness:
-		t.state.Since, t.state.Replicas = time.Time{}, nil
+		t.state.Since, t.state.Seen, t.state.Replicas = time.Time{}, time.Time{}, nil
 		for _, f := range t.state.forecasters() {
 			f.Resampler = timeseries.Resampler{}
 		}

@@ -39,6 +39,8 @@ type State struct {
 	Front    Front
 	// Unheard is since when nothing has been read of what is in front, zero where something ever was.
 	Unheard time.Time
+	// Seen is the time of the newest reading of a ready replica that told what demand is made of.
+	Seen time.Time
 	// Zeroed is set while zero replicas stand that this planner asked for.
 	Zeroed bool
 	// Warm are the warm replicas that were wanted last.

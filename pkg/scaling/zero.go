@@ -391,6 +391,7 @@ func (t *tick) wake() {
 	}
 	t.decision.Blind, t.decision.Reason = true, NoFreshData
 	t.decision.Unseen = append(t.decision.Unseen, "what holds requests in front of the target: nothing was read of it within "+t.planner.config.Staleness.String())
+	t.decision.Causes = append(t.decision.Causes, FrontUnread)
 	t.step("zero", 1, "there is no replica, and nobody knows whether requests wait for one: one is asked for")
 	t.decision.Needed = 1
 	t.propose(1)

@@ -199,7 +199,7 @@ func TestFailuresSayWhereWhyAndWhatToCheck(t *testing.T) {
 			w.Header().Set("Content-Type", "application/openmetrics-text")
 			_, _ = io.WriteString(w, goodPage)
 		}), want: reasonTorn, says: "# EOF"},
-		"no engine":                     {url: by(answer("up 1\n")), want: reasonNoEngine, says: "vllm, sglang"},
+		"no engine":                     {url: by(answer("up 1\n")), want: reasonNoEngine, says: "of the 27 profiles knows"},
 		"not the engine that was named": {url: by(answer(goodPage)), profile: "sglang", want: reasonNoEngine, says: "--enable-metrics"},
 		"an engine that is not known":   {url: by(answer(goodPage)), profile: "abacus", want: reasonProfile, says: `"abacus", known are [dynamo-vllm`},
 		"a host name":                   {url: address("http://localhost:1/metrics"), want: reasonAddress, says: "not an IP address"},

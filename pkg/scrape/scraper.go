@@ -65,6 +65,7 @@ type Scraper struct {
 	clock    func() time.Time
 	others   func() []store.PodID
 	slots    chan struct{} // one element per fetch that runs
+	looks    sync.Mutex    // held while a page is looked through for what is missing
 	doubtful chan struct{} // one element per fetch of a pod that failed last time; it may wait for its timeout
 
 	mu   sync.Mutex
@@ -77,6 +78,11 @@ type podState struct {
 	// profile was detected on the pod's last good page.
 	profile *exposition.Profile
 	failing bool
+	// why is the reason of the last failure, strange what was found of its page then.
+	why     reason
+	strange string
+	// lacks are what the last reading lacked, as far as that was looked into.
+	lacks lacking
 }
 
 // New returns a scraper that fetches nothing yet. The error is of Options.Registerer.
@@ -253,7 +259,7 @@ func (s *Scraper) scrape(ctx context.Context, e Endpoint, state *podState) {
 		return // the scraper is being stopped: that is not the pod's fault
 	}
 	if err != nil {
-		err = explain(e, err)
+		err = state.explain(e, err)
 		s.metrics.failures.WithLabelValues(string(reasonOf(err))).Inc()
 		s.store.Fail(e.Pod, s.clock(), err)
 	}
@@ -279,11 +285,13 @@ func (s *Scraper) scrapePage(ctx context.Context, e Endpoint, state *podState) e
 	if err != nil {
 		if errors.Is(err, exposition.ErrNoEngine) {
 			state.profile = nil // another engine may have come: look again next time
+			s.estranged(state, p.body.Bytes())
 		}
 		return err
 	}
 	reading.Time = p.at
 	s.store.Put(e.Pod, reading)
+	s.lack(e, state, profile, reading, p.body.Bytes())
 	return nil
 }
 
@@ -299,6 +307,7 @@ func (s *Scraper) profileOf(e Endpoint, state *podState, page []byte) (*expositi
 	if state.profile == nil {
 		p, err := s.profiles.Detect(page)
 		if err != nil {
+			s.estranged(state, page)
 			return nil, err
 		}
 		state.profile = p

@@ -41,6 +41,8 @@ type pod struct {
 	readings []*signals.Reading
 	failedAt time.Time
 	failure  error
+	// lack says what the newest reading lacks and what comes nearest, nil where it lacks nothing.
+	lack error
 	// staleness is the pod's own bound where its readings come seldom, else zero.
 	staleness time.Duration
 }
@@ -114,6 +116,23 @@ func (s *Store) Fail(id PodID, at time.Time, err error) {
 	defer s.mu.Unlock()
 	p := s.pod(id)
 	p.failedAt, p.failure = at, err
+}
+
+// Lack remembers what the readings of a pod lack from now on and why, nil where nothing; like a failure it only explains.
+func (s *Store) Lack(id PodID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pod(id).lack = err
+}
+
+// Lacking returns what was last told of a pod by Lack.
+func (s *Store) Lacking(id PodID) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p := s.pods[id]; p != nil {
+		return p.lack
+	}
+	return nil
 }
 
 // Keep forgets every pod that is not among ids.

@@ -31,9 +31,11 @@ type Options struct {
 type Metrics struct {
 	isConflict func(error) bool
 
-	gauges        map[gauge]*prometheus.GaugeVec
-	skills        skills
-	tokens        tokens
+	gauges map[gauge]*prometheus.GaugeVec
+	skills skills
+	tokens tokens
+	// unseen counts the replicas that are not seen, by cause.
+	unseen        *family
 	decisions     *prometheus.CounterVec
 	actuateErrors *prometheus.CounterVec
 	observeErrors *prometheus.CounterVec
@@ -68,6 +70,7 @@ const (
 	budgetSpent      gauge = "preheat_target_error_budget_spent_ratio"
 	missPrice        gauge = "preheat_target_miss_price_requests"
 	blind            gauge = "preheat_target_blind"
+	lastSeen         gauge = "preheat_target_last_seen_timestamp_seconds"
 	limited          gauge = "preheat_target_limited"
 	conflict         gauge = "preheat_target_conflict"
 	unsaved          gauge = "preheat_target_unsaved_seconds"
@@ -93,6 +96,7 @@ var gaugeHelp = map[gauge]string{
 	budgetSpent:      "Share of the misses that the objective allows that there were over the last hours; from 1 on the error budget is spent.",
 	missPrice:        "What a missed request is worth to the planner, in requests that a replica serves in the time.",
 	blind:            "1 where nothing can be decided for want of fresh data.",
+	lastSeen:         "Unix time of the newest reading of a ready replica that told what demand is made of; none before the first.",
 	limited:          "1 where a bound, a rate or missing GPUs keep the replicas from what demand needs.",
 	conflict:         "1 where another writer scales the target, so that nothing is written.",
 	unsaved:          "How much of what was learned of the target a restart would forget now: the time since its last checkpoint, or all of it.",
@@ -106,6 +110,8 @@ func New(opts Options) (*Metrics, error) {
 		gauges:     make(map[gauge]*prometheus.GaugeVec, len(gaugeHelp)),
 		skills:     newSkills(),
 		tokens:     newTokens(),
+		unseen: newFamily("preheat_target_unseen_replicas",
+			"Ready replicas of whose demand nothing is known, by cause: timeout, refused, no_engine, not_on_page, frozen, stale and others.", "cause"),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "preheat_decisions_total", Help: "Decisions, by reason.",
 		}, append(target, "reason")),
@@ -161,7 +167,7 @@ func (m *Metrics) register(registerer prometheus.Registerer, isLeader func() boo
 	for _, vec := range m.gauges {
 		collectors = append(collectors, vec)
 	}
-	for _, f := range append(m.skills.families(), m.tokens.families()...) {
+	for _, f := range append(append(m.skills.families(), m.tokens.families()...), m.unseen) {
 		collectors = append(collectors, f.vec)
 	}
 	if isLeader != nil {
@@ -193,6 +199,8 @@ func (m *Metrics) Record(_ context.Context, id controlloop.TargetID, d scaling.D
 	t.set(leadTimeP90, d.LeadTime.P90.Seconds(), d.LeadTime.Source != "")
 	t.budget(&d)
 	t.flag(blind, d.Blind)
+	t.set(lastSeen, float64(d.LastSeen.Unix()), !d.LastSeen.IsZero())
+	m.unseen.put(id, causes(d.Causes))
 	t.flag(limited, d.Limited)
 }
 
@@ -202,13 +210,27 @@ func (m *Metrics) Unobserved(id controlloop.TargetID) {
 	m.observeErrors.WithLabelValues(id.Namespace, id.Name).Inc()
 	t := target{m: m, id: id}
 	for g := range m.gauges {
-		if g != unsaved { // what was learned is known all the same
+		if g != unsaved && g != lastSeen { // what was learned and seen is known all the same
 			t.set(g, 0, false)
 		}
 	}
 	m.skills.put(id, nil)
 	m.tokens.put(id, scaling.Tokens{})
+	m.unseen.put(id, nil)
 	t.flag(blind, true)
+}
+
+// causes counts why replicas are not seen.
+func causes(all []scaling.Cause) []point {
+	counts := map[scaling.Cause]float64{}
+	for _, c := range all {
+		counts[c]++
+	}
+	var points []point
+	for c, n := range counts {
+		points = append(points, point{[]string{string(c)}, n})
+	}
+	return points
 }
 
 // target writes the gauges of one target.
@@ -277,6 +299,7 @@ func (m *Metrics) Forget(id controlloop.TargetID) {
 	}
 	m.skills.put(id, nil)
 	m.tokens.put(id, scaling.Tokens{})
+	m.unseen.put(id, nil)
 }
 
 // Unsaved writes down how much of what was learned of a target a restart would forget.
