@@ -86,6 +86,8 @@ type Reader struct {
 
 	mu   sync.Mutex
 	pods map[store.PodID]*podState // guarded by mu; the states themselves belong to who has them in flight
+	// refused are the kinds of pods of which the last query failed; guarded by mu.
+	refused map[kind]bool
 }
 
 // podState is what is remembered of a pod.
@@ -114,7 +116,7 @@ func New(o Options) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the metrics of reading from Prometheus: %w", err)
 	}
-	return &Reader{o: o, metrics: m, slots: make(chan struct{}, queriesAtOnce), pods: map[store.PodID]*podState{}}, nil
+	return &Reader{o: o, metrics: m, slots: make(chan struct{}, queriesAtOnce), pods: map[store.PodID]*podState{}, refused: map[kind]bool{}}, nil
 }
 
 // Run asks for each pod once per interval, and no more often than Prometheus scrapes it, until ctx ends.
@@ -218,12 +220,16 @@ type kind struct {
 	known       bool
 }
 
+func (m *member) kind() kind {
+	return kind{m.Pod.Namespace, m.Naming, m.Expressions, m.Profile != "" || m.state.profile != nil}
+}
+
 // batches puts pods together that one query can be about.
 func batches(due []*member) (all [][]*member) {
 	var order []kind
 	of := map[kind][]*member{}
 	for _, m := range due {
-		k := kind{m.Pod.Namespace, m.Naming, m.Expressions, m.Profile != "" || m.state.profile != nil}
+		k := m.kind()
 		if of[k] == nil {
 			order = append(order, k)
 		}
@@ -252,21 +258,44 @@ func (r *Reader) read(ctx context.Context, b []*member) {
 	if ctx.Err() != nil {
 		return // the reader is being stopped
 	}
+	r.noteQuery(b, err)
 	for _, m := range b {
-		if m.err = err; err == nil {
-			m.err = r.take(m, found[m.Pod.Name], now)
+		if err != nil {
+			r.fail(m, now, err)
+			continue
 		}
-		r.note(m, now)
+		if err := r.take(m, found[m.Pod.Name], now); err != nil {
+			r.fail(m, now, err)
+		}
+		r.notePod(m)
 	}
 }
 
-// note remembers a pod's failure, and logs where one begins or ends.
-func (r *Reader) note(m *member, now time.Time) {
-	at := []any{"namespace", m.Pod.Namespace, "pod", m.Pod.Name}
-	if m.err != nil {
-		m.err = fmt.Errorf("read pod %s/%s from Prometheus: %w", m.Pod.Namespace, m.Pod.Name, m.err)
-		r.o.Store.Fail(m.Pod, now, m.err)
+// fail remembers that a pod could not be read.
+func (r *Reader) fail(m *member, now time.Time, err error) {
+	m.err = fmt.Errorf("read pod %s/%s from Prometheus: %w", m.Pod.Namespace, m.Pod.Name, err)
+	r.o.Store.Fail(m.Pod, now, m.err)
+}
+
+// noteQuery logs where queries begin to fail or to work again, once for all pods that they are about.
+func (r *Reader) noteQuery(b []*member, err error) {
+	k := b[0].kind()
+	k.expressions = nil // made anew each time
+	r.mu.Lock()
+	was := r.refused[k]
+	r.refused[k] = err != nil
+	r.mu.Unlock()
+	switch {
+	case err != nil && !was:
+		r.o.Log.Warn("Prometheus does not answer", "namespace", k.namespace, "pods", len(b), "error", err)
+	case err == nil && was:
+		r.o.Log.Info("Prometheus answers again", "namespace", k.namespace)
 	}
+}
+
+// notePod logs where a pod begins to be missing in good answers, or is there again.
+func (r *Reader) notePod(m *member) {
+	at := []any{"namespace", m.Pod.Namespace, "pod", m.Pod.Name}
 	if failing := m.err != nil; failing != m.state.failing {
 		m.state.failing = failing
 		if failing {

@@ -1,7 +1,9 @@
 package prom
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"os"
@@ -295,6 +297,29 @@ func TestPrometheusIsNotAskedMoreOftenThanItScrapes(t *testing.T) {
 	}
 	if n := len(w.queries); n < 10 || n > 16 {
 		t.Errorf("%d queries in five minutes of failure", n)
+	}
+}
+
+func TestAPrometheusThatFailsIsLoggedOnce(t *testing.T) {
+	w := newWorld(t, pod("a"), pod("b"))
+	var log bytes.Buffer
+	w.reader.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	w.refuse = func(out http.ResponseWriter, _ string) bool {
+		http.Error(out, "no", http.StatusBadGateway)
+		return true
+	}
+	for i := range 20 {
+		w.at(time.Duration(5*i) * time.Second)
+	}
+	w.refuse = nil
+	w.scrape(start.Add(130*time.Second), vllm(1, 2, 1), on("a")...)
+	for i := range 3 {
+		w.at(135*time.Second + time.Duration(10*i)*time.Second)
+	}
+	for text, want := range map[string]int{"does not answer": 1, "answers again": 1, "does not tell of a pod": 1} {
+		if n := strings.Count(log.String(), text); n != want {
+			t.Errorf("%q is logged %d times:\n%s", text, n, log.String())
+		}
 	}
 }
 
