@@ -41,8 +41,10 @@ type doctorOptions struct {
 	system  string
 	strict  bool
 	probe   bool
-	format  string
-	timeout time.Duration
+	// profiles is a folder of engine profiles, empty for none of one's own.
+	profiles string
+	format   string
+	timeout  time.Duration
 }
 
 var doctorFormats = []string{"table", "json", "yaml"}
@@ -86,6 +88,7 @@ func (o *doctorOptions) flags() *pflag.FlagSet {
 	fs.BoolVarP(&o.cluster.all, "all-namespaces", "A", false, "InferenceAutoscalers and WarmPools of all namespaces, not of the one that -n or the kubeconfig names")
 	fs.StringVar(&o.system, "system-namespace", o.system, "Namespace in which Preheat runs")
 	fs.BoolVar(&o.probe, "probe", false, "Ask up to ten ready pods of each target for their metric page, through the API server's pod proxy")
+	fs.StringVar(&o.profiles, "engine-profiles", "", "`Folder` of engine profiles (*.yaml) of your own, which replace those of the same name, as the service's flag; for --probe")
 	fs.BoolVar(&o.strict, "strict", false, "Exit with 1 for warnings too")
 	fs.StringVarP(&o.format, "output", "o", o.format, "How it is told: table, json or yaml")
 	fs.DurationVar(&o.timeout, "timeout", o.timeout, "Longest time for all of it; what is not looked at by then is unknown")
@@ -103,11 +106,15 @@ func (o *doctorOptions) validate() error {
 
 // run examines and writes.
 func (o *doctorOptions) run(ctx context.Context, s streams) error {
+	profiles, err := loadProfiles(o.profiles)
+	if err != nil {
+		return err
+	}
 	cluster, namespace, err := connect(&o.cluster)
 	if err != nil {
 		return verdict{err, exitNotLooked}
 	}
-	options := doctor.Options{Namespace: namespace, System: o.system, Probe: o.probe, Timeout: o.timeout}
+	options := doctor.Options{Namespace: namespace, System: o.system, Probe: o.probe, Profiles: profiles, Timeout: o.timeout}
 	wipe := func() {}
 	if s.Terminal {
 		options.Progress, wipe = doctorProgress(s.Err)

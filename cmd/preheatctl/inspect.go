@@ -149,7 +149,7 @@ func (o *inspectOptions) validate(given func(flag string) bool) error {
 
 // run reads the page, inspects it and writes.
 func (o *inspectOptions) run(ctx context.Context, s streams) error {
-	profiles, err := o.load()
+	profiles, err := loadProfiles(o.profiles)
 	if err != nil {
 		return err
 	}
@@ -180,15 +180,15 @@ func (o *inspectOptions) run(ctx context.Context, s streams) error {
 	return o.write(s.Out, newInspected(in, page))
 }
 
-// load reads the profiles.
-func (o *inspectOptions) load() (*exposition.Profiles, error) {
+// loadProfiles reads the profiles that come with the program, and those of a folder where one is named.
+func loadProfiles(folder string) (*exposition.Profiles, error) {
 	var own []fs.FS
-	if o.profiles != "" {
-		own = append(own, os.DirFS(o.profiles))
+	if folder != "" {
+		own = append(own, os.DirFS(folder))
 	}
 	profiles, err := exposition.Load(own...)
 	if err != nil {
-		return nil, fmt.Errorf("--engine-profiles %s: correct the folder or leave the flag out: %w", o.profiles, err)
+		return nil, fmt.Errorf("--engine-profiles %s: correct the folder or leave the flag out: %w", folder, err)
 	}
 	return profiles, nil
 }

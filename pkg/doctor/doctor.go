@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/preheat-autoscaler/preheat/pkg/exposition"
 )
 
 // Answer is what the API server said to a plain GET.
@@ -58,6 +60,8 @@ type Options struct {
 	System string
 	// Probe asks each pod for its metric page through the API server's pod proxy.
 	Probe bool
+	// Profiles are those by which a probed page is read; needed where Probe is set.
+	Profiles *exposition.Profiles
 	// Timeout bounds the whole examination.
 	Timeout time.Duration
 	// Progress is told how many checks are done, from any goroutine; it may be nil.

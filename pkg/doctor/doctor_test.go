@@ -3,16 +3,20 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/preheat-autoscaler/preheat/pkg/exposition"
 )
 
 func TestAHealthyClusterHasNothingButOK(t *testing.T) {
@@ -185,9 +189,32 @@ func activatorWanted(t *testing.T, w *world) {
 	w.set(t, ia, map[string]any{"service": "vllm"}, "spec", "activator")
 }
 
+// profilesWith are the engine profiles that come with the program, and more.
+func profilesWith(t *testing.T, more ...fs.FS) *exposition.Profiles {
+	t.Helper()
+	profiles, err := exposition.Load(more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return profiles
+}
+
+func TestTheProbeKnowsEnginesOfOnesOwn(t *testing.T) {
+	w := healthy(t)
+	const acme = "name: acme\nrank: 1\nport: 8000\npath: /metrics\ndetect: {any: [acme_requests_running]}\nmetrics: {inference_requests_running: [{sample: acme_requests_running}]}\n"
+	w.options.Probe, w.options.Profiles = true, profilesWith(t, fstest.MapFS{"acme.yaml": {Data: []byte(acme)}})
+	w.raw["/api/v1/namespaces/ml/pods/a:8000/proxy/metrics"] = answer(200, "acme_requests_running 1\n")
+	for _, f := range w.examine(t).Findings {
+		if f.Check == "probe" && strings.Contains(f.Seen, "1 pods serve a page of acme") {
+			return
+		}
+	}
+	t.Error("the engine is not found")
+}
+
 func TestTheProbeNamesTheEngine(t *testing.T) {
 	w := healthy(t)
-	w.options.Probe = true
+	w.options.Probe, w.options.Profiles = true, profilesWith(t)
 	w.raw["/api/v1/namespaces/ml/pods/a:8000/proxy/metrics"] = answer(200, "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{model_name=\"m\"} 1\nvllm:num_requests_waiting{model_name=\"m\"} 0\n")
 	w.raw["/api/v1/namespaces/ml/pods/b:8000/proxy/metrics"] = answer(503, "")
 	var got []string
@@ -203,7 +230,7 @@ func TestTheProbeNamesTheEngine(t *testing.T) {
 
 func TestTheProbeOfAnUnknownEngineLeadsToInspect(t *testing.T) {
 	w := healthy(t)
-	w.options.Probe = true
+	w.options.Probe, w.options.Profiles = true, profilesWith(t)
 	for _, pod := range []string{"a", "b"} {
 		w.raw["/api/v1/namespaces/ml/pods/"+pod+":8000/proxy/metrics"] = answer(200, "acme_requests_running 1\n")
 	}

@@ -25,11 +25,6 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 	if err != nil || len(pods) == 0 {
 		return // check pods says so
 	}
-	profiles, err := exposition.Load()
-	if err != nil {
-		w.unknown("build preheatctl anew", "the engine profiles cannot be read: %s", oneLine(err))
-		return
-	}
 	engines := map[string]int{}
 	asked := 0
 	for i := range pods {
@@ -37,7 +32,7 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 			continue
 		}
 		asked++
-		path := proxyPath(&pods[i], t.Spec.Metrics, profiles)
+		path := proxyPath(&pods[i], t.Spec.Metrics, e.Profiles)
 		got, err := e.Raw.Get(ctx, path)
 		pod := "pod " + pods[i].Name
 		switch {
@@ -51,7 +46,7 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 			w.problem(t.edit()+": spec.metrics.port and path; see NetworkPolicy", "%s gives no metric page (HTTP %d at %s)", pod, got.Code, path)
 			continue
 		}
-		engine, err := profiles.Detect(got.Body)
+		engine, err := e.Profiles.Detect(got.Body)
 		if err != nil {
 			w.problem(fmt.Sprintf("preheatctl inspect -n %s pod/%s; %s: spec.metrics.port and path, or add a profile of the engine", t.Namespace, pods[i].Name, t.edit()), "the page of %s is of no known engine: %s", pod, oneLine(err))
 			continue
