@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -38,7 +39,7 @@ func TestWhatAPageLacksIsToldWithWhatComesNearest(t *testing.T) {
 		t.Errorf("says %v, want %q", err, want)
 	}
 	scrape(rest + "vllm:other_requests_waiting 0\n")
-	if again := r.store.Lacking(podID(1)); again != err {
+	if again := r.store.Lacking(podID(1)); !errors.Is(again, err) {
 		t.Errorf("the page was looked through again although the same is lacking: %v", again)
 	}
 	scrape(rest + "vllm:num_requests_waiting 0\n")
