@@ -99,11 +99,12 @@ func (t *tick) horizon() time.Duration {
 	return t.decision.LeadTime.P90 + 2*t.planner.config.Forecast.Step
 }
 
-// demand is the offered load of the whole target: that of the measured replicas, the unseen and unmeasured ones taken
-// for their equals. A replica too new to be measured has hardly any load yet.
+// demand is the offered load of the whole target, by the replicas' pages or by a gateway.
 func (t *tick) demand() float64 {
-	measured, others := float64(t.sight.measured), float64(len(t.sight.unseen)+t.sight.unmeasured)
-	all := t.sight.arrivals * (measured + others) / measured
+	all := t.sight.told()
+	if t.sight.settled {
+		all = t.sight.offered
+	}
 	t.state.Arrivals = t.state.Arrivals.Append(timeseries.Sample{Time: t.obs.Time, Value: all}, arrivalsKept)
 	return all
 }

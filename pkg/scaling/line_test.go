@@ -51,8 +51,9 @@ type line struct {
 	desired int32
 	pods    []*pod
 	made    int
-	gpus    int32          // of a replica; zero: nobody knows
-	front   *scaling.Front // holds what comes while no pod is ready; nil: there is none
+	gpus    int32            // of a replica; zero: nobody knows
+	front   *scaling.Front   // holds what comes while no pod is ready; nil: there is none
+	gateway *scaling.Gateway // sees what comes; nil: there is none
 	last    scaling.Decision
 	// ready is how long a replica takes to become ready; follow lets replicas follow decisions.
 	ready  time.Duration
@@ -161,6 +162,9 @@ func (l *line) decide() scaling.Decision {
 	}
 	if l.front != nil {
 		obs.Front = *l.front
+	}
+	if l.gateway != nil {
+		obs.Gateway = *l.gateway
 	}
 	l.state, l.last = l.planner.Plan(l.state, obs)
 	if l.follow {

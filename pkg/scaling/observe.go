@@ -31,6 +31,14 @@ type sight struct {
 	news int
 	// waiting and running are the requests in the seen replicas, or held while none is ready.
 	waiting, running float64
+	// borrowed is how many of the seen replicas do not tell of demand, where a gateway does; growth is by how many requests
+	// per second what is in flight in the seen replicas grew. Offered is the demand of the whole target where it is settled
+	// that the gateway tells it.
+	borrowed        int
+	growth, offered float64
+	settled         bool
+	// partial is how many of the seen replicas do not count all that is in flight.
+	partial int
 	// held is how many came since the last tick while none was ready.
 	held float64
 }
@@ -53,7 +61,7 @@ func (p *Planner) look(st *State, obs *Observation) sight {
 		}
 		switch r.Phase {
 		case Ready:
-			s.add(r, now, obs.Time, p.config.Staleness)
+			s.add(r, now, obs.Time, p.config.Staleness, &st.Offer)
 		case Starting:
 			s.addUnready(now, obs.Time, p.config.Staleness)
 		case Unschedulable, Draining, Standby, Asleep: // hold nothing, or what they hold leaves with them
@@ -103,6 +111,7 @@ func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 		return
 	}
 	now.Arrivals, now.ArrivalsKnown = arrivals(earlier, later)
+	now.Growth = grown(earlier, later)
 	now.Tokens = tokenRates(earlier, later)
 	if woken := now.Rest.Woken; woken.After(earlier.Time) {
 		served := max(time.Second, later.Time.Sub(woken), st.unseenSince(later.Time)) // as firstArrivals does
@@ -166,7 +175,7 @@ func restarted(earlier, later *signals.Reading) bool {
 // idle reports whether a replica is known to hold no request.
 func idle(r *signals.Reading) bool {
 	waiting, running, ok := inFlight(r)
-	return ok && waiting+running == 0
+	return ok && waiting+running == 0 && !r.Partial()
 }
 
 // finishedBetween returns how many requests ended between two readings. Some engines have no counter of them before the
@@ -204,6 +213,17 @@ func arrivals(earlier, later *signals.Reading) (float64, bool) {
 		return 0, false
 	}
 	return math.Max(0, finished+w1+r1-w0-r0) / seconds, true
+}
+
+// grown is by how many requests per second what is in flight grew between two readings, zero where that is not known.
+func grown(earlier, later *signals.Reading) float64 {
+	w0, r0, ok0 := inFlight(earlier)
+	w1, r1, ok1 := inFlight(later)
+	seconds := later.Time.Sub(earlier.Time).Seconds()
+	if !ok0 || !ok1 || seconds <= 0 {
+		return 0
+	}
+	return (w1 + r1 - w0 - r0) / seconds
 }
 
 // firstArrivals returns the load of a replica that became ready just before its first reading: all that it has
@@ -281,23 +301,17 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 }
 
 // add takes a ready replica into what is seen.
-func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) {
+func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.Duration, offer *Offer) {
 	s.ready++
 	fresh := isNew(r.ReadyAt, at, staleness) || isNew(now.Rest.Woken, at, staleness)
 	if fresh && (now.Reading == nil || now.Reading.Time.Before(now.Rest.Woken)) {
 		return // its first scrape is still to come
 	}
-	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
-		if r.Problem != "" {
-			missing += ": " + r.Problem
-		}
+	missing := wanting(r, now, at, staleness)
+	borrows := missing != "" && offer.standsIn(now.Reading, at, staleness)
+	if missing != "" && !borrows {
 		s.unseen = append(s.unseen, missing)
 		s.causes = append(s.causes, causeOf(r, now.Reading, at, staleness))
-		return
-	}
-	if _, ended := now.Reading.Value(signals.RequestsFinished); !ended && !now.ArrivalsKnown && now.Tokens.Prompt.PerSecond+now.Tokens.Generation.PerSecond > 0 {
-		s.unseen = append(s.unseen, fmt.Sprintf("%s: %v is not on its page, and its tokens say that requests came", r.Name, signals.RequestsFinished))
-		s.causes = append(s.causes, NotOnPage)
 		return
 	}
 	s.seen++
@@ -310,12 +324,39 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 	waiting, running, _ := inFlight(now.Reading)
 	s.waiting += waiting
 	s.running += running
+	s.growth += now.Growth
+	if now.Reading.Partial() {
+		s.partial++
+	}
 	switch {
+	case borrows:
+		s.borrowed++
 	case now.ArrivalsKnown:
 		s.measure(now)
 	case !fresh:
 		s.unmeasured++
 	}
+}
+
+// wanting says what is missing of a ready replica, empty where nothing is.
+func wanting(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) string {
+	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
+		if r.Problem != "" {
+			missing += ": " + r.Problem
+		}
+		return missing
+	}
+	if _, ended := now.Reading.Value(signals.RequestsFinished); !ended && !now.ArrivalsKnown && now.Tokens.Prompt.PerSecond+now.Tokens.Generation.PerSecond > 0 {
+		return fmt.Sprintf("%s: %v is not on its page, and its tokens say that requests came", r.Name, signals.RequestsFinished)
+	}
+	return ""
+}
+
+// told is the offered load of the whole target as far as pages tell: that of the measured replicas, the unseen and unmeasured
+// ones taken for their equals. A replica too new to be measured has hardly any load yet.
+func (s *sight) told() float64 {
+	measured, others := float64(s.measured), float64(len(s.unseen)+s.unmeasured)
+	return s.arrivals * (measured + others) / measured
 }
 
 // addUnready takes in what a replica holds that has served and lost its readiness, as an overloaded one does first. It

@@ -35,8 +35,10 @@ func (p *Planner) Plan(prev State, obs Observation) (State, Decision) {
 	}}
 	t.resume()
 	t.recordChange()
+	t.hear()
 	t.sight = p.look(&st, &obs)
 	t.front()
+	t.offered()
 	t.decide()
 	t.warm()
 	st.Zeroed = t.decision.Replicas == 0 && (t.planner.config.Zero || st.Zeroed)
@@ -140,7 +142,7 @@ func (t *tick) resume() {
 		}
 		t.state.Arrivals, t.state.Wanted, t.state.Proposals, t.state.Changes = nil, nil, nil, nil
 		t.state.Promises, t.state.Order = nil, Order{}
-		t.state.Silence, t.state.Front, t.state.Unheard = Silence{}, Front{}, time.Time{}
+		t.state.Silence, t.state.Front, t.state.Unheard, t.state.Offer = Silence{}, Front{}, time.Time{}, Offer{}
 	}
 }
 

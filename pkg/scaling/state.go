@@ -41,6 +41,8 @@ type State struct {
 	Unheard time.Time
 	// Seen is the time of the newest reading of a ready replica that told what demand is made of.
 	Seen time.Time
+	// Offer is what a gateway has told of demand.
+	Offer Offer
 	// Zeroed is set while zero replicas stand that this planner asked for.
 	Zeroed bool
 	// Warm are the warm replicas that were wanted last.
@@ -67,6 +69,8 @@ type ReplicaState struct {
 	// Arrivals is the offered load in requests per second between the last two readings, ArrivalsKnown false before.
 	Arrivals      float64
 	ArrivalsKnown bool
+	// Growth is by how many requests per second what is in flight grew between them, zero where that is not known.
+	Growth float64
 	// Tokens are the rates of tokens between them.
 	Tokens TokenRates
 	// Unschedulable is set once the replica has been seen so; its scheduling time teaches nothing.

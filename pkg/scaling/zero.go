@@ -170,10 +170,14 @@ func cameBetween(was, is Front) float64 {
 	return is.Arrived - was.Arrived
 }
 
-// silent reports whether it is certain that there is no demand at all: nothing held in front, and of every ready replica
-// it is known that nothing has arrived and nothing is in flight.
+// silent reports whether it is certain that there is no demand at all: nothing held in front, nothing seen by a gateway, and of
+// every ready replica it is known that nothing has arrived and nothing is in flight. What is in flight at replicas that do not
+// count all of it is known to a gateway that does.
 func (t *tick) silent() bool {
-	s := &t.sight
+	s, o := &t.sight, &t.state.Offer
+	if o.busy() || s.borrowed > 0 || s.partial > 0 && !o.Seen.InFlightKnown {
+		return false
+	}
 	return t.fronted() && t.obs.Front.Held == 0 && len(s.unseen) == 0 && s.unmeasured == 0 && s.measured >= max(1, s.ready) &&
 		s.arrivals == 0 && s.waiting+s.running == 0
 }
@@ -249,6 +253,9 @@ func (t *tick) unneeded(wanted int32) bool {
 		return false
 	}
 	if since.IsZero() {
+		if t.sight.partial > 0 && !t.state.Offer.Seen.InFlightKnown {
+			t.step("zero", 1, "%d replicas do not count all requests that are in flight, and no gateway does: one stays", t.sight.partial)
+		}
 		return false
 	}
 	quiet := t.obs.Time.Sub(since)

@@ -185,6 +185,7 @@ type Reading struct {
 	Started time.Time
 
 	known      uint32
+	partial    bool
 	values     [NumMetrics]float64
 	histograms [NumLatencies]*Histogram
 }
@@ -208,6 +209,13 @@ func (r *Reading) Set(m Metric, v float64) {
 	r.values[m] = v + 0 // turns -0 into 0
 	r.known |= 1 << m
 }
+
+// Partial reports whether the engine is known not to count all requests that it holds, those of one protocol for example: none
+// in flight is then no proof that there are none.
+func (r *Reading) Partial() bool { return r.partial }
+
+// SetPartial says that the engine does not count all requests that it holds.
+func (r *Reading) SetPartial() { r.partial = true }
 
 // Empty reports whether nothing at all is known.
 func (r *Reading) Empty() bool {
