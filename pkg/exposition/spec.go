@@ -26,6 +26,8 @@ type profileSpec struct {
 	Detect detectSpec `yaml:"detect"`
 	// Evidence tells the engine's versions apart.
 	Evidence []evidenceSpec `yaml:"evidence"`
+	// Partial says that requests in flight of one protocol or another are not counted: none in flight proves no silence.
+	Partial bool `yaml:"partial"`
 	// Notes say what a reader of the values should know of the engine.
 	Notes []string `yaml:"notes"`
 	// Remedy says what to look at when the engine's samples are not on its page.
@@ -246,6 +248,7 @@ func (s *profileSpec) extend(base *profileSpec) {
 	if s.Reduce == nil {
 		s.Reduce = base.Reduce
 	}
+	s.Partial = s.Partial || base.Partial
 	if s.Evidence == nil {
 		s.Evidence = s.renamedEvidence(base.Evidence)
 	}

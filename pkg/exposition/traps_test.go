@@ -80,6 +80,19 @@ func TestAWrappersProfileGivesWayToTheEngineInside(t *testing.T) {
 	}
 }
 
+func TestWhatCountsOneProtocolOnlyProvesNoSilence(t *testing.T) {
+	ps := mustLoad(t)
+	for page, partial := range map[string]bool{
+		"model_infer_request_success_total 1\nrest_server_requests_in_progress 0\n": true,
+		"bentoml_service_request_in_progress 0\n":                                   false,
+	} {
+		r, p, err := ps.Decode([]byte(page), "")
+		if err != nil || r.Partial() != partial {
+			t.Errorf("%q: partial %v, want %v (%v, %v)", page, r.Partial(), partial, p.Name(), err)
+		}
+	}
+}
+
 func TestEvidenceOfVersions(t *testing.T) {
 	cases := map[string]struct{ page, want string }{
 		"vLLM V0":                       {"vllm:num_requests_swapped 0\nvllm:gpu_cache_usage_perc 0\n", "V0 engine, to 0.9"},
