@@ -16,7 +16,7 @@ import (
 
 // wireSeries makes the service keep the history of demand, under the folder of all that outlives a restart.
 func (s *service) wireSeries() error {
-	o := series.Options{Leads: s.leads, Log: s.log}
+	o := series.Options{Leads: s.leads, Changed: s.historyChanged, Log: s.log}
 	if s.options.stateDir != "" {
 		o.Dir = filepath.Join(s.options.stateDir, "series")
 	}
@@ -25,6 +25,13 @@ func (s *service) wireSeries() error {
 		return fmt.Errorf("register the metrics of the history: %w", err)
 	}
 	return nil
+}
+
+// historyChanged has the statuses tell where the history is kept, which the leader alone knows.
+func (s *service) historyChanged(state series.State) {
+	if state.Place != series.Elsewhere {
+		s.cluster.Recorder.HistoryKept(state.Place == series.OnDisk, state.Reason)
+	}
 }
 
 // seriesRecorder gathers what was decided in a tick and hands it over at its end, all at once. Its zero value hands over

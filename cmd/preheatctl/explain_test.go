@@ -121,6 +121,9 @@ func TestWhatIsAmissComesFirst(t *testing.T) {
 		"the budget is spent": {
 			condition(v1alpha1.ConditionBudgetSpent, metav1.ConditionTrue, "BudgetSpent", "97.9%"), "BUDGET SPENT for 60s: 97.9%", "misses have become dearer",
 		},
+		"the volume of the history fails": {
+			condition(v1alpha1.ConditionHistoryKept, metav1.ConditionFalse, "VolumeFailed", "no space"), "HISTORY IN MEMORY for 60s: no space", "--state-dir",
+		},
 		"a spec that is not taken up yet": {func(a *v1alpha1.InferenceAutoscaler) { a.Generation = 4 }, "CHANGED: the spec was changed since", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/kube"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
 )
 
@@ -80,6 +81,12 @@ func troubles(a *v1alpha1.InferenceAutoscaler, since func(time.Time) string) []t
 			"see what limits them, or ask for less in spec.slo"
 	})
 	add(v1alpha1.ConditionBlind, metav1.ConditionFalse, partlyBlind)
+	add(v1alpha1.ConditionHistoryKept, metav1.ConditionFalse, func(reason string) (name, remedy string) {
+		if reason != string(kube.VolumeFailed) {
+			return "", "" // a choice
+		}
+		return "History in memory", "see the log of the service, and the volume of its --state-dir"
+	})
 	if g := a.Status.ObservedGeneration; g > 0 && g < a.Generation {
 		out = append(out, trouble{Name: "Changed", Message: "the spec was changed since; what follows is by the one before"})
 	}

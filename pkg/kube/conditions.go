@@ -76,6 +76,19 @@ func lastSeen(d scaling.Decision) string {
 	return "last seen " + d.LastSeen.UTC().Format(time.RFC3339)
 }
 
+// historyKept is the condition of the history of demand; reason is why it is not on disk, nil where no volume is wanted.
+func historyKept(onDisk bool, reason error) verdict {
+	kind := v1alpha1.ConditionHistoryKept
+	const forgotten = "it is in memory for some hours, and a restart forgets it, with seasons that were not learned yet"
+	switch {
+	case onDisk:
+		return verdict{kind, metav1.ConditionTrue, OnVolume, "it outlives a restart as the volume of --state-dir does"}
+	case reason == nil:
+		return verdict{kind, metav1.ConditionFalse, NoVolume, "the service has no --state-dir: " + forgotten}
+	}
+	return verdict{kind, metav1.ConditionFalse, VolumeFailed, fmt.Sprintf("the volume of --state-dir fails: %s; it is tried again, see that it has room and may be written to: %v", forgotten, reason)}
+}
+
 func conflictAfter(fault *Fault) verdict {
 	if fault != nil && fault.Conflict() {
 		return verdict{v1alpha1.ConditionConflict, metav1.ConditionTrue, fault.Reason, fault.Error()}

@@ -55,6 +55,11 @@ const (
 	BudgetSpent   scaling.Reason = "BudgetSpent"
 	BudgetLeft    scaling.Reason = "BudgetLeft"
 	NothingJudged scaling.Reason = "NothingJudged"
+	// OnVolume, NoVolume and VolumeFailed are the reasons of HistoryKept: it is; nobody gave the service a volume; that cannot
+	// be written to.
+	OnVolume     scaling.Reason = "OnVolume"
+	NoVolume     scaling.Reason = "NoVolume"
+	VolumeFailed scaling.Reason = "VolumeFailed"
 )
 
 // ErrMoved says that the target changed between its observation and the write, so that nothing was written; the next

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -24,6 +25,8 @@ type Recorder struct {
 	events  *announcer
 	writer  *statusWriter
 	memory  perTarget[recorded]
+	// history is the condition of the history of demand, nil while that is not known.
+	history atomic.Pointer[verdict]
 }
 
 // recorded is what is remembered of one target's status.
@@ -57,6 +60,9 @@ func (r *Recorder) Record(_ context.Context, id controlloop.TargetID, d scaling.
 		verdicts := []verdict{r.budget(a, mem, d.Budget)}
 		if mem.draining != "" || meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionDraining) != nil {
 			verdicts = append(verdicts, drainingAs(mem.draining))
+		}
+		if kept := r.history.Load(); kept != nil {
+			verdicts = append(verdicts, *kept)
 		}
 		status.Conditions = apply(status.Conditions, verdicts, a.Generation, d.Time)
 		return status
@@ -121,6 +127,13 @@ func (r *Recorder) scaled(id controlloop.TargetID, d scaling.Decision) {
 	mem.mu.Lock()
 	defer mem.mu.Unlock()
 	mem.scaledAt = d.Time
+}
+
+// HistoryKept takes notice of whether the history of demand is on disk, and if not, why; a nil reason says that nobody gave
+// it a volume. The next statuses tell.
+func (r *Recorder) HistoryKept(onDisk bool, reason error) {
+	v := historyKept(onDisk, reason)
+	r.history.Store(&v)
 }
 
 // drains takes notice of what is drained.

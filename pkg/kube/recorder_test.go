@@ -559,3 +559,28 @@ func TestShortenCutsBetweenCharacters(t *testing.T) {
 		})
 	}
 }
+
+func TestAStatusSaysWhetherItsHistoryIsKept(t *testing.T) {
+	w := ownWorld(t)
+	at := t0
+	said := func() string {
+		at = at.Add(time.Second)
+		w.record(judged(at, account(0.5)), nil)
+		return w.condition(v1alpha1.ConditionHistoryKept)
+	}
+	if got := said(); got != "none" {
+		t.Errorf("before it is known: %s", got)
+	}
+	for _, tt := range []struct {
+		onDisk bool
+		reason error
+		want   string
+	}{
+		{true, nil, "True/OnVolume"}, {false, errors.New("no space left"), "False/VolumeFailed"}, {true, nil, "True/OnVolume"}, {false, nil, "False/NoVolume"},
+	} {
+		w.Recorder.HistoryKept(tt.onDisk, tt.reason)
+		if got := said(); got != tt.want {
+			t.Errorf("%v %v: %s, want %s", tt.onDisk, tt.reason, got, tt.want)
+		}
+	}
+}

@@ -117,11 +117,11 @@ func quantity(v float64) *resource.Quantity {
 
 // glance is what a person cares for in a status; two that are equal in it differ in figures and texts only.
 type glance struct {
-	generation                                                int64
-	ready, blind, conflict, limited, forecasting, budgetSpent word
-	replicas                                                  v1alpha1.ReplicaStatus
-	recommended, scaledAt                                     int64
-	reason                                                    string
+	generation                                                             int64
+	ready, blind, conflict, limited, forecasting, budgetSpent, historyKept word
+	replicas                                                               v1alpha1.ReplicaStatus
+	recommended, scaledAt                                                  int64
+	reason                                                                 string
 }
 
 // word is a condition in short.
@@ -147,6 +147,8 @@ func glanceAt(s v1alpha1.InferenceAutoscalerStatus) glance {
 			g.forecasting = w
 		case v1alpha1.ConditionBudgetSpent:
 			g.budgetSpent = w
+		case v1alpha1.ConditionHistoryKept:
+			g.historyKept = w
 		}
 	}
 	if s.Replicas != nil {

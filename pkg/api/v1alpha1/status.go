@@ -24,6 +24,9 @@ const (
 	// ConditionDraining is True while replicas that are let go of finish what they have; the message names them and says for
 	// how long. It is absent until there was a first one.
 	ConditionDraining = "Draining"
+	// ConditionHistoryKept is True while the history of demand is written to a volume, and False while a restart forgets it:
+	// there is none, or it fails. It is absent until that is known.
+	ConditionHistoryKept = "HistoryKept"
 )
 
 // InferenceAutoscalerStatus is what Preheat sees and decided. A part that is not known is absent, never zero.
@@ -35,8 +38,8 @@ type InferenceAutoscalerStatus struct {
 	// conditions are Ready, Blind (no fresh data: replicas are held), Conflict (something else scales the target too:
 	// nothing is written), Limited (a bound or policy keeps the replicas from what the demand needs), Forecasting (the
 	// forecast takes part in decisions: reason ForecastNotSkilful where it does not beat the last value), BudgetSpent (more
-	// requests of the last hours missed the objective than spec.slo.attainment allows) and Draining (replicas that are let go
-	// of finish what they have).
+	// requests of the last hours missed the objective than spec.slo.attainment allows), Draining (replicas that are let go
+	// of finish what they have) and HistoryKept (the history of demand is on a volume: else a restart forgets it).
 	// +listType=map
 	// +listMapKey=type
 	// +optional
