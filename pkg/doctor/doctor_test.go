@@ -127,11 +127,16 @@ func TestEachFault(t *testing.T) {
 		"rivals unread":          {forbid("list horizontalpodautoscalers"), "rivals", Unknown, "list horizontalpodautoscalers", "auth can-i"},
 		"floor without one":      {set(ia, "Floor", "spec", "mode"), "rivals", Problem, "no autoscaler is there", "floor.yaml"},
 		"zero without activator": {set(ia, int64(0), "spec", "minReplicas"), "zero", Problem, "nobody holds requests", "spec.activator"},
-		"no gate":                {set("Deployment ml/vllm", nil, "spec", "template", "spec", "readinessGates"), "gate", Warning, "without being drained", "readinessGates"},
-		"no gate for warm":       {warmWithoutGate, "gate", Problem, "no replica is kept warm", "readinessGates"},
-		"a pool with strangers":  {condition("WarmPool ml/h100", "Ready", "False", "Missing"), "pool", Problem, "because", "spec.members"},
-		"a pool over budget":     {condition("WarmPool ml/h100", "OverBudget", "True", "Held"), "pool", Warning, "more GPUs", "spec.gpus"},
-		"activator not there":    {activatorWanted, "zero", Problem, "preheat-activator does not exist", "components/activator"},
+		"zero behind a gateway that holds nothing": {func(t *testing.T, w *world) {
+			t.Helper()
+			set(ia, int64(0), "spec", "minReplicas")(t, w)
+			set(ia, map[string]any{"kind": "LiteLLM", "service": "llm", "pool": "q"}, "spec", "gateway")(t, w)
+		}, "zero", Problem, "kind LiteLLM only sees them pass", "spec.activator"},
+		"no gate":               {set("Deployment ml/vllm", nil, "spec", "template", "spec", "readinessGates"), "gate", Warning, "without being drained", "readinessGates"},
+		"no gate for warm":      {warmWithoutGate, "gate", Problem, "no replica is kept warm", "readinessGates"},
+		"a pool with strangers": {condition("WarmPool ml/h100", "Ready", "False", "Missing"), "pool", Problem, "because", "spec.members"},
+		"a pool over budget":    {condition("WarmPool ml/h100", "OverBudget", "True", "Held"), "pool", Warning, "more GPUs", "spec.gpus"},
+		"activator not there":   {activatorWanted, "zero", Problem, "preheat-activator does not exist", "components/activator"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := healthy(t)
@@ -298,4 +303,15 @@ func rightsOf(rules []rbacv1.PolicyRule) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+func TestTheProbeAsksNoPodsOfATargetThatIsReadOutOfPrometheus(t *testing.T) {
+	w := healthy(t)
+	w.options.Probe, w.options.Profiles = true, profilesWith(t)
+	w.set(t, ia, map[string]any{"prometheus": map[string]any{}}, "spec", "metrics")
+	for _, f := range w.examine(t).Findings {
+		if f.Check == "probe" && (f.Severity != OK || !strings.Contains(f.Seen, "out of Prometheus")) {
+			t.Errorf("%+v", f)
+		}
+	}
 }

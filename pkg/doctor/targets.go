@@ -331,15 +331,19 @@ func (e *examination) zero(ctx context.Context, w *ward, t *target) {
 	if t.Spec.MinReplicas == nil || *t.Spec.MinReplicas > 0 {
 		return
 	}
+	gateway := t.Spec.Gateway
+	if gateway != nil {
+		e.service(ctx, w, cmp.Or(gateway.Namespace, t.Namespace), gateway.Service, "spec.gateway.service", false)
+	}
+	remedy := t.edit() + ": set spec.activator.service to the Service of the target (and apply deploy/components/activator), spec.gateway to one that holds requests, or spec.minReplicas to 1"
 	switch {
 	case t.Spec.Activator != nil:
 		e.service(ctx, w, t.Namespace, t.Spec.Activator.Service, "spec.activator.service", true)
 		e.activators(ctx, w)
-	case t.Spec.Gateway != nil:
-		e.service(ctx, w, cmp.Or(t.Spec.Gateway.Namespace, t.Namespace), t.Spec.Gateway.Service, "spec.gateway.service", false)
-	default:
-		w.problem(t.edit()+": set spec.activator.service to the Service of the target (and apply deploy/components/activator), spec.gateway, or spec.minReplicas to 1",
-			"spec.minReplicas is 0 and nobody holds requests: one replica always stays")
+	case gateway == nil:
+		w.problem(remedy, "spec.minReplicas is 0 and nobody holds requests: one replica always stays")
+	case !gateway.Holds():
+		w.problem(remedy, "spec.minReplicas is 0 and nobody holds requests, a gateway of kind %s only sees them pass: one replica always stays", gateway.Kind)
 	}
 }
 
