@@ -206,7 +206,7 @@ var badSpecs = map[string]badSpec{
 	"a namespace label of none":   {bounded + "metrics: {prometheus: {labels: {namespace: __ns}}}", "spec.metrics.prometheus.labels.namespace", "the name of a label"},
 	"an expression of no metric":  {bounded + "metrics: {prometheus: {expressions: {queue: x}}}", "spec.metrics.prometheus.expressions", "by normalised metric"},
 	"an empty expression":         {bounded + "metrics: {prometheus: {expressions: {inference_engines: ''}}}", "spec.metrics.prometheus.expressions.inference_engines", "should be at least 1"},
-	"an address in the spec":      {bounded + "metrics: {prometheus: {url: 'http://x'}}", "spec.metrics.prometheus.url", "see kubectl explain"},
+	"an address in the spec":      {bounded + "metrics: {prometheus: {url: 'http://x'}}", "spec.metrics.prometheus.url", "unknown field"},
 	"staleness below two scrapes": {bounded + "metrics: {stalenessBound: 4s}", "spec.metrics.stalenessBound", "from 5s to 10m"},
 	"staleness beyond use":        {bounded + "metrics: {stalenessBound: 1h}", "spec.metrics.stalenessBound", "from 5s to 10m"},
 
