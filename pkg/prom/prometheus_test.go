@@ -206,6 +206,7 @@ func newWorld(t testing.TB, endpoints ...Endpoint) *world {
 	}
 	w.reader, err = New(Options{
 		API: api, Source: w, Store: w.store, Profiles: w.profiles, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return w.now },
+		Timeout: time.Minute, // a large answer takes long under the race detector
 	})
 	if err != nil {
 		t.Fatal(err)
