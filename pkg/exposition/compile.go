@@ -44,10 +44,17 @@ type term struct {
 	product    []string
 	names      string
 	zeroAbsent bool
+	each       *each
 	scale      float64
 	// folds are applied in turn, final makes one value of what is left.
 	folds []fold
 	final final
+}
+
+// each is what each series of a term is multiplied by: the largest of those whose labels by are as its own.
+type each struct {
+	selection
+	by []string
 }
 
 // fold makes one of the series that are equal but for labels.
@@ -254,6 +261,12 @@ func (c *compiler) term(of string, s termSpec) term {
 		steps = c.reduce
 	}
 	t.folds, t.final = c.steps(of, steps)
+	if s.Each != nil {
+		if len(s.Each.Sample) == 0 || len(s.Each.By) == 0 {
+			c.fault(of+".each", "needs sample and by")
+		}
+		t.each = &each{c.selection(of+".each", s.Each.selectionSpec, s.Each.Sample), s.Each.By}
+	}
 	return t
 }
 

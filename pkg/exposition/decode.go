@@ -45,6 +45,9 @@ func (pg *page) decode(text []byte, contentType string, p *Profile) (*signals.Re
 	for l := range signals.NumLatencies {
 		r.SetHistogram(l, pg.histogram(prog.latencies[l], p.interned))
 	}
+	if p.spec.Arrivals {
+		r.SetArrivals()
+	}
 	if p.spec.Partial {
 		r.SetPartial()
 	}

@@ -181,6 +181,9 @@ func (pg *page) termText(p *program, t *term) string {
 	if names := slices.Concat(t.product, []string{t.names}); strings.Join(names, "") != "" {
 		text += " label " + strings.TrimSuffix(strings.Join(names, " * "), " * ")
 	}
+	if t.each != nil {
+		text += " * " + pg.selectionText(p, &t.each.selection)
+	}
 	if t.final.fn == countOf {
 		return "count(" + text + ")" // not their values
 	}

@@ -23,6 +23,9 @@ type Profile struct {
 // Name returns the engine's name, for example "vllm".
 func (p *Profile) Name() string { return p.spec.Name }
 
+// CountsArrivals reports whether the engine counts requests when they come, and not when they end.
+func (p *Profile) CountsArrivals() bool { return p.spec.Arrivals }
+
 // Port returns the port on which the engine serves its page unless it was told otherwise.
 func (p *Profile) Port() int { return p.spec.Port }
 

@@ -149,12 +149,25 @@ func (w *queryWriter) term(t *term, window string) (string, bool) {
 		if t.zeroAbsent {
 			text += " > 0"
 		}
+		if t.each != nil {
+			text = w.multiplied(text, t.each)
+		}
 		for _, f := range t.folds {
 			text = fmt.Sprintf("%s without (%s) (%s)", functionNames[f.fn], strings.Join(f.labels, ", "), text)
 		}
 		texts = append(texts, fmt.Sprintf("%s by (%s) (%s)", functionNames[t.final.fn], strings.Join(w.options.By, ", "), text))
 	}
 	return scaled(alternatives(texts), t.scale), true
+}
+
+// multiplied writes series with a factor for each.
+func (w *queryWriter) multiplied(text string, e *each) string {
+	by := strings.Join(slices.Concat(w.options.By, e.by), ", ")
+	factors := make([]string, len(e.families))
+	for i, family := range e.families {
+		factors[i] = fmt.Sprintf("max by (%s) (%s)", by, w.series(family, &e.selection, ""))
+	}
+	return fmt.Sprintf("(%s) * on (%s) group_left () %s", text, by, alternatives(factors))
 }
 
 var functionNames = map[function]string{sumOf: "sum", maxOf: "max", meanOf: "avg", countOf: "count", firstOf: "max"}

@@ -117,12 +117,36 @@ func (pg *page) gather(points []point, t *term) ([]point, outcome) {
 		return points[:0], worst
 	}
 	points = group(points, firstOf)
+	if t.each != nil && !pg.multiply(points, t.each) {
+		return points[:0], absent
+	}
 	for _, f := range t.folds {
 		if pg.fold(points, f.labels) {
 			points = group(points, f.fn)
 		}
 	}
 	return points, found
+}
+
+// multiply multiplies each point by its factor, false where one has none.
+func (pg *page) multiply(points []point, e *each) bool {
+	factors := map[uint64]float64{}
+	for _, at := range pg.selects(nil, &e.selection) {
+		v := pg.series[at].value
+		if !signals.Valid(v) {
+			return false
+		}
+		key := pg.hashOf(at, e.by)
+		factors[key] = max(v, factors[key])
+	}
+	for i := range points {
+		factor, ok := factors[pg.hashOf(points[i].at, e.by)]
+		if !ok {
+			return false
+		}
+		points[i].value *= factor
+	}
+	return true
 }
 
 // newest keeps the series with the largest value.

@@ -28,6 +28,8 @@ type profileSpec struct {
 	Evidence []evidenceSpec `yaml:"evidence"`
 	// Partial says that requests in flight of one protocol or another are not counted: none in flight proves no silence.
 	Partial bool `yaml:"partial"`
+	// Arrivals says that requests are counted when they come, and not when they end.
+	Arrivals bool `yaml:"arrivals"`
 	// Notes say what a reader of the values should know of the engine.
 	Notes []string `yaml:"notes"`
 	// Remedy says what to look at when the engine's samples are not on its page.
@@ -103,10 +105,19 @@ type termSpec struct {
 	Names string `yaml:"names"`
 	// ZeroAbsent makes the term absent where a series is 0, which then means "not set".
 	ZeroAbsent bool `yaml:"zeroAbsent"`
+	// Each multiplies each series by one of another sample.
+	Each *eachSpec `yaml:"each"`
 	// Scale multiplies the value, to reach base units; 0 is 1.
 	Scale float64 `yaml:"scale"`
 	// Reduce replaces the profile's.
 	Reduce []stepSpec `yaml:"reduce"`
+}
+
+// eachSpec is the factor of each series of a term: the largest of the selected whose labels By are as its own, which must
+// be there.
+type eachSpec struct {
+	selectionSpec `yaml:",inline"`
+	By            []string `yaml:"by"`
 }
 
 // histogramSpec selects the series of one classic histogram, which are added bucket by bucket.
@@ -249,6 +260,7 @@ func (s *profileSpec) extend(base *profileSpec) {
 		s.Reduce = base.Reduce
 	}
 	s.Partial = s.Partial || base.Partial
+	s.Arrivals = s.Arrivals || base.Arrivals
 	if s.Evidence == nil {
 		s.Evidence = s.renamedEvidence(base.Evidence)
 	}

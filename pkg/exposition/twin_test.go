@@ -161,6 +161,21 @@ func (tw *twin) keeps(sel selectionSpec, s twinSample) bool {
 	return false
 }
 
+// factor is what a term multiplies a series by, false where nothing says.
+func (tw *twin) factor(e *eachSpec, s twinSample) (float64, bool) {
+	largest, found := 0.0, false
+	for _, other := range tw.selected(e.selectionSpec, e.Sample) {
+		if !signals.Valid(other.value) {
+			return 0, false
+		}
+		if slices.ContainsFunc(e.By, func(name string) bool { return s.labels[name] != other.labels[name] }) {
+			continue
+		}
+		largest, found = max(largest, other.value), true
+	}
+	return largest, found
+}
+
 func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
 	chosen := tw.selected(t.selectionSpec, t.Sample)
 	newest := math.Inf(-1)
@@ -195,6 +210,16 @@ func (tw *twin) matching(t termSpec) (matching []twinSample, onPage bool) {
 	}
 	if bad {
 		return []twinSample{{nil, math.NaN()}}, true
+	}
+	for i := range matching {
+		if t.Each == nil {
+			break
+		}
+		factor, ok := tw.factor(t.Each, matching[i])
+		if !ok {
+			return nil, false
+		}
+		matching[i].value *= factor
 	}
 	return matching, len(matching) > 0
 }
@@ -474,6 +499,9 @@ func selectionsOf(spec *profileSpec) []selectionSpec {
 	var all []selectionSpec
 	for _, t := range termsOf(spec) {
 		all = append(all, t.selectionSpec)
+		if t.Each != nil {
+			all = append(all, t.Each.selectionSpec)
+		}
 	}
 	for _, cs := range spec.Latencies {
 		for _, c := range cs {

@@ -182,13 +182,30 @@ func idle(r *signals.Reading) bool {
 // first one has ended: beside an idle engine that has handled no token in between its absence means none, and only there.
 func finishedBetween(earlier, later *signals.Reading) (float64, bool) {
 	if n, ok := signals.Increase(earlier, later, signals.RequestsFinished); ok {
-		return n, true
+		return ended(n, earlier, later), true
 	}
 	if _, had := earlier.Value(signals.RequestsFinished); had || !idle(earlier) {
 		return 0, false
 	}
 	n, has := later.Value(signals.RequestsFinished)
-	return n, has || idle(later) && !worked(earlier, later)
+	return ended(n, earlier, later), has || idle(later) && !worked(earlier, later)
+}
+
+// ended is how many of the requests that were counted between two readings ended then: of an engine that counts them when
+// they come, those that it does not hold besides.
+func ended(counted float64, earlier, later *signals.Reading) float64 {
+	if !later.CountsArrivals() {
+		return counted
+	}
+	w0, r0, ok0 := inFlight(earlier)
+	w1, r1, ok1 := inFlight(later)
+	if !ok0 || !ok1 {
+		return counted
+	}
+	if restarted(earlier, later) {
+		w0, r0 = 0, 0
+	}
+	return math.Max(0, counted+w0+r0-w1-r1)
 }
 
 // worked reports whether tokens were counted between two readings: requests came and went that nothing else shows.
@@ -237,6 +254,9 @@ func firstArrivals(r *Replica, unseen time.Duration) (float64, bool) {
 	if !young || !ok || !okF {
 		return 0, false
 	}
+	if r.Reading.CountsArrivals() {
+		return finished / seconds, true
+	}
 	return (finished + waiting + running) / seconds, true
 }
 
@@ -267,7 +287,7 @@ func firstSpan(r *Replica, unseen time.Duration) (seconds float64, ok bool) {
 // interval returns what two readings teach of capacity, false where the engine does not report enough for it or began
 // anew in between: a restarting engine is not at work.
 func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
-	finished, ok := signals.Increase(earlier, later, signals.RequestsFinished)
+	counted, ok := signals.Increase(earlier, later, signals.RequestsFinished)
 	w0, r0, ok0 := queued(earlier)
 	w1, r1, ok1 := queued(later)
 	if !ok || !ok0 || !ok1 || restarted(earlier, later) {
@@ -275,7 +295,7 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	}
 	x := capacity.Interval{
 		Seconds: later.Time.Sub(earlier.Time).Seconds(),
-		Running: (r0 + r1) / 2, Grown: r1 - r0, Waiting: math.Min(w0, w1), Finished: finished, KV: -1,
+		Running: (r0 + r1) / 2, Grown: r1 - r0, Waiting: math.Min(w0, w1), Finished: ended(counted, earlier, later), KV: -1,
 	}
 	x.Prompt, _ = signals.Increase(earlier, later, signals.PromptTokens)
 	x.Generated, _ = signals.Increase(earlier, later, signals.GenerationTokens)

@@ -1,10 +1,13 @@
 package scaling_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/preheat-autoscaler/preheat/pkg/constraint"
 	"github.com/preheat-autoscaler/preheat/pkg/scaling"
@@ -511,5 +514,55 @@ func TestAfterALongPauseReplicasThatWereAllReplacedTellOfTheirOwnTime(t *testing
 	}})
 	if !d.DemandKnown || d.Demand < 9.9 || d.Demand > 10.1 {
 		t.Errorf("demand %.2f requests/s, want 10", d.Demand)
+	}
+}
+
+// One engine counts requests when they come, the other when they end: what is decided is the same.
+func TestRequestsCountedWhenTheyComeAreDemandAsTheyAre(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	replica := func(arrivals bool, name string, now, ready time.Time, ended, waiting, running float64) scaling.Replica {
+		r := &signals.Reading{Time: now}
+		r.Set(signals.RequestsWaiting, waiting)
+		r.Set(signals.RequestsRunning, running)
+		r.Set(signals.RequestsFinished, ended)
+		r.Set(signals.GenerationTokens, 200*ended)
+		if arrivals {
+			r.SetArrivals()
+			r.Set(signals.RequestsFinished, ended+waiting+running)
+		}
+		return scaling.Replica{ID: name, Name: name, Phase: scaling.Ready, Created: ready.Add(-time.Minute), ReadyAt: ready, Reading: r}
+	}
+	line := func(arrivals bool) (decided []string) {
+		p, err := scaling.NewPlanner(scaling.Default())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var st scaling.State
+		old := at.Add(-time.Hour)
+		for i, pages := range [][2][3]float64{ // ended, waiting and running of a, and of b where it is there
+			{{1000, 0, 20}},
+			{{1100, 10, 32}},
+			{{1180, 40, 32}, {0, 3, 30}},
+			{{1260, 12, 32}, {70, 0, 32}},
+			{{30, 0, 12}, {170, 0, 30}}, // a began anew
+			{{42, 0, 0}, {200, 0, 0}},
+		} {
+			now := at.Add(time.Duration(i) * 15 * time.Second)
+			seen := []scaling.Replica{replica(arrivals, "a", now, old, pages[0][0], pages[0][1], pages[0][2])}
+			if i > 1 {
+				seen = append(seen, replica(arrivals, "b", now, at.Add(20*time.Second), pages[1][0], pages[1][1], pages[1][2]))
+			}
+			var d scaling.Decision
+			st, d = p.Plan(st, scaling.Observation{Time: now, Desired: 2, Replicas: seen})
+			decided = append(decided, fmt.Sprintf("%v %.3f %s", d.DemandKnown, d.Demand, explain(d)))
+		}
+		return decided
+	}
+	ended := line(false)
+	if diff := cmp.Diff(ended, line(true)); diff != "" {
+		t.Errorf("(-counted when they end +when they come):\n%s", diff)
+	}
+	if !strings.HasPrefix(ended[1], "true 8.133 ") {
+		t.Errorf("122 requests came in 15 s: %s", ended[1])
 	}
 }

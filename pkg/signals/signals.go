@@ -32,7 +32,8 @@ const (
 	KVCacheUtilization
 	// KVCacheCapacityTokens is the number of tokens the KV cache can hold (gauge).
 	KVCacheCapacityTokens
-	// RequestsFinished counts requests that ended, for whatever reason (counter).
+	// RequestsFinished counts requests that ended, for whatever reason (counter); those that came, where
+	// Reading.CountsArrivals says so.
 	RequestsFinished
 	// PromptTokens counts prompt tokens, those served from the prefix cache included (counter).
 	PromptTokens
@@ -186,6 +187,7 @@ type Reading struct {
 
 	known      uint32
 	partial    bool
+	arrivals   bool
 	values     [NumMetrics]float64
 	histograms [NumLatencies]*Histogram
 }
@@ -213,6 +215,12 @@ func (r *Reading) Set(m Metric, v float64) {
 // Partial reports whether the engine is known not to count all requests that it holds, those of one protocol for example: none
 // in flight is then no proof that there are none.
 func (r *Reading) Partial() bool { return r.partial }
+
+// CountsArrivals reports whether RequestsFinished counts requests when they come, and not when they end.
+func (r *Reading) CountsArrivals() bool { return r.arrivals }
+
+// SetArrivals says that RequestsFinished counts requests when they come.
+func (r *Reading) SetArrivals() { r.arrivals = true }
 
 // SetPartial says that the engine does not count all requests that it holds.
 func (r *Reading) SetPartial() { r.partial = true }

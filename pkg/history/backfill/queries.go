@@ -44,7 +44,7 @@ func queries(p *exposition.Profile, matchers string, by []string, window time.Du
 		inside = waiting + " + " + running
 	}
 	out[series.Demand] = ended
-	if inside != "" {
+	if inside != "" && !p.CountsArrivals() {
 		out[series.Demand] = fmt.Sprintf("clamp_min((%s + deriv((%s)[%s:30s])) or %s, 0)", ended, inside, w, ended)
 	}
 	return out
