@@ -230,6 +230,27 @@ func inspectText(page string, args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
+// An engine or a gateway is known by its samples' names before they tell anything.
+func TestInspectKnowsAPageThatTellsNothingYet(t *testing.T) {
+	for page, want := range map[string]string{
+		"# TYPE trtllm_num_requests_running gauge\n":                        "tensorrt-llm",
+		"# TYPE trtllm_num_requests_running gauge\nprocess_open_fds 9\n":    "tensorrt-llm",
+		"trtllm_model_config_info{dtype=\"fp8\"} 1\n":                       "tensorrt-llm",
+		"llm_d_epp_ready_endpoints{name=\"p\"} 0\n":                         "endpoint-picker",
+		"llm_d_router_epp_flow_control_queue_size{inference_pool=\"p\"} 2\n": "endpoint-picker",
+		"litellm_in_flight_requests 1\n":                                    "litellm",
+	} {
+		code, out, errs := inspectText(page, "-o", "json")
+		var got inspected
+		if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitOK || got.Engine != want {
+			t.Errorf("%q: exit %d, engine %q (%v), want %q: %s", page, code, got.Engine, err, want, errs)
+		}
+		if len(got.Metrics) > 0 != strings.Contains(page, "queue_size") || len(got.Missing) == 0 {
+			t.Errorf("%q: %d values, %d missing", page, len(got.Metrics), len(got.Missing))
+		}
+	}
+}
+
 func TestInspectSaysWhatToDoAboutAPageThatIsNone(t *testing.T) {
 	for name, c := range map[string]struct{ page, says string }{
 		"nothing":        {"", "the answer is empty: check port and path"},
@@ -238,8 +259,7 @@ func TestInspectSaysWhatToDoAboutAPageThatIsNone(t *testing.T) {
 		"JSON":           {`[{"iter": 1}]`, "trtllm-serve has its metric page at /prometheus/metrics"},
 		"a torn page":    {"vllm:num_requests_running 1\nvllm:num_requests_wai", "ask for it again"},
 		"words":          {"404 page not found\n", "in the text format of Prometheus"},
-		"idle":           {"# TYPE trtllm_num_requests_running gauge\n", "as tensorrt-llm does, without a sample: the engine has nothing to tell yet\n  send it a request and look again; scrape /prometheus/metrics"},
-		"a gateway":      {"litellm_in_flight_requests 1\n", "it is the page of a LiteLLM proxy: a gateway"},
+		"a gateway":      {"gen_ai_client_x 1\n", "it is the page of an AI gateway"},
 		"another engine": {"acme_requests_running 1\n", "others that may tell its load: acme_requests_running\n  for an engine of its own write a profile"},
 		"another thing":  {"up 1\n", "nothing on it looks like an engine's load"},
 	} {

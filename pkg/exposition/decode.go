@@ -73,7 +73,7 @@ func (ps *Profiles) Decode(text []byte, contentType string) (*signals.Reading, *
 // noEngine says what was sought and what was there instead.
 func (pg *page) noEngine(p *Profile) error {
 	err := fmt.Errorf("read %s page: %w: sought samples of %s for %s, found %d others, the first is %s",
-		p.Name(), ErrNoEngine, strings.Join(slices.Concat(p.spec.Detect.Any, p.spec.Detect.All), ", "),
+		p.Name(), errNothingTold, strings.Join(slices.Concat(p.spec.Detect.Any, p.spec.Detect.All), ", "),
 		strings.Join(p.names(), ", "), pg.samples, excerpt(pg.first))
 	if p.spec.Remedy == "" {
 		return err

@@ -105,7 +105,7 @@ func look(text []byte, patterns []pattern) (*lookout, error) {
 // noSample says what a page without samples is; one with comments is a metrics page that has nothing to tell yet.
 func noSample(comments bool) error {
 	if comments {
-		return fmt.Errorf("%w: it has comments and no sample, as some engines' before their first request", ErrNoEngine)
+		return fmt.Errorf("%w: it has comments and no sample, as some engines' before their first request", errNothingTold)
 	}
 	return fmt.Errorf("%w: it is empty", ErrNotExposition)
 }

@@ -1,6 +1,9 @@
 package exposition
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers branch on; the errors returned wrap them and say what was sought and what was found.
 var (
@@ -11,3 +14,6 @@ var (
 	// ErrNoEngine says that the page is a metrics page without the engine that was sought.
 	ErrNoEngine = errors.New("no inference engine on the metrics page")
 )
+
+// errNothingTold is an ErrNoEngine of a page that may be the engine's before it has something to tell.
+var errNothingTold = fmt.Errorf("%w", ErrNoEngine)

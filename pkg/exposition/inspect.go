@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,21 +52,29 @@ const (
 	NotOnPage = "none of the samples that tell is on the page"
 )
 
-// Inspect detects the page's engine and explains what it tells; with a profile, that one is used. The error wraps
-// ErrNotExposition, ErrTorn or ErrNoEngine.
+// Inspect detects the page's engine and explains what it tells; with a profile, that one is used. An engine that has
+// nothing to tell yet has no values. The error wraps ErrNotExposition, ErrTorn or ErrNoEngine.
 func (ps *Profiles) Inspect(text []byte, contentType string, p *Profile) (*Inspection, error) {
-	if p == nil {
+	detected := p == nil
+	if detected {
 		var err error
 		if p, err = ps.Detect(text); err != nil {
-			return nil, err
+			if p = ps.declared(text); p == nil {
+				return nil, err
+			}
 		}
 	}
 	pg := &page{}
 	r, err := pg.decode(text, contentType, p)
+	notes := p.Notes()
+	if detected && errors.Is(err, errNothingTold) {
+		r, err = &signals.Reading{}, nil
+		notes = slices.Insert(notes, 0, strings.TrimSuffix(nothingYet+"; "+p.Remedy(), "; "))
+	}
 	if err != nil {
 		return nil, err
 	}
-	in := &Inspection{Engine: p.Name(), Versions: p.Evidence(text), Notes: p.Notes(), Reading: r}
+	in := &Inspection{Engine: p.Name(), Versions: p.Evidence(text), Notes: notes, Reading: r}
 	for m := range signals.NumMetrics {
 		in.scalar(pg, p.program, m)
 	}
@@ -73,6 +82,17 @@ func (ps *Profiles) Inspect(text []byte, contentType string, p *Profile) (*Inspe
 		in.latency(pg, p, l)
 	}
 	return in, nil
+}
+
+// nothingYet is the first note on a page without values.
+const nothingYet = "The page is this engine's, and has no value yet: send it a request and look again"
+
+// declared is the profile of which a page declares families (# TYPE) without a sample, nil where there is none.
+func (ps *Profiles) declared(text []byte) *Profile {
+	if h, err := ps.Hint(text); err == nil && h.Idle && h.Kind == "" {
+		return h.Nearest
+	}
+	return nil
 }
 
 func (in *Inspection) scalar(pg *page, p *program, m signals.Metric) {

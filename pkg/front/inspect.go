@@ -63,7 +63,22 @@ func Inspect(text []byte, contentType string) (*Inspection, error) {
 			return in, nil
 		}
 	}
+	for _, kind := range detected {
+		if shows(text, profiles[kind].Names) {
+			return found.inspect(profiles[kind])
+		}
+	}
 	return nil, ErrNoGateway
+}
+
+// shows reports whether a sample's name begins with one of the prefixes.
+func shows(text []byte, prefixes []string) bool {
+	for line := range bytes.Lines(text) {
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return bytes.HasPrefix(line, []byte(prefix)) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // inspect reads what a kind of gateway would tell of all pools.

@@ -23,6 +23,8 @@ type profile struct {
 	Kind v1alpha1.GatewayKind `yaml:"kind"`
 	Name string               `yaml:"name"`
 	Pool string               `yaml:"pool"`
+	// Names are how the names of its samples begin, by which a page is known that tells nothing.
+	Names []string `yaml:"names"`
 	// Port and Path are where its page is usually.
 	Port int32  `yaml:"port"`
 	Path string `yaml:"path"`
