@@ -233,12 +233,12 @@ func inspectText(page string, args ...string) (code int, out, errs string) {
 // An engine or a gateway is known by its samples' names before they tell anything.
 func TestInspectKnowsAPageThatTellsNothingYet(t *testing.T) {
 	for page, want := range map[string]string{
-		"# TYPE trtllm_num_requests_running gauge\n":                        "tensorrt-llm",
-		"# TYPE trtllm_num_requests_running gauge\nprocess_open_fds 9\n":    "tensorrt-llm",
-		"trtllm_model_config_info{dtype=\"fp8\"} 1\n":                       "tensorrt-llm",
-		"llm_d_epp_ready_endpoints{name=\"p\"} 0\n":                         "endpoint-picker",
+		"# TYPE trtllm_num_requests_running gauge\n":                         "tensorrt-llm",
+		"# TYPE trtllm_num_requests_running gauge\nprocess_open_fds 9\n":     "tensorrt-llm",
+		"trtllm_model_config_info{dtype=\"fp8\"} 1\n":                        "tensorrt-llm",
+		"llm_d_epp_ready_endpoints{name=\"p\"} 0\n":                          "endpoint-picker",
 		"llm_d_router_epp_flow_control_queue_size{inference_pool=\"p\"} 2\n": "endpoint-picker",
-		"litellm_in_flight_requests 1\n":                                    "litellm",
+		"litellm_in_flight_requests 1\n":                                     "litellm",
 	} {
 		code, out, errs := inspectText(page, "-o", "json")
 		var got inspected
