@@ -299,8 +299,8 @@ func (s *Store) bound() error {
 	return s.journal.wal.Truncate(s.windows[0].segment)
 }
 
-// ended returns the windows that no sample will come to any more, and the time of the newest sample.
-func (s *Store) ended() (ended []*window, newest int64) {
+// ended returns the windows that no sample will come to any more.
+func (s *Store) ended() (ended []*window) {
 	s.mem.Lock()
 	defer s.mem.Unlock()
 	for _, w := range s.windows {
@@ -308,28 +308,32 @@ func (s *Store) ended() (ended []*window, newest int64) {
 			ended = append(ended, w)
 		}
 	}
-	return ended, s.newest
+	return ended
 }
 
 // Due reports whether there is something for Maintain to do.
 func (s *Store) Due() bool {
-	ended, _ := s.ended()
-	return s.journal != nil && len(ended) > 0
+	return s.journal != nil && len(s.ended()) > 0
 }
 
 // Maintain makes blocks of the windows that have ended, minutes of the days that have, and deletes what is too old or too
 // much. What fails is tried again at the next call; the error joins all that did.
 func (s *Store) Maintain(ctx context.Context) error {
-	ended, newest := s.ended()
-	faults := []error{s.store(ctx, ended)}
-	if faults[0] == nil { // else days may not be whole
-		faults = append(faults, s.condense(ctx, newest))
+	faults := []error{}
+	if ended := s.ended(); len(ended) > 0 {
+		// A clock that is wrong for a moment ends the window before, and must not make all that there is old.
+		until := ended[len(ended)-1].end()
+		faults = append(faults, s.store(ctx, ended))
+		if faults[0] == nil { // else days may not be whole
+			faults = append(faults, s.condense(ctx, until))
+		}
+		faults = append(faults, s.expire(until))
 	}
 	for _, on := range []*shelf{s.ticks, s.minutes, s.filled} {
 		_, err := s.merge(ctx, on)
 		faults = append(faults, err)
 	}
-	return errors.Join(append(faults, s.expire(newest), s.sweep())...)
+	return errors.Join(append(faults, s.sweep())...)
 }
 
 // merge makes one block of several, once, and reports whether there were such.
@@ -381,11 +385,11 @@ func (s *Store) release(w *window) error {
 	return nil
 }
 
-// condense makes minutes of each day that has ended.
-func (s *Store) condense(ctx context.Context, newest int64) error {
+// condense makes minutes of each day that has ended by an instant.
+func (s *Store) condense(ctx context.Context, until int64) error {
 	days := map[int64]bool{}
 	for _, b := range s.ticks.blocks {
-		if day := floor(b.MinTime(), dayLength); day+dayLength <= windowOf(newest) && !s.minutes.covers(day) {
+		if day := floor(b.MinTime(), dayLength); day+dayLength <= until && !s.minutes.covers(day) {
 			days[day] = true
 		}
 	}
@@ -446,10 +450,10 @@ func folded(q Quantity, ps []point, from, step int64) (out []point) {
 	return out
 }
 
-// expire deletes what is older than the limits, and then the oldest while there is too much. Ticks are kept for as long
+// expire deletes what is older than the limits by an instant, and then the oldest while there is too much. Ticks are kept for as long
 // again where their minutes could not be written.
-func (s *Store) expire(newest int64) error {
-	ticks, minutes := newest-s.limits.Ticks.Milliseconds(), newest-s.limits.Minutes.Milliseconds()
+func (s *Store) expire(until int64) error {
+	ticks, minutes := until-s.limits.Ticks.Milliseconds(), until-s.limits.Minutes.Milliseconds()
 	err := errors.Join(
 		s.change(s.ticks, func(b *tsdb.Block) bool {
 			condensed := s.minutes.covers(floor(b.MinTime(), dayLength))

@@ -142,15 +142,20 @@ func TestAClockThatWasAheadDoesNotEndTheHistory(t *testing.T) {
 		}
 	}
 	add(start)
-	add(start.Add(10 * time.Second))
+	for i := range 12 {
+		add(start.Add(time.Duration(i+1) * time.Hour))
+	}
+	add(start.Add(365 * 24 * time.Hour)) // for a moment
+	add(start.Add(12*time.Hour + 10*time.Second))
+	agree(t, s, tw, start, start, start.Add(24*time.Hour))
 	for m := range 300 { // a year ahead, for long enough that there are blocks
 		add(start.Add(365*24*time.Hour + time.Duration(m)*time.Minute))
 	}
 	tw = twin{} // what was before was too old then
 	for m := range 300 {
-		add(start.Add(time.Duration(m+1) * time.Minute))
+		add(start.Add(13*time.Hour + time.Duration(m)*time.Minute))
 	}
-	agree(t, s, tw, start, start.Add(time.Minute), start.Add(24*time.Hour))
+	agree(t, s, tw, start, start.Add(13*time.Hour), start.Add(24*time.Hour))
 }
 
 func TestTwoProcessesDoNotWriteToOneFolder(t *testing.T) {
