@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/teststorage"
 
 	"github.com/preheat-autoscaler/preheat/pkg/controlloop"
@@ -64,6 +65,30 @@ func (p *past) pod(t *testing.T, name string, from, to time.Time, every time.Dur
 		} {
 			l := labels.FromStrings("__name__", metric, "namespace", "ml", "pod", name, "job", "engines", "instance", name)
 			if _, err := app.Append(0, l, at.UnixMilli(), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// twice records all that there is once more, as two Prometheus do whose samples go to one store.
+func (p *past) twice(t *testing.T, from, to time.Time) {
+	t.Helper()
+	q, err := p.storage.Querier(from.UnixMilli(), to.UnixMilli())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	app := p.storage.Appender(t.Context())
+	for set := q.Select(t.Context(), true, nil, labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")); set.Next(); {
+		l := labels.NewBuilder(set.At().Labels()).Set("prometheus_replica", "b").Labels()
+		samples := set.At().Iterator(nil)
+		for samples.Next() != chunkenc.ValNone {
+			at, v := samples.At()
+			if _, err := app.Append(0, l, at, v); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -233,6 +258,17 @@ func TestThePastIsWhatWasOffered(t *testing.T) {
 	}
 	if got := testutil.ToFloat64(r.targets.WithLabelValues("done")); got != 1 {
 		t.Errorf("%v targets are done", got)
+	}
+}
+
+func TestAPodThatIsScrapedTwiceCountsOnce(t *testing.T) {
+	r := newRig(t, 2*time.Hour)
+	r.past.pod(t, "chat-0", now.Add(-time.Hour), now, 15*time.Second, 3, 2)
+	r.past.pod(t, "chat-1", now.Add(-time.Hour), now, 15*time.Second, 3, 9)
+	r.past.twice(t, now.Add(-time.Hour), now)
+	r.Pass(t.Context())
+	if got, ok := r.at(series.Demand, now.Add(-30*time.Minute).Truncate(time.Minute)); !ok || math.Abs(got-6) > 0.1 {
+		t.Errorf("%v (%v) came, want 6", got, ok)
 	}
 }
 

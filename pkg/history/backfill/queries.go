@@ -3,6 +3,7 @@ package backfill
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +15,23 @@ import (
 	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
 
+// targetLabels tell apart several scrapes of one pod: by two jobs, or by two Prometheus whose samples a store has both of.
+// They are on no engine's page.
+var targetLabels = []string{"job", "instance", "prometheus", "prometheus_replica"}
+
 // queries returns an expression by quantity, of what a profile's engines counted over a window before each instant;
 // nothing where the profile has no counter for it.
+// A pod that is scraped twice counts once.
 //
 // What was offered is what ended plus what came to be in the engine meanwhile, as pkg/scaling has it: under overload, engines
 // end fewer requests than come.
 func queries(p *exposition.Profile, matchers string, by []string, window time.Duration) map[series.Quantity]string {
 	w := model.Duration(window).String()
 	of := map[string]string{}
-	for _, q := range p.Queries(exposition.QueryOptions{Matchers: matchers, By: by, Window: w}) {
+	pod := strings.Join(by, ", ")
+	for _, q := range p.Queries(exposition.QueryOptions{Matchers: matchers, By: slices.Concat(by, targetLabels), Window: w}) {
 		if q.Expr != "" {
-			of[q.Name] = "sum(" + q.Expr + ")"
+			of[q.Name] = fmt.Sprintf("sum(max by (%s) (%s))", pod, q.Expr)
 		}
 	}
 	out := map[series.Quantity]string{}
