@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/preheat-autoscaler/preheat/pkg/activator"
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
 	"github.com/preheat-autoscaler/preheat/pkg/history/series"
 	"github.com/preheat-autoscaler/preheat/pkg/scrape"
@@ -97,6 +98,14 @@ func exported(t *testing.T) names {
 	if _, err := scrape.New(scrape.Options{Registerer: n}, nil, store.New(store.Options{}), profiles, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
+	options := activator.Default()
+	options.Resolve = activator.ByModel(1<<10, nil)
+	a, err := activator.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Shutdown(context.Background()) })
+	n.MustRegister(a)
 	n.MustRegister(series.NewKeeper(series.Options{Log: slog.New(slog.DiscardHandler)}))
 	return n
 }
@@ -183,6 +192,10 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 		"PreheatNotCarriedOut": {
 			"preheat_actuate_errors_total" + target + "} 0+1x40\npreheat_target_conflict" + target + "} 1x40",
 			"preheat_actuate_errors_total" + target + "} 0+1x40\npreheat_target_conflict" + target + "} 0x40", 30 * time.Minute,
+		},
+		"PreheatRequestsRefused": {
+			`preheat_activator_errors_total{target="ml/chat",reason="client_gone"} 0+1x40` + "\n" + `preheat_activator_errors_total{target="ml/chat",reason="unavailable"} 3x40`,
+			`preheat_activator_errors_total{target="ml/chat",reason="unavailable"} _x25 1x10`, 30 * time.Minute,
 		},
 		"PreheatScrapesFail": {
 			`preheat_scrape_failures_total{reason="timeout"} 0+1x40` + "\npreheat_scrape_duration_seconds_count 0+100x40",
