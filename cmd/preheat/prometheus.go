@@ -31,6 +31,8 @@ func (o *prometheusOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.User, "prometheus-user", "", "User for --prometheus-url, with --prometheus-password-file.")
 	fs.StringVar(&c.PasswordFile, "prometheus-password-file", "", "File with the password of --prometheus-user, read for each query.")
 	fs.StringVar(&c.CAFile, "prometheus-ca-file", "", "File with the certificates (PEM) to check that of --prometheus-url against. Empty: those of the system.")
+	fs.StringVar(&c.CertFile, "prometheus-cert-file", "", "File with a client certificate (PEM) for --prometheus-url, with --prometheus-key-file; read for each connection.")
+	fs.StringVar(&c.KeyFile, "prometheus-key-file", "", "File with the key (PEM) of --prometheus-cert-file.")
 	fs.StringVar(&c.ServerName, "prometheus-server-name", "", "Name that the certificate of --prometheus-url must have. Empty: its host.")
 	fs.BoolVar(&c.Insecure, "prometheus-insecure-skip-tls-verify", false, "Take any certificate of --prometheus-url.")
 	fs.StringToStringVar(&c.Headers, "prometheus-header", nil, "Headers to send to --prometheus-url, such as X-Scope-OrgID=ml.")

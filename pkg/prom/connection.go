@@ -28,6 +28,9 @@ type Connection struct {
 	User, PasswordFile string
 	// CAFile holds the certificates, in PEM, that the server's is signed by; empty: those of the system.
 	CAFile string
+	// CertFile and KeyFile hold the client's own certificate and its key, in PEM, where the server wants one. They are read for
+	// each connection, because certificates are rotated.
+	CertFile, KeyFile string
 	// ServerName is the name that the server's certificate must have, empty: the URL's host.
 	ServerName string
 	// Insecure takes any certificate.
@@ -46,6 +49,9 @@ func (c Connection) Validate() error {
 	}
 	if (c.User == "") != (c.PasswordFile == "") {
 		err = errors.Join(err, errors.New("prometheus: a user needs a password file, and the other way round"))
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		err = errors.Join(err, errors.New("prometheus: a client certificate needs its key, and the other way round"))
 	}
 	return err
 }
@@ -102,6 +108,12 @@ func redacted(address *url.URL, raw string) string {
 
 func (c Connection) tls() (*tls.Config, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure, ServerName: c.ServerName}
+	if c.CertFile != "" {
+		if _, err := c.certificate(nil); err != nil {
+			return nil, err
+		}
+		settings.GetClientCertificate = c.certificate
+	}
 	if c.CAFile == "" {
 		return settings, nil
 	}
@@ -114,6 +126,15 @@ func (c Connection) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("prometheus: CA file %s holds no certificate in PEM", c.CAFile)
 	}
 	return settings, nil
+}
+
+// certificate reads the client's own.
+func (c Connection) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("prometheus: client certificate %s with key %s: %w", c.CertFile, c.KeyFile, err)
+	}
+	return &pair, nil
 }
 
 // authorized sends secrets and headers to the host that they are for, and to no other that a redirect leads to.

@@ -1,8 +1,13 @@
 package prom
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -65,6 +70,45 @@ func TestConnectionSendsWhatItIsTold(t *testing.T) {
 	}
 }
 
+func TestConnectionShowsItsCertificate(t *testing.T) {
+	var shown *x509.Certificate
+	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown = r.TLS.PeerCertificates[0]
+		w.Header().Set("Content-Type", "application/json")
+		w.Write([]byte(`{"status":"success","data":{"resultType":"vector","result":[]}}`))
+	}))
+	web.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	web.StartTLS()
+	defer web.Close()
+	own := web.TLS.Certificates[0] // any will do
+	der, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(c Connection) error {
+		t.Helper()
+		c.URL, c.Insecure = web.URL, true
+		api, err := Connect(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, _, err = api.Query(t.Context(), "up", time.Unix(1, 0))
+		return err
+	}
+	if err := ask(Connection{}); Obstacle(err) == nil { // the server may hang up before its alert is read
+		t.Errorf("without a certificate: %v", err)
+	}
+	if err := (&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}); !errors.Is(Obstacle(err), ErrDenied) {
+		t.Errorf("a TLS alert is %v", Obstacle(err))
+	}
+	cert := secretFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})))
+	key := secretFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	if err := ask(Connection{CertFile: cert, KeyFile: key}); err != nil || !shown.Equal(web.Certificate()) {
+		t.Errorf("%v, shown %v", err, shown)
+	}
+}
+
 func TestConnectionsThatCannotBeMeant(t *testing.T) {
 	for name, tc := range map[string]struct {
 		c    Connection
@@ -73,6 +117,8 @@ func TestConnectionsThatCannotBeMeant(t *testing.T) {
 		"no scheme":                  {Connection{URL: "prometheus:9090"}, "want http://"},
 		"a token and a user":         {Connection{URL: "http://x", TokenFile: "t", User: "u", PasswordFile: "p"}, "exclude each other"},
 		"a user without a password":  {Connection{URL: "http://x", User: "u"}, "needs a password file"},
+		"a certificate alone":        {Connection{URL: "https://x", CertFile: "c"}, "needs its key"},
+		"a certificate that is none": {Connection{URL: "https://x", CertFile: secretFile(t, "c"), KeyFile: secretFile(t, "k")}, "client certificate"},
 		"a token file that is empty": {Connection{URL: "http://x", TokenFile: secretFile(t, " \n")}, "is empty"},
 	} {
 		if _, err := Connect(tc.c); err == nil || !strings.Contains(err.Error(), tc.want) {

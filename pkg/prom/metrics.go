@@ -55,7 +55,7 @@ var reasons = []reason{
 	{"answer", "check that --prometheus-url is Prometheus' own API", errAnswer},
 	{"unreachable", "check --prometheus-url, and network policies", ErrUnreachable},
 	{"untrusted", "give --prometheus-ca-file or --prometheus-server-name", ErrUntrusted},
-	{"denied", "check --prometheus-bearer-token-file, or the user and its password", ErrDenied},
+	{"denied", "check --prometheus-bearer-token-file, the user and its password, or the client certificate", ErrDenied},
 	{"elsewhere", "check --prometheus-url: http or https, the port, and the path before /api/v1", ErrElsewhere},
 }
 

@@ -43,6 +43,8 @@ func Obstacle(err error) error {
 		return ErrUntrusted
 	case isPlain, errors.Is(err, http.ErrSchemeMismatch):
 		return ErrElsewhere
+	case isNet && dial.Op == "remote error": // a TLS alert: it wants a client certificate, or another one
+		return ErrDenied
 	case isNet, errors.Is(err, io.EOF):
 		return ErrUnreachable
 	}
