@@ -245,6 +245,9 @@ func (r *GatewayReader) take(from Source, page series, err error, at time.Time) 
 		if err == nil {
 			is, err = page.of(t.Gateway)
 		}
+		if errors.Is(err, errBlind) && !t.Gateway.Holds() && t.told() {
+			is, err = tally{heldKnown: true, inFlightKnown: true}, nil // its series come with its first request
+		}
 		if err != nil {
 			r.blind(t, from, err)
 			continue
@@ -294,6 +297,16 @@ func (g Gateway) Holds() bool {
 	return p != nil && p.Holds
 }
 
+// told reports whether any endpoint has told of the target: what is sought is named as it should be.
+func (t *heardTarget) told() bool {
+	for _, s := range t.sources {
+		if s.source != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // heard is since when all endpoints have told of a target, zero while one has not, and where there is none.
 func (t *heardTarget) heard() (since time.Time) {
 	for _, s := range t.sources {
@@ -324,19 +337,23 @@ func (r *GatewayReader) Of(target string) scaling.Front {
 }
 
 // Seen is what a gateway of any kind has seen of a target's requests, whether there are replicas or not: its Time is zero while
-// one of the endpoints has not told yet, and where there is none.
+// one of the endpoints has not told yet, and where there is none; its Source is empty where the target has no gateway.
 func (r *GatewayReader) Seen(target string) scaling.Gateway {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.targets[target]
-	if t == nil || t.heard().IsZero() {
+	if t == nil || profiles[t.Gateway.Kind] == nil {
 		return scaling.Gateway{}
 	}
 	p := profiles[t.Gateway.Kind]
+	if t.heard().IsZero() {
+		return scaling.Gateway{Source: p.Name}
+	}
 	g := scaling.Gateway{Time: t.heard(), Arrived: t.arrived, WaitingKnown: !p.WaitingIsInFlight, InFlightKnown: true}
 	for _, s := range t.sources {
-		if s.counted != scaling.CountedNever && (g.Counted == scaling.CountedNever || s.counted < g.Counted) {
-			g.Counted, g.Source = s.counted, p.Name+"'s "+s.source
+		source := p.Name + "'s " + s.source
+		if s.counted != scaling.CountedNever && (g.Counted == scaling.CountedNever || s.counted < g.Counted || s.counted == g.Counted && source < g.Source) {
+			g.Counted, g.Source = s.counted, source
 		}
 		g.Waiting += s.held
 		g.InFlight += s.inFlight

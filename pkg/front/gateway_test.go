@@ -290,3 +290,75 @@ func TestGatewayPageIsReadOnceForAllItsTargets(t *testing.T) {
 		t.Errorf("of a target that is gone: %+v", f)
 	}
 }
+
+func reader(g Gateway, from ...Source) *GatewayReader {
+	return NewGatewayReader(GatewayOptions{
+		Targets:   func() []GatewayTarget { return []GatewayTarget{{Target: "ml/a", Gateway: g, Ready: true}} },
+		Endpoints: func(Gateway) []Source { return from }, Held: func(string) {}, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+func feed(t *testing.T, r *GatewayReader, s Source, at time.Time, text string) {
+	t.Helper()
+	page, err := parsePage([]byte(text), "text/plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.take(s, page, nil, at)
+}
+
+// Requests that LiteLLM itself refuses (401 bad key, 429 budget) are demand for GPUs.
+func TestLiteLLMRefusals(t *testing.T) {
+	g := Gateway{Kind: "LiteLLM", Pool: "qwen"}
+	page := func(ok, refused string) string {
+		return `litellm_proxy_total_requests_metric_total{requested_model="qwen",status_code="200"} ` + ok + "\n" +
+			`litellm_proxy_total_requests_metric_total{requested_model="qwen",status_code="401"} ` + refused + "\n"
+	}
+	s := Source{ID: "a", URL: "http://a"}
+	r := reader(g, s)
+	r.due(time.Now())
+	at := time.Now()
+	feed(t, r, s, at, page("100", "0"))
+	was := r.Seen("ml/a")
+	feed(t, r, s, at.Add(10*time.Second), page("120", "5000"))
+	is := r.Seen("ml/a")
+	if came := is.Arrived - was.Arrived; came > 25 {
+		t.Errorf("%v requests/s of demand, of which 500/s have a wrong key and never reach a replica", came/10)
+	}
+}
+
+// A gateway of two that has had no request for this model yet makes the whole gateway unknown.
+func TestAFreshGatewayBlindsAll(t *testing.T) {
+	g := Gateway{Kind: "LiteLLM", Pool: "qwen"}
+	a, b := Source{ID: "a", URL: "http://a"}, Source{ID: "b", URL: "http://b"}
+	r := reader(g, a, b)
+	r.due(time.Now())
+	at := time.Now()
+	for i := range 100 {
+		at = at.Add(5 * time.Second)
+		feed(t, r, a, at, "litellm_proxy_total_requests_metric_total{requested_model=\"qwen\",status_code=\"200\"} 1000\n")
+		feed(t, r, b, at, "litellm_in_flight_requests 0\nlitellm_proxy_total_requests_metric_total{requested_model=\"other\",status_code=\"200\"} 7\n")
+		_ = i
+	}
+	if s := r.Seen("ml/a"); s.Time.IsZero() {
+		t.Error("nothing is known of a gateway of which one replica is read for 500 s and the other has served nobody of this model yet")
+	}
+}
+
+// Two endpoint pickers in the midst of an upgrade: each says under another name; Seen's source changes from call to call.
+func TestTwoVersionsOfAGateway(t *testing.T) {
+	g := Gateway{Kind: "EndpointPicker", Pool: "qwen"}
+	a, b := Source{ID: "a", URL: "http://a"}, Source{ID: "b", URL: "http://b"}
+	r := reader(g, a, b)
+	r.due(time.Now())
+	at := time.Now()
+	feed(t, r, a, at, "llm_d_epp_flow_control_pool_saturation{inference_pool=\"qwen\"} 0\nllm_d_epp_request_total 5\n")
+	feed(t, r, b, at, "inference_extension_flow_control_pool_saturation{inference_pool=\"qwen\"} 0\ninference_objective_request_total 5\n")
+	seen := map[string]int{}
+	for range 200 {
+		seen[r.Seen("ml/a").Source]++
+	}
+	if len(seen) > 1 {
+		t.Errorf("one reading, several sources: %v; each change voids the rate (Gateway.anew)", seen)
+	}
+}

@@ -445,8 +445,8 @@ func TestAGatewayThatOnlySees(t *testing.T) {
 	if got := r.Seen("epp"); got != want {
 		t.Errorf("the endpoint picker has seen %+v, want %+v", got, want)
 	}
-	for _, target := range []string{"unheard", "nobody"} {
-		if got := r.Seen(target); got != (scaling.Gateway{}) {
+	for target, source := range map[string]string{"unheard": "Istio's proxy", "nobody": ""} {
+		if got := r.Seen(target); got != (scaling.Gateway{Source: source}) {
 			t.Errorf("of %s %+v was seen", target, got)
 		}
 	}

@@ -141,18 +141,14 @@ func (o *Observer) problem(a *v1alpha1.InferenceAutoscaler, pod *corev1.Pod) (st
 	return "", ""
 }
 
-// The causes that a cluster adds to those of the planner and of scrapes.
-const (
-	// NoSource: the spec does not say where the page is, or asks for a source that is not there.
-	NoSource scaling.Cause = "no_source"
-	// Frozen: nothing on the page moves although requests run.
-	Frozen scaling.Cause = "frozen"
-)
+// NoSource is the cause that a cluster adds to those of the planner and of scrapes: the spec does not say where the page is, or
+// asks for a source that is not there.
+const NoSource scaling.Cause = "no_source"
 
 // causeOf is the word for why a pod could not be read; empty where there is none.
 func causeOf(err error) scaling.Cause {
 	if errors.Is(err, store.ErrFrozen) {
-		return Frozen
+		return scaling.Frozen
 	}
 	return scaling.Cause(scrape.Reason(err))
 }

@@ -370,7 +370,7 @@ func TestWhatAPageLacksIsToldWithTheReplica(t *testing.T) {
 }
 
 func TestAFrozenPageHasACauseOfItsOwn(t *testing.T) {
-	if got := causeOf(store.ErrFrozen); got != Frozen {
+	if got := causeOf(store.ErrFrozen); got != scaling.Frozen {
 		t.Errorf("cause is %q", got)
 	}
 	if got := causeOf(errors.New("prometheus says no")); got != "" {

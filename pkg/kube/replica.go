@@ -49,7 +49,7 @@ func waitsForNode(pod *corev1.Pod) bool {
 func replicaOf(pod *corev1.Pod, b birth, serving string) scaling.Replica {
 	r := scaling.Replica{
 		ID: string(pod.UID), Name: pod.Name, Phase: phaseOf(pod), Ending: pod.DeletionTimestamp != nil,
-		Created: pod.CreationTimestamp.Time, ReadyAt: b.ready,
+		Created: pod.CreationTimestamp.Time, ReadyAt: b.ready, Anew: anew(pod, serving),
 	}
 	if at, scheduled := conditionTrueSince(pod, corev1.PodScheduled); scheduled {
 		r.Scheduled = at
@@ -63,4 +63,12 @@ func replicaOf(pod *corev1.Pod, b birth, serving string) scaling.Replica {
 		r.Circumstance.Image = b.image(r.Started)
 	}
 	return r
+}
+
+// anew reports whether a pod that is not ready holds no request: its serving container does not run, or was started since it was
+// ready last.
+func anew(pod *corev1.Pod, serving string) bool {
+	since, ready := loadedSince(pod)
+	started := startedAt(pod.Status.ContainerStatuses, serving)
+	return !ready && (started.IsZero() || started.After(since))
 }

@@ -113,7 +113,8 @@ func (u *unit) look() scaling.Replica {
 		r.Phase = scaling.Standby
 	case asleep:
 		r.Phase = scaling.Asleep
-	case pulling, loading, warming, waking: // starting
+	case pulling, loading, warming, waking:
+		r.Anew = true
 	}
 	return r
 }

@@ -26,9 +26,10 @@ const (
 type Gateway struct {
 	// Time is when it was read, zero where there is none or nothing was read of it.
 	Time time.Time
-	// Source is what was read, in words.
+	// Source is what was read, in words; where there is a gateway and nothing was read, what was to be.
 	Source string
-	// Arrived counts the requests that have come, as far as Counted says: nothing where that is CountedNever.
+	// Arrived counts the requests that have come, as far as Counted says: nothing where that is CountedNever. Of those that are
+	// counted when they end it has those in flight besides, where these are known.
 	Arrived float64
 	Counted Counted
 	// Waiting are the requests that it has not sent on, InFlight all that it has not seen answered, where they are known.
@@ -42,6 +43,9 @@ const (
 	// moreTicks is for how many ticks the gateway must have seen more before its count is taken: what it sends on at the end
 	// of a tick the replicas tell of at the next.
 	moreTicks = 3
+	// stillFor is for how long a replica's page may stand still while requests run before it is taken for a copy of an old one,
+	// and a gateway's count beside replicas that hold requests before it is taken for that of other requests than theirs.
+	stillFor = 2 * time.Minute
 )
 
 // Offer is what the gateway has told of demand: plain data.
@@ -54,6 +58,10 @@ type Offer struct {
 	// has been clear that the gateway sees more.
 	Came, Told float64
 	More       int
+	// Lost is set where a gateway that had seen more is there, and is not heard any more.
+	Lost bool
+	// Still is since when its count has stood still while replicas whose pages do not count held requests, zero where it has not.
+	Still time.Time
 }
 
 // known reports whether a reading is of now, and its figures are numbers of requests.
@@ -78,19 +86,23 @@ func (t *tick) hear() {
 	was := o.Seen
 	switch {
 	case !g.known(t.obs.Time, t.planner.config.Staleness):
-		*o = Offer{}
+		*o = Offer{Lost: g.Source != "" && (o.Lost || o.More >= moreTicks)}
 	case g.anew(was):
 		*o = Offer{Seen: g}
 	case g.Time.After(was.Time):
 		o.Seen, o.Known = g, g.Counted != CountedNever
 		o.Rate = (g.Arrived - was.Arrived) / g.Time.Sub(was.Time).Seconds()
 	}
+	if o.Rate > 0 {
+		o.Still = time.Time{}
+	}
 }
 
 // standsIn reports whether the gateway tells what a replica's page does not: how many requests come, and how many are there.
-// One that counts them when they end does so only beside what the page says is in flight, for that grows as they come.
+// One that counts them when they end does so only beside what the page says is in flight, for that grows as they come. One
+// whose count stands still while replicas are at work counts others.
 func (o *Offer) standsIn(page *signals.Reading, at time.Time, staleness time.Duration) bool {
-	if !o.Known || page == nil || at.Sub(page.Time) > staleness {
+	if !o.Known || page == nil || at.Sub(page.Time) > staleness || !o.Still.IsZero() && at.Sub(o.Still) >= stillFor {
 		return false
 	}
 	_, _, counted := inFlight(page)
@@ -115,10 +127,13 @@ func (t *tick) offered() {
 		return
 	}
 	rate, how := o.Rate, o.Seen.Source
-	if o.Seen.Counted == CountedEnded {
+	if o.Seen.Counted == CountedEnded && !o.Seen.InFlightKnown {
 		rate, how = math.Max(0, rate+s.growth), how+", counted as they end, and the growth of what is in flight"
 	}
 	if s.borrowed > 0 {
+		if rate == 0 && s.running+s.waiting > 0 && o.Still.IsZero() {
+			o.Still = t.obs.Time
+		}
 		s.measured += s.borrowed
 		s.offered, s.settled = math.Max(rate, s.arrivals), true
 		t.step("gateway", -1, "demand is %.2f requests/s by %s: the pages of %d replicas do not tell it", s.offered, how, s.borrowed)

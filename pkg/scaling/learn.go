@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/preheat-autoscaler/preheat/pkg/capacity"
@@ -21,7 +22,10 @@ const (
 // learn takes the tick's demand into all that is learned, and states what the decision rests on.
 func (t *tick) learn() {
 	c, d := t.planner.config, &t.decision
-	d.Unseen, d.Causes = t.sight.unseen, t.sight.causes
+	d.Unseen, d.Causes = slices.Concat(t.sight.unseen, t.sight.lost), t.sight.causes
+	if t.state.Offer.Lost {
+		d.Unseen, d.Causes = append(d.Unseen, "the gateway: not read any more"), append(d.Causes, GatewayUnread)
+	}
 	if t.sight.newest.After(t.state.Seen) {
 		t.state.Seen = t.sight.newest
 	}

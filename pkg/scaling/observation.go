@@ -40,6 +40,8 @@ type Replica struct {
 	// Created, Scheduled, Started and ReadyAt are when the replica was made, got its node, had its container
 	// started and became ready for the first time; zero where that has not happened or is not known.
 	Created, Scheduled, Started, ReadyAt time.Time
+	// Anew is set where it is not ready and its engine is not running, or began anew since it was: it holds nothing.
+	Anew bool
 	// Woke is how long it took until it served when it was last woken, as who woke it measured it; zero where nobody did.
 	Woke time.Duration
 	// Circumstance is what the cluster is known to have had ready for it; what is not known stays so.

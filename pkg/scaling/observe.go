@@ -37,6 +37,8 @@ type sight struct {
 	borrowed        int
 	growth, offered float64
 	settled         bool
+	// lost are replicas that have served, are not ready any more, and of which nothing is read: what they hold is not known.
+	lost []string
 	// partial is how many of the seen replicas do not count all that is in flight.
 	partial int
 	// held is how many came since the last tick while none was ready.
@@ -63,7 +65,7 @@ func (p *Planner) look(st *State, obs *Observation) sight {
 		case Ready:
 			s.add(r, now, obs.Time, p.config.Staleness, &st.Offer)
 		case Starting:
-			s.addUnready(now, obs.Time, p.config.Staleness)
+			s.addUnready(r, now, obs.Time, p.config.Staleness)
 		case Unschedulable, Draining, Standby, Asleep: // hold nothing, or what they hold leaves with them
 		}
 		kept[r.ID] = now
@@ -96,10 +98,18 @@ func (p *Planner) learnStart(st *State, r *Replica, now *ReplicaState) {
 }
 
 // read takes a replica's newest reading: its arrivals, and what it teaches of capacity. A frozen page is no news: the
-// reading before it grows old, and what it said holds until it is too old.
+// reading before it grows old, and what it said holds until it is too old. So is one that stands still for too long.
 func (p *Planner) read(st *State, r *Replica, now *ReplicaState) {
 	earlier, later := now.Reading, r.Reading
 	if later == nil || earlier != nil && (!later.Time.After(earlier.Time) || signals.Frozen(earlier, later)) {
+		return
+	}
+	switch {
+	case earlier == nil || !signals.Still(earlier, later):
+		now.Still = time.Time{}
+	case now.Still.IsZero():
+		now.Still = earlier.Time
+	case later.Time.Sub(now.Still) >= stillFor:
 		return
 	}
 	now.Reading = later
@@ -160,18 +170,6 @@ func inFlight(r *signals.Reading) (waiting, running float64, ok bool) {
 	return waiting, math.Max(0, both-waiting), true
 }
 
-// restarted reports whether the engine began anew between two readings; what was in flight is lost then.
-func restarted(earlier, later *signals.Reading) bool {
-	for _, m := range [...]signals.Metric{signals.RequestsFinished, signals.GenerationTokens} {
-		was, okWas := earlier.Value(m)
-		is, okIs := later.Value(m)
-		if okWas && okIs && is < was {
-			return true
-		}
-	}
-	return !earlier.Started.IsZero() && later.Started.After(earlier.Started)
-}
-
 // idle reports whether a replica is known to hold no request.
 func idle(r *signals.Reading) bool {
 	waiting, running, ok := inFlight(r)
@@ -202,7 +200,7 @@ func ended(counted float64, earlier, later *signals.Reading) float64 {
 	if !ok0 || !ok1 {
 		return counted
 	}
-	if restarted(earlier, later) {
+	if signals.Restarted(earlier, later) {
 		w0, r0 = 0, 0
 	}
 	return math.Max(0, counted+w0+r0-w1-r1)
@@ -222,7 +220,7 @@ func arrivals(earlier, later *signals.Reading) (float64, bool) {
 	finished, ok := finishedBetween(earlier, later)
 	w0, r0, ok0 := inFlight(earlier)
 	w1, r1, ok1 := inFlight(later)
-	if restarted(earlier, later) {
+	if signals.Restarted(earlier, later) {
 		w0, r0 = 0, 0
 	}
 	seconds := later.Time.Sub(earlier.Time).Seconds()
@@ -290,7 +288,7 @@ func interval(earlier, later *signals.Reading) (capacity.Interval, bool) {
 	counted, ok := signals.Increase(earlier, later, signals.RequestsFinished)
 	w0, r0, ok0 := queued(earlier)
 	w1, r1, ok1 := queued(later)
-	if !ok || !ok0 || !ok1 || restarted(earlier, later) {
+	if !ok || !ok0 || !ok1 || signals.Restarted(earlier, later) {
 		return capacity.Interval{}, false
 	}
 	x := capacity.Interval{
@@ -331,7 +329,7 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 	borrows := missing != "" && offer.standsIn(now.Reading, at, staleness)
 	if missing != "" && !borrows {
 		s.unseen = append(s.unseen, missing)
-		s.causes = append(s.causes, causeOf(r, now.Reading, at, staleness))
+		s.causes = append(s.causes, causeOf(r, &now, at, staleness))
 		return
 	}
 	s.seen++
@@ -361,8 +359,11 @@ func (s *sight) add(r *Replica, now ReplicaState, at time.Time, staleness time.D
 // wanting says what is missing of a ready replica, empty where nothing is.
 func wanting(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) string {
 	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
-		if r.Problem != "" {
+		switch {
+		case r.Problem != "":
 			missing += ": " + r.Problem
+		case !now.Still.IsZero():
+			missing += ": its page has stood still since then while requests run"
 		}
 		return missing
 	}
@@ -380,9 +381,16 @@ func (s *sight) told() float64 {
 }
 
 // addUnready takes in what a replica holds that has served and lost its readiness, as an overloaded one does first. It
-// is no capacity, but what arrives at it is demand all the same, as long as its page tells.
-func (s *sight) addUnready(now ReplicaState, at time.Time, staleness time.Duration) {
-	if now.Reading == nil || !now.ArrivalsKnown || missing("", now.Reading, at, staleness) != "" {
+// is no capacity, but what arrives at it is demand all the same, as long as its page tells. One that loads holds nothing.
+func (s *sight) addUnready(r *Replica, now ReplicaState, at time.Time, staleness time.Duration) {
+	if missing := missing(r.Name, now.Reading, at, staleness); missing != "" {
+		if served := now.Reading != nil || now.Learned; served && !r.Anew && now.Rest.Tier == "" {
+			s.lost = append(s.lost, missing)
+			s.causes = append(s.causes, causeOf(r, &now, at, staleness))
+		}
+		return
+	}
+	if !now.ArrivalsKnown {
 		return
 	}
 	waiting, running, _ := inFlight(now.Reading)

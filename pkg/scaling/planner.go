@@ -73,7 +73,7 @@ func (t *tick) decide() {
 	case t.obs.Desired == 0:
 		t.wake()
 	case t.sight.ready == 0:
-		t.hold(NoReadyReplica, "no replica is ready yet, so nothing is known of demand: %d replicas are held", t.obs.Desired)
+		t.unready()
 	case t.sight.seen == 0 && len(t.sight.unseen) == 0:
 		t.hold(WarmingUp, "no ready replica has been scraped yet: %d replicas are held", t.obs.Desired)
 	case t.sight.seen == 0:
@@ -83,6 +83,15 @@ func (t *tick) decide() {
 	default:
 		t.plan()
 	}
+}
+
+// unready decides while no replica is ready. Those that were overloaded until they were ready no more may still tell.
+func (t *tick) unready() {
+	if t.sight.measured > 0 {
+		t.plan()
+		return
+	}
+	t.hold(NoReadyReplica, "no replica is ready yet, so nothing is known of demand: %d replicas are held", t.obs.Desired)
 }
 
 // step appends a step to the explanation.
@@ -248,14 +257,27 @@ func (t *tick) motive(wanted, reactive int32) Reason {
 	return DemandMet
 }
 
-// seen forbids scaling down while a ready replica is unseen.
+// seen forbids scaling down where something is not seen that may hold requests.
 func (t *tick) seen(wanted int32) int32 {
-	if wanted >= t.obs.Desired || len(t.sight.unseen) == 0 {
+	s := &t.sight
+	if wanted >= t.obs.Desired {
+		return wanted
+	}
+	why := ""
+	switch {
+	case len(s.unseen) > 0:
+		why = fmt.Sprintf("%d of %d ready replicas are not seen (%s)", len(s.unseen), s.ready, first(s.unseen, 3))
+	case len(s.lost) > 0:
+		why = fmt.Sprintf("%d replicas that have served are not ready and not seen (%s)", len(s.lost), first(s.lost, 3))
+	case s.ready == 0 && !t.fronted():
+		why = "no replica is ready"
+	case t.state.Offer.Lost:
+		why = "the gateway, which had seen more requests than the replicas' pages tell of, is not read any more"
+	default:
 		return wanted
 	}
 	t.decision.Reason = PartialData
-	t.step("doubt", t.obs.Desired, "%d of %d ready replicas are not seen (%s): nothing is scaled down",
-		len(t.sight.unseen), t.sight.ready, first(t.sight.unseen, 3))
+	t.step("doubt", t.obs.Desired, "%s: nothing is scaled down", why)
 	return t.obs.Desired
 }
 

@@ -76,7 +76,7 @@ func (t *tick) servingWorth(wanted int32) []float64 {
 }
 
 // unsure reports whether not all replicas that serve are seen: what they do, and are worth, is not known.
-func (t *tick) unsure() bool { return t.held || len(t.sight.unseen) > 0 }
+func (t *tick) unsure() bool { return t.held || len(t.sight.unseen)+len(t.sight.lost) > 0 }
 
 // atWork reports whether there are requests that would have no replica without the first one. Whose they are does not matter:
 // one that serves lets another target's wait, rather than that both take turns in loading.

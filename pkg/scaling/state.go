@@ -69,6 +69,8 @@ type ReplicaState struct {
 	// Arrivals is the offered load in requests per second between the last two readings, ArrivalsKnown false before.
 	Arrivals      float64
 	ArrivalsKnown bool
+	// Still is since when its page has stood still while requests run, zero where it has moved.
+	Still time.Time
 	// Growth is by how many requests per second what is in flight grew between them, zero where that is not known.
 	Growth float64
 	// Tokens are the rates of tokens between them.

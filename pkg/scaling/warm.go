@@ -265,7 +265,7 @@ func (t *tick) keptWarm(worth int32) (kept int32, back time.Duration) {
 	d, now := &t.decision, t.obs.Time
 	exist := max(0, d.Current+t.existing()-d.Replicas)
 	t.state.Levels = t.state.Levels.Append(sampleOf(now, d.Replicas+worth), longestPeriod)
-	if len(t.sight.unseen) > 0 || t.sight.news == 0 && t.sight.ready > 0 {
+	if len(t.sight.unseen)+len(t.sight.lost) > 0 || t.sight.news == 0 && t.sight.ready > 0 {
 		return exist, 0
 	}
 	longest, loading := t.longestRest()

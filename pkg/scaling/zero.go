@@ -178,7 +178,7 @@ func (t *tick) silent() bool {
 	if o.busy() || s.borrowed > 0 || s.partial > 0 && !o.Seen.InFlightKnown {
 		return false
 	}
-	return t.fronted() && t.obs.Front.Held == 0 && len(s.unseen) == 0 && s.unmeasured == 0 && s.measured >= max(1, s.ready) &&
+	return t.fronted() && t.obs.Front.Held == 0 && len(s.unseen)+len(s.lost) == 0 && !o.Lost && s.unmeasured == 0 && s.measured >= max(1, s.ready) &&
 		s.arrivals == 0 && s.waiting+s.running == 0
 }
 

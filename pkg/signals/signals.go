@@ -238,40 +238,65 @@ func (r *Reading) SetHistogram(l Latency, h *Histogram) { r.histograms[l] = h }
 
 // Increase returns how much a counter rose between two readings of one replica, reset-safe: where the engine began
 // anew, all that it has counted since is the increase (the part between the earlier reading and the reset is lost).
-// It is unknown where either side is.
+// It is unknown where either side is, and where the counter fell without that: a part of what it adds up has left the page,
+// such as a model that was unloaded or a worker that is gone.
 func Increase(earlier, later *Reading, m Metric) (float64, bool) {
 	a, okA := earlier.Value(m)
 	b, okB := later.Value(m)
 	if !okA || !okB {
 		return 0, false
 	}
-	if b < a || restarted(earlier, later) {
+	switch {
+	case anew(earlier, later, a, b):
 		return b, true
+	case b < a:
+		return 0, false
 	}
 	return b - a, true
 }
 
-// restarted reports whether the engine process of later is a newer one than that of earlier.
-func restarted(earlier, later *Reading) bool {
-	return !earlier.Started.IsZero() && later.Started.After(earlier.Started)
+// partLeft is the least share of a counter that is there after a part of it has left the page; less is what a new process has
+// counted. An engine has eight data-parallel ranks mostly at most.
+const partLeft = 0.1
+
+// anew reports whether a counter that rose or fell from a to b did so in a process that began between two readings. Where the
+// page does not tell when it began, a counter that has all but vanished says so.
+func anew(earlier, later *Reading, a, b float64) bool {
+	if !earlier.Started.IsZero() && !later.Started.IsZero() {
+		return later.Started.After(earlier.Started)
+	}
+	return b < partLeft*a
+}
+
+// Restarted reports whether the engine began anew between two readings of one replica; what was in flight is lost then.
+func Restarted(earlier, later *Reading) bool {
+	if anew(earlier, later, 0, 0) {
+		return true
+	}
+	for m := range NumMetrics {
+		a, okA := earlier.Value(m)
+		b, okB := later.Value(m)
+		if m.Kind() == Counter && okA && okB && anew(earlier, later, a, b) {
+			return true
+		}
+	}
+	return false
 }
 
 // HistogramIncrease returns what was observed between two readings of one replica, with the same reset rule as
-// Increase; nil where either side is unknown or their buckets differ.
+// Increase; nil where that leaves it unknown, or where their buckets differ.
 func HistogramIncrease(earlier, later *Reading, l Latency) *Histogram {
 	a, b := earlier.Histogram(l), later.Histogram(l)
 	if a == nil || b == nil || !a.sameBounds(b) {
 		return nil
 	}
-	if histogramReset(earlier, later, l) {
+	switch {
+	case anew(earlier, later, a.Count(), b.Count()):
 		return b
+	case b.Count() < a.Count():
+		return nil
 	}
 	return b.minus(a)
-}
-
-// histogramReset reports whether a distribution that both know began anew between them.
-func histogramReset(earlier, later *Reading, l Latency) bool {
-	return restarted(earlier, later) || later.Histogram(l).Count() < earlier.Histogram(l).Count()
 }
 
 // HistogramIncreases returns what was observed over the readings of one replica, which are in order of time: the sum
@@ -289,8 +314,11 @@ func HistogramIncreases(readings []*Reading, l Latency) *Histogram {
 		case !h.sameBounds(last.Histogram(l)):
 			sum = Merge(sum, last.Histogram(l).minus(from.Histogram(l)))
 			from = r
-		case histogramReset(last, r, l):
+		case anew(last, r, last.Histogram(l).Count(), h.Count()):
 			sum = Merge(sum, last.Histogram(l).minus(from.Histogram(l)), h)
+			from = r
+		case h.Count() < last.Histogram(l).Count():
+			sum = Merge(sum, last.Histogram(l).minus(from.Histogram(l)))
 			from = r
 		}
 		last = r
@@ -323,4 +351,21 @@ func Frozen(earlier, later *Reading) bool {
 	a, b := earlier.Histogram(ITL), later.Histogram(ITL)
 	return ok && counted && running > 0 && earlier.known == later.known && earlier.values == later.values &&
 		a != nil && b != nil && len(b.Bounds) > 0 && a.Count() == b.Count()
+}
+
+// Still reports whether requests run and yet nothing at all has moved between two readings of one replica. Where that lasts for
+// longer than requests do, the later page is a copy of an old one, also of an engine that counts tokens only when a request ends.
+func Still(earlier, later *Reading) bool {
+	running, okR := later.Value(RequestsRunning)
+	inFlight, okF := later.Value(RequestsInflight)
+	if earlier.known != later.known || earlier.values != later.values || !(okR && running > 0 || okF && inFlight > 0) {
+		return false
+	}
+	for l := range NumLatencies {
+		a, b := earlier.Histogram(l), later.Histogram(l)
+		if (a == nil) != (b == nil) || a != nil && a.Count() != b.Count() {
+			return false
+		}
+	}
+	return true
 }

@@ -100,7 +100,10 @@ func TestIncrease(t *testing.T) {
 	}{
 		"a counter that rose":                            {from: 5, to: 8, want: 3, known: true},
 		"a counter that stood":                           {from: 5, to: 5, want: 0, known: true},
-		"a counter that fell began anew":                 {from: 5, to: 2, want: 2, known: true},
+		"a counter that all but vanished began anew":     {from: 500, to: 2, want: 2, known: true},
+		"a counter that fell by a part lost that":        {from: 500, to: 70},
+		"the same process that lost nearly all of it":    {from: 500, to: 2, started: start, again: start},
+		"a new process that has counted less":            {from: 500, to: 70, started: start, again: later, want: 70, known: true},
 		"a new process that has counted further already": {from: 5, to: 8, started: start, again: later, want: 8, known: true},
 		"the same process":                               {from: 5, to: 8, started: start, again: start, want: 3, known: true},
 		"a process that says when it began only now":     {from: 5, to: 8, again: later, want: 3, known: true},
@@ -227,7 +230,8 @@ func TestHistogramIncrease(t *testing.T) {
 	}{
 		"what came since": {at(start, few), at(start, many), &Histogram{Bounds: []float64{1, 2}, Counts: []float64{1, 3, 4}, Sum: 6}},
 		"nothing came":    {at(start, few), at(start, few), &Histogram{Bounds: []float64{1, 2}, Counts: []float64{0, 0, 0}}},
-		"a reset":         {at(start, many), at(start, few), few},
+		"a part is gone":  {at(start, many), at(start, few), nil},
+		"a reset":         {at(time.Time{}, &Histogram{Bounds: []float64{1, 2}, Counts: []float64{2, 50, 70}, Sum: 100}), at(time.Time{}, few), few},
 		"a new process":   {at(start, few), at(start.Add(time.Hour), many), many},
 		"unknown before":  {at(start, nil), at(start, many), nil},
 		"unknown after":   {at(start, few), at(start, nil), nil},
