@@ -150,12 +150,13 @@ type logReader struct {
 	decoder record.Decoder
 	names   map[chunks.HeadSeriesRef]key
 	samples []record.RefSample
+	last    map[key]record.RefSample
 }
 
 func newLogReader(to *replayed, keep func(int64) bool) *logReader {
 	return &logReader{
 		to: to, keep: keep, decoder: record.NewDecoder(labels.NewSymbolTable(), slog.New(slog.DiscardHandler)),
-		names: map[chunks.HeadSeriesRef]key{},
+		names: map[chunks.HeadSeriesRef]key{}, last: map[key]record.RefSample{},
 	}
 }
 
@@ -255,7 +256,15 @@ func (r *logReader) name(data []byte) error {
 // sample takes one sample of a series that was named.
 func (r *logReader) sample(s record.RefSample) {
 	k, named := r.names[s.Ref]
-	if !named || s.T < 0 || s.T > math.MaxInt64/2 || math.IsNaN(s.V) || math.IsInf(s.V, 0) || !r.keep(windowOf(s.T)) {
+	if !named || s.T < 0 || s.T > math.MaxInt64/2 || math.IsNaN(s.V) || math.IsInf(s.V, 0) {
+		return
+	}
+	// Where time goes back in what one process has written, the clock had been ahead. Another writes it again.
+	if last := r.last[k]; s.Ref/refsPerSegment == last.Ref/refsPerSegment && s.T <= last.T-ahead {
+		r.to.windows.cut(s.T, &k)
+	}
+	r.last[k] = s
+	if !r.keep(windowOf(s.T)) {
 		return
 	}
 	w, _ := r.to.windows.at(s.T)

@@ -43,6 +43,12 @@ const (
 // errNotNewer says that a batch is not newer than the last one: nothing of it is kept.
 var errNotNewer = errors.New("not newer than the last batch")
 
+// errFuture says that what is on disk lies in the future: the clock is behind, or was ahead.
+var errFuture = errors.New("what is there lies more than an hour in the future: the clock is behind now, or was ahead")
+
+// doubts is how often a folder is left alone because of that: for ten minutes, in which a clock that is behind is set.
+const doubts = 20
+
 // errLocked says that another process has the folder open.
 var errLocked = errors.New("another process writes there")
 
@@ -80,6 +86,7 @@ type Store struct {
 	newest  int64   // guarded by mem
 
 	lock    fileutil.Releaser
+	doubted int      // how often errFuture has been said
 	journal *journal // nil while not attached
 	stale   *journal // one that could not be closed, the volume being full
 
@@ -131,11 +138,21 @@ func lock(path string) (fileutil.Releaser, error) {
 
 // open reads blocks and log, and begins a new log with all that is in no block.
 func (s *Store) open(until int64) error {
+	dir := s.logDir()
+	if s.doubted < doubts {
+		future, err := s.future(dir, until)
+		if err != nil {
+			return err
+		}
+		if future {
+			s.doubted++
+			return errFuture
+		}
+	}
 	if err := s.openShelves(until); err != nil {
 		return err
 	}
-	dir := s.logDir()
-	kept, err := replay(dir, func(start int64) bool { return start <= until && !s.ticks.covers(start) })
+	kept, err := replay(dir, func(start int64) bool { return start <= until })
 	if err != nil { // not a log: files are missing in it
 		s.log.Warn("the log of the history is not used, and is put aside", "folder", dir, "error", err)
 		if err := putAside(dir); err != nil {
@@ -147,13 +164,33 @@ func (s *Store) open(until int64) error {
 	}
 	s.mem.Lock()
 	kept.windows.take(s.windows, kept.windows.newest())
-	s.windows = slices.DeleteFunc(kept.windows, func(w *window) bool { return s.ticks.covers(w.start) })
+	s.windows = kept.windows // a block may have a part of one: what is in both counts once
 	s.newest = s.windows.newest()
 	for _, b := range s.ticks.blocks {
-		s.newest = max(s.newest, b.MaxTime()-1)
+		s.newest = max(s.newest, min(b.MaxTime()-1, until-ahead)) // a block goes to the end of its window, whenever its last sample was
 	}
 	s.mem.Unlock()
 	return s.beginLog(dir)
+}
+
+// future reports whether something on disk lies after an instant.
+func (s *Store) future(dir string, until int64) (bool, error) {
+	if err := s.openShelves(math.MaxInt64); err != nil {
+		return false, err
+	}
+	s.disk.Lock()
+	defer s.disk.Unlock()
+	found := false
+	var faults []error
+	for _, on := range []*shelf{s.ticks, s.minutes, s.filled} {
+		found = found || slices.ContainsFunc(on.blocks, func(b *tsdb.Block) bool { return b.MinTime() > until })
+		faults = append(faults, on.close())
+	}
+	s.ticks, s.minutes, s.filled = nil, nil, nil
+	if kept, err := replay(dir, func(start int64) bool { return start > until }); err == nil { // else open says so
+		found = found || len(kept.windows) > 0
+	}
+	return found, errors.Join(faults...)
 }
 
 func (s *Store) logDir() string { return filepath.Join(s.dir, "log") }
@@ -273,7 +310,7 @@ func (s *Store) enter(t int64, rows []Row) (w *window, made bool, entries []entr
 	}
 	if t <= s.newest { // a clock was ahead
 		s.log.Warn("the clock was set back: what was recorded after the present is dropped", "now", time.UnixMilli(t), "newest", time.UnixMilli(s.newest))
-		s.windows = slices.DeleteFunc(s.windows, func(w *window) bool { return w.end() > t })
+		s.windows.cut(t, nil)
 	}
 	w, made = s.windows.at(t)
 	for i := range rows {

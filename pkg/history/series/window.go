@@ -75,6 +75,20 @@ func (l *line) put(p point) {
 	l.last = p.t
 }
 
+// cut takes out the samples from an instant on.
+func (l *line) cut(t int64) {
+	if l.chunk == nil || l.last < t {
+		return
+	}
+	before := l.points()
+	l.chunk = nil
+	for _, p := range before {
+		if p.t < t {
+			l.put(p)
+		}
+	}
+}
+
 // points returns the samples of a line, in order.
 func (l *line) points() []point {
 	if l.chunk == nil {
@@ -107,6 +121,23 @@ func (w *window) each(f func(key, *line)) {
 
 // windows are in the order of their starts.
 type windows []*window
+
+// cut takes out the samples from an instant on, of one series or of all, and the windows in which nothing is left.
+func (ws *windows) cut(t int64, of *key) {
+	*ws = slices.DeleteFunc(*ws, func(w *window) bool {
+		if w.end() <= t {
+			return false
+		}
+		left := false
+		w.each(func(k key, l *line) {
+			if of == nil || k == *of {
+				l.cut(t)
+			}
+			left = left || l.chunk != nil
+		})
+		return !left
+	})
+}
 
 // at returns the window that a time lies in, made where there is none yet, and whether it was made.
 func (ws *windows) at(t int64) (w *window, made bool) {
