@@ -63,7 +63,7 @@ func (s *service) pasts() (found []backfill.Target) {
 // pastOf says where the past of a target is found.
 func pastOf(id controlloop.TargetID, a *v1alpha1.InferenceAutoscaler) backfill.Target {
 	t := backfill.Target{
-		ID: id, Workload: a.Spec.ScaleTargetRef.Name, Engine: a.Spec.Metrics.Engine, Naming: prom.Naming{Namespace: "namespace", Pod: "pod"},
+		ID: id, Kind: a.Spec.ScaleTargetRef.Kind, Workload: a.Spec.ScaleTargetRef.Name, Engine: a.Spec.Metrics.Engine, Naming: prom.Naming{Namespace: "namespace", Pod: "pod"},
 	}
 	if p := a.Spec.Metrics.Prometheus; p != nil {
 		t.Naming = prom.Naming(p.Labels)

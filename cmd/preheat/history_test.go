@@ -84,9 +84,9 @@ func TestHistoryIsHandedOverOnceATick(t *testing.T) {
 
 func TestWhereThePastOfATargetIsFound(t *testing.T) {
 	a := &v1alpha1.InferenceAutoscaler{}
-	a.Spec.ScaleTargetRef.Name, a.Spec.Metrics.Engine = "chat", "sglang"
+	a.Spec.ScaleTargetRef.Kind, a.Spec.ScaleTargetRef.Name, a.Spec.Metrics.Engine = "Deployment", "chat", "sglang"
 	id := controlloop.TargetID{Namespace: "ml", Name: "advice"}
-	want := backfill.Target{ID: id, Workload: "chat", Engine: "sglang", Naming: prom.Naming{Namespace: "namespace", Pod: "pod"}}
+	want := backfill.Target{ID: id, Kind: "Deployment", Workload: "chat", Engine: "sglang", Naming: prom.Naming{Namespace: "namespace", Pod: "pod"}}
 	if got := pastOf(id, a); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,15 +198,19 @@ type rig struct {
 	clock  time.Time
 }
 
-func newRig(t *testing.T, length time.Duration) *rig {
+func newRig(t *testing.T, length time.Duration, change ...func(*Target)) *rig {
 	t.Helper()
+	target := chat
+	for _, c := range change {
+		c(&target)
+	}
 	profiles, err := exposition.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{past: newPast(t), kept: &kept{onDisk: true, own: map[series.Quantity][]series.Sample{}}, clock: now}
 	r.Filler = New(Options{
-		API: r.past, Profiles: profiles, History: r.kept, Targets: func() []Target { return []Target{chat} }, Length: length,
+		API: r.past, Profiles: profiles, History: r.kept, Targets: func() []Target { return []Target{target} }, Length: length,
 		OnDisk: func() bool { return r.kept.onDisk }, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return r.clock },
 		Teach: func(_ controlloop.TargetID, p scaling.Past) bool { r.taught = append(r.taught, p); return true },
 	})
@@ -383,14 +388,74 @@ func TestQueriesOfEachEngineAreSound(t *testing.T) {
 	}
 }
 
+func TestDemandOfAnotherWorkloadIsTaught(t *testing.T) {
+	r := newRig(t, 2*time.Hour, func(t *Target) { t.Kind = "Deployment" })
+	r.past.pod(t, "chat-6d4b75cb6d-x2x4z", now.Add(-2*time.Hour), now, 15*time.Second, 3, 10)
+	r.past.pod(t, "chat-v2-0", now.Add(-2*time.Hour), now, 15*time.Second, 50, 100) // StatefulSet chat-v2
+	r.Pass(t.Context())
+	for _, p := range r.kept.past {
+		if p.Quantity == series.Demand {
+			if v := p.Samples[len(p.Samples)/2].Value; math.Abs(v-3) > 0.5 {
+				t.Errorf("demand of chat is 3 a second, taught %v", v)
+			}
+		}
+	}
+}
+
+// Scrapes of one pod that has a queue fail for 20 min (target down, relabelling, node cut off), and come back. Its
+// queue goes out of the sum and comes in again: growth that never was.
+func TestScrapesOfAPodWithAQueueFailForAWhile(t *testing.T) {
+	r := newRig(t, 2*time.Hour)
+	r.past.pod(t, "chat-6d4b75cb6d-x2x4z", now.Add(-2*time.Hour), now, 15*time.Second, 10, 100) // 10/s all the time
+	app := r.past.storage.Appender(t.Context())
+	for at := now.Add(-2 * time.Hour); at.Before(now); at = at.Add(15 * time.Second) { // 2/s all the time, 600 wait all the time
+		if ago := now.Sub(at); ago > 50*time.Minute && ago < 70*time.Minute {
+			continue
+		}
+		for metric, v := range map[string]float64{
+			"up": 1, "vllm:request_success_total": 2 * at.Sub(now.Add(-2*time.Hour)).Seconds(), "vllm:num_requests_waiting": 600, "vllm:num_requests_running": 4,
+		} {
+			l := labels.FromStrings("__name__", metric, "namespace", "ml", "pod", "chat-6d4b75cb6d-z2x4z", "job", "engines", "instance", "z")
+			if _, err := app.Append(0, l, at.UnixMilli(), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	r.Pass(t.Context())
+	for _, p := range r.kept.past {
+		if p.Quantity != series.Demand {
+			continue
+		}
+		for _, s := range p.Samples[3:] {
+			if s.Value < 9.5 || s.Value > 13 {
+				t.Errorf("%v: demand %.1f; it was 12 all the time, 10 of which were seen all the time", s.Time.Format(time.TimeOnly), s.Value)
+			}
+		}
+	}
+}
+
 func TestPodsOfAWorkload(t *testing.T) {
-	names := regexp.MustCompile("^(" + podNames("chat") + ")$")
-	for name, want := range map[string]bool{
-		"chat-6d4cf56db6-x8q2z": true, "chat-0": true, "chat-12": true, "chat-0-1": true, "chat-x8q2z": true,
-		"chat-large-0": false, "chat-large-6d4cf56db6-x8q2z": false, "chat": false, "my-chat-0": false, "chat-large-x8q2z": false,
+	const deployed, numbered, led, other = "chat-6d4cf56db6-x8q2z", "chat-12", "chat-0-1", "chat-x8q2z"
+	for kind, own := range map[string][]string{
+		"Deployment": {deployed}, "StatefulSet": {numbered}, "LeaderWorkerSet": {numbered, led}, "ReplicaSet": {other},
+		"Something": {deployed, numbered, led, other},
 	} {
-		if names.MatchString(name) != want {
-			t.Errorf("%s: %v", name, !want)
+		names := regexp.MustCompile("^(?:" + podNames(kind, "chat") + ")$")
+		for _, name := range []string{deployed, numbered, led, other} {
+			if names.MatchString(name) != slices.Contains(own, name) {
+				t.Errorf("%s: %s: %v", kind, name, names.MatchString(name))
+			}
+		}
+		for _, name := range []string{"chat-large-0", "chat-large-6d4cf56db6-x8q2z", "chat", "my-chat-0", "chat-large-x8q2z"} {
+			if names.MatchString(name) {
+				t.Errorf("%s: %s is of another workload", kind, name)
+			}
+		}
+		if foreign := "chat-v2-0"; kind != "Something" && names.MatchString(foreign) {
+			t.Errorf("%s: %s is of another workload", kind, foreign)
 		}
 	}
 	dots := Target{ID: controlloop.TargetID{Namespace: "ml"}, Workload: "a.b", Naming: prom.Naming{Namespace: "ns", Pod: "p"}}

@@ -23,8 +23,8 @@ import (
 // Target is one of whose past is asked.
 type Target struct {
 	ID controlloop.TargetID
-	// Workload is the name of what is scaled, from which the names of its pods are made.
-	Workload string
+	// Workload is the name of what is scaled and Kind its kind, such as Deployment, from which the names of its pods are made.
+	Kind, Workload string
 	// Engine is the name of a profile; any other, such as "auto", has Prometheus' samples tell.
 	Engine string
 	Naming prom.Naming
