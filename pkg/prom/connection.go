@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -26,7 +27,8 @@ type Connection struct {
 	TokenFile string
 	// User and PasswordFile are for basic authentication, in place of what stands in the URL; the file is read for each query.
 	User, PasswordFile string
-	// CAFile holds the certificates, in PEM, that the server's is signed by; empty: those of the system.
+	// CAFile holds the certificates, in PEM, that the server's is signed by; it is read for each connection. Empty: those of the
+	// system.
 	CAFile string
 	// CertFile and KeyFile hold the client's own certificate and its key, in PEM, where the server wants one. They are read for
 	// each connection, because certificates are rotated.
@@ -78,7 +80,7 @@ func Connect(c Connection) (v1.API, error) {
 			return nil, err
 		}
 	}
-	settings, err := c.tls()
+	settings, err := c.tls(address.Hostname())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +108,8 @@ func redacted(address *url.URL, raw string) string {
 	return address.Redacted()
 }
 
-func (c Connection) tls() (*tls.Config, error) {
+// tls is how connections to a host are made and its certificate is verified.
+func (c Connection) tls(host string) (*tls.Config, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure, ServerName: c.ServerName}
 	if c.CertFile != "" {
 		if _, err := c.certificate(nil); err != nil {
@@ -117,15 +120,43 @@ func (c Connection) tls() (*tls.Config, error) {
 	if c.CAFile == "" {
 		return settings, nil
 	}
+	if _, err := c.authorities(); err != nil || c.Insecure {
+		return settings, err
+	}
+	settings.InsecureSkipVerify = true // VerifyConnection does it, by the file as it is then
+	settings.VerifyConnection = func(s tls.ConnectionState) error {
+		return c.verify(cmp.Or(s.ServerName, c.ServerName, host), s.PeerCertificates)
+	}
+	return settings, nil
+}
+
+// authorities reads the CA file.
+func (c Connection) authorities() (*x509.CertPool, error) {
 	pem, err := os.ReadFile(c.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("prometheus: CA file: %w", err)
 	}
-	settings.RootCAs = x509.NewCertPool()
-	if !settings.RootCAs.AppendCertsFromPEM(pem) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("prometheus: CA file %s holds no certificate in PEM", c.CAFile)
 	}
-	return settings, nil
+	return roots, nil
+}
+
+// verify says whether a server of that name is who it says, by the authorities of now.
+func (c Connection) verify(name string, chain []*x509.Certificate) error {
+	roots, err := c.authorities()
+	if err != nil {
+		return err
+	}
+	o := x509.VerifyOptions{Roots: roots, DNSName: name, Intermediates: x509.NewCertPool()}
+	for _, intermediate := range chain[1:] {
+		o.Intermediates.AddCert(intermediate)
+	}
+	if _, err := chain[0].Verify(o); err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: err}
+	}
+	return nil
 }
 
 // certificate reads the client's own.
@@ -137,7 +168,8 @@ func (c Connection) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, 
 	return &pair, nil
 }
 
-// authorized sends secrets and headers to the host that they are for, and to no other that a redirect leads to.
+// authorized sends secrets and headers to the host that they are for, and to no other that a redirect leads to, nor there in
+// the clear where the address is https.
 type authorized struct {
 	next       http.RoundTripper
 	host       string
@@ -146,7 +178,7 @@ type authorized struct {
 
 // RoundTrip sends the request with what it may have, and bounds the answer.
 func (a *authorized) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Host == a.host {
+	if r.URL.Host == a.host && strings.HasPrefix(a.connection.URL, r.URL.Scheme+"://") {
 		r = r.Clone(r.Context())
 		if err := a.authorize(r); err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,7 +61,11 @@ func (r *Reader) query(ctx context.Context, b []*member, now time.Time) (map[str
 			return nil, fmt.Errorf("%s by spec.metrics.prometheus.expressions: %w", m, err)
 		}
 		for _, s := range vector {
-			of(s.Metric).values[m] += float64(s.Value)
+			values := of(s.Metric).values
+			if _, twice := values[m]; twice {
+				s.Value = model.SampleValue(math.NaN()) // nobody knows which of them counts
+			}
+			values[m] = float64(s.Value)
 		}
 	}
 	return found, nil
@@ -69,7 +74,7 @@ func (r *Reader) query(ctx context.Context, b []*member, now time.Time) (map[str
 // evaluate asks for an expression of the spec, confined to the pods of the batch.
 func (r *Reader) evaluate(ctx context.Context, expression string, b []*member, now time.Time) (model.Vector, error) {
 	naming := b[0].Naming
-	confined, err := Confine(expression,
+	confined, err := confine(expression, b[0].Staleness,
 		&labels.Matcher{Type: labels.MatchEqual, Name: naming.Namespace, Value: b[0].Pod.Namespace},
 		&labels.Matcher{Type: labels.MatchRegexp, Name: naming.Pod, Value: podNames(b)})
 	if err != nil {

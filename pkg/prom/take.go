@@ -174,10 +174,16 @@ func (t *target) newest(m *member, now time.Time) (model.Time, int) {
 	return 0, 0
 }
 
-// interval is the shortest time between two scrapes, zero where there were not two.
+// interval is the shortest time between two scrapes, zero where there were not two. One that failed counts where up tells of it.
 func (t *target) interval() time.Duration {
 	var shortest time.Duration
 	all := t.scrapes()
+	if len(t.up) > 0 {
+		all = all[:0]
+		for _, v := range t.up {
+			all = append(all, v.Timestamp)
+		}
+	}
 	for i := 1; i < len(all); i++ {
 		if d := all[i].Sub(all[i-1]); shortest == 0 || d < shortest {
 			shortest = d
