@@ -156,6 +156,7 @@ func derive(r *signals.Reading, m signals.Metric) (Value, bool) {
 		v.Scalar, v.Source, ok = combine(r, signals.RequestsWaiting, " + ", signals.RequestsRunning)
 	case signals.PrefixCacheHitRatio:
 		v.Scalar, v.Source, ok = combine(r, signals.PrefixCacheHits, " / ", signals.PrefixCacheQueries)
+		v.Scalar = min(v.Scalar, 1)
 	case signals.PromptTokensComputed:
 		if v.Scalar, v.Source, ok = combine(r, signals.PromptTokens, " - ", signals.PromptTokensCached); !ok {
 			v.Scalar, v.Source, ok = combine(r, signals.PromptTokens, " - ", signals.PrefixCacheHits)
