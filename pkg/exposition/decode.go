@@ -48,6 +48,9 @@ func (pg *page) decode(text []byte, contentType string, p *Profile) (*signals.Re
 	if p.spec.Arrivals {
 		r.SetArrivals()
 	}
+	if p.spec.CachesBlocks {
+		r.SetCachesBlocks()
+	}
 	if p.spec.Partial {
 		r.SetPartial()
 	}

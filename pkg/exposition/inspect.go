@@ -158,7 +158,7 @@ func derive(r *signals.Reading, m signals.Metric) (Value, bool) {
 		v.Scalar, v.Source, ok = combine(r, signals.PrefixCacheHits, " / ", signals.PrefixCacheQueries)
 		v.Scalar = min(v.Scalar, 1)
 	case signals.PromptTokensComputed:
-		if v.Scalar, v.Source, ok = combine(r, signals.PromptTokens, " - ", signals.PromptTokensCached); !ok {
+		if v.Scalar, v.Source, ok = combine(r, signals.PromptTokens, " - ", signals.PromptTokensCached); !ok && !r.CachesBlocks() {
 			v.Scalar, v.Source, ok = combine(r, signals.PromptTokens, " - ", signals.PrefixCacheHits)
 		}
 	default:

@@ -30,6 +30,8 @@ type profileSpec struct {
 	Partial bool `yaml:"partial"`
 	// Arrivals says that requests are counted when they come, and not when they end.
 	Arrivals bool `yaml:"arrivals"`
+	// CachesBlocks says that lookups in the prefix cache are counted in blocks, and not in tokens.
+	CachesBlocks bool `yaml:"cachesBlocks"`
 	// Notes say what a reader of the values should know of the engine.
 	Notes []string `yaml:"notes"`
 	// Remedy says what to look at when the engine's samples are not on its page.
@@ -261,6 +263,7 @@ func (s *profileSpec) extend(base *profileSpec) {
 	}
 	s.Partial = s.Partial || base.Partial
 	s.Arrivals = s.Arrivals || base.Arrivals
+	s.CachesBlocks = s.CachesBlocks || base.CachesBlocks
 	if s.Evidence == nil {
 		s.Evidence = s.renamedEvidence(base.Evidence)
 	}

@@ -188,6 +188,7 @@ type Reading struct {
 	known      uint32
 	partial    bool
 	arrivals   bool
+	blocks     bool
 	values     [NumMetrics]float64
 	histograms [NumLatencies]*Histogram
 }
@@ -211,6 +212,12 @@ func (r *Reading) Set(m Metric, v float64) {
 	r.values[m] = v + 0 // turns -0 into 0
 	r.known |= 1 << m
 }
+
+// CachesBlocks reports whether PrefixCacheQueries and PrefixCacheHits count blocks, and not tokens.
+func (r *Reading) CachesBlocks() bool { return r.blocks }
+
+// SetCachesBlocks says that they count blocks.
+func (r *Reading) SetCachesBlocks() { r.blocks = true }
 
 // Partial reports whether the engine is known not to count all requests that it holds, those of one protocol for example: none
 // in flight is then no proof that there are none.
@@ -330,7 +337,7 @@ func HistogramIncreases(readings []*Reading, l Latency) *Histogram {
 }
 
 // PrefillIncrease returns how many prompt tokens were really prefilled between two readings of one replica: as the
-// engine states it, or else the prompt tokens that came less the cached ones. The difference is made of the two
+// engine states it, or else the prompt tokens that came less the cached ones, or those found in the prefix cache. The difference is made of the two
 // increases, since the two counters do not move at the same instant. It is unknown where neither can be told.
 func PrefillIncrease(earlier, later *Reading) (float64, bool) {
 	if computed, ok := Increase(earlier, later, PromptTokensComputed); ok {
@@ -338,6 +345,9 @@ func PrefillIncrease(earlier, later *Reading) (float64, bool) {
 	}
 	prompt, okP := Increase(earlier, later, PromptTokens)
 	cached, okC := Increase(earlier, later, PromptTokensCached)
+	if !okC && !later.blocks {
+		cached, okC = Increase(earlier, later, PrefixCacheHits)
+	}
 	return max(0, prompt-cached), okP && okC
 }
 
