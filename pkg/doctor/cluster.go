@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -245,11 +246,19 @@ func (e *examination) readSettings(ctx context.Context) settings {
 		s.account = pod.ServiceAccountName
 	}
 	for _, c := range pod.Containers {
-		for _, arg := range append(append([]string{}, c.Command...), c.Args...) {
-			s.flag(arg)
-		}
+		s.flags(slices.Concat(c.Command, c.Args))
 	}
 	return s
+}
+
+// flags takes notice of the arguments of the service, whose values may stand by themselves.
+func (s *settings) flags(args []string) {
+	for i, arg := range args {
+		if next := i + 1; !strings.Contains(arg, "=") && next < len(args) && !strings.HasPrefix(args[next], "-") {
+			arg += "=" + args[next]
+		}
+		s.flag(arg)
+	}
 }
 
 // flag takes notice of one argument of the service.

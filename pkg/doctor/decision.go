@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -202,7 +203,9 @@ func (e *examination) fresh(w *ward, t *target) {
 }
 
 // flowing are metrics of which every engine has one at least.
-var flowing = []signals.Metric{signals.RequestsRunning, signals.RequestsWaiting}
+var flowing = []string{
+	signals.RequestsRunning.String(), signals.RequestsWaiting.String(), signals.RequestsInflight.String(), "inference_requests_per_second",
+}
 
 // served asks the custom metrics API for the values of the target's pods.
 func (e *examination) served(ctx context.Context, w *ward, t *target, version string) {
@@ -224,7 +227,7 @@ func (e *examination) served(ctx context.Context, w *ward, t *target, version st
 		var values custommetrics.MetricValueList
 		switch {
 		case err != nil:
-			w.unread(right{"get", "pods/" + m.String() + ".custom.metrics.k8s.io", t.Namespace}, err)
+			w.unread(right{"get", "pods/" + m + ".custom.metrics.k8s.io", t.Namespace}, err)
 			return
 		case got.Code == http.StatusForbidden || got.Code == http.StatusUnauthorized:
 			w.unknown("kubectl create clusterrolebinding metrics-reader --clusterrole=preheat-metrics-reader --user=YOU",
@@ -239,11 +242,11 @@ func (e *examination) served(ctx context.Context, w *ward, t *target, version st
 		}
 	}
 	w.problem("see that its pods serve a metric page of a known engine: preheatctl doctor -n "+t.Namespace+" --probe",
-		"the custom metrics API has neither %s nor %s of any of %d ready pods", flowing[0], flowing[1], ready)
+		"the custom metrics API has none of %s of any of %d ready pods", strings.Join(flowing, ", "), ready)
 }
 
 // values says how old what is served is, and of how many pods.
-func (e *examination) values(w *ward, m signals.Metric, values *custommetrics.MetricValueList, ready int) {
+func (e *examination) values(w *ward, m string, values *custommetrics.MetricValueList, ready int) {
 	oldest := time.Duration(0)
 	for _, v := range values.Items {
 		oldest = max(oldest, e.clock().Sub(v.Timestamp.Time))

@@ -112,13 +112,18 @@ func declaredPorts(pod *corev1.Pod) []int32 {
 // errForbidden says that the proxy may not be used: no other port will change that.
 var errForbidden = errors.New("you lack the right")
 
+// forbidden reports whether it was the API server that refused, and not what answers in the pod.
+func forbidden(a Answer) bool {
+	return (a.Code == http.StatusUnauthorized || a.Code == http.StatusForbidden) && reasonIn(a.Body) != ""
+}
+
 // page asks the proxy for a path.
 func (c Cluster) page(ctx context.Context, namespace, path string) (PodPage, error) {
 	got, err := c.Raw.Get(ctx, path)
 	switch {
 	case err != nil:
 		return PodPage{}, fmt.Errorf("GET %s: %w", path, err)
-	case got.Code == http.StatusUnauthorized, got.Code == http.StatusForbidden:
+	case forbidden(got):
 		return PodPage{}, fmt.Errorf("GET %s: HTTP %d: %w to get pods/proxy -n %s: ask for it, or use 'kubectl port-forward' and the URL", path, got.Code, errForbidden, namespace)
 	case got.Code != http.StatusOK:
 		return PodPage{}, fmt.Errorf("GET %s: HTTP %d%s", path, got.Code, reasonIn(got.Body))

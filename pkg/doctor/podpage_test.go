@@ -49,15 +49,15 @@ func TestReadPodPage(t *testing.T) {
 	}{
 		"the usual port":                     {answers: map[string]Answer{"8000/proxy/metrics": text(vllm)}, text: vllm, asked: []string{"8000/proxy/metrics"}},
 		"the annotations":                    {notes: map[string]string{"prometheus.io/port": "81", "prometheus.io/path": "/m"}, answers: map[string]Answer{"81/proxy/m": text(vllm)}, text: vllm, asked: []string{"81/proxy/m"}},
-		"a port that a profile knows":        {ports: []int32{30000}, answers: map[string]Answer{"30000/proxy/metrics": text("sglang:num_running_reqs 1\n")}, text: "sglang:num_running_reqs 1\n", asked: []string{"8000/proxy/metrics", "30000/proxy/metrics"}},
+		"a port that a profile knows":        {ports: []int32{30000}, answers: map[string]Answer{"30000/proxy/metrics": text("sglang:num_running_reqs 1\n")}, text: "sglang:num_running_reqs 1\n", asked: []string{"30000/proxy/metrics"}},
 		"a path that a profile knows":        {ports: []int32{8000}, answers: map[string]Answer{"8000/proxy/metrics": text("[]"), "8000/proxy/prometheus/metrics": text("trtllm_num_requests_running 1\n")}, text: "trtllm_num_requests_running 1\n"},
-		"a port that none knows":             {ports: []int32{5555}, answers: map[string]Answer{"5555/proxy/metrics": text(vllm)}, text: vllm, asked: []string{"8000/proxy/metrics", "5555/proxy/metrics"}},
+		"a port that none knows":             {ports: []int32{5555}, answers: map[string]Answer{"5555/proxy/metrics": text(vllm)}, text: vllm, asked: []string{"5555/proxy/metrics"}},
 		"port and path as they are told":     {where: v1alpha1.MetricsSource{Port: &port, Path: "/m"}, answers: map[string]Answer{"9000/proxy/m": text(vllm)}, text: vllm, asked: []string{"9000/proxy/m"}},
 		"the port of the engine named":       {where: v1alpha1.MetricsSource{Engine: "tensorrt-llm"}, answers: map[string]Answer{"8000/proxy/prometheus/metrics": text(vllm)}, text: vllm, asked: []string{"8000/proxy/prometheus/metrics"}},
 		"a page of no engine, if no other":   {ports: []int32{8000}, answers: map[string]Answer{"8000/proxy/metrics": text(other)}, text: other},
 		"nothing listens":                    {where: v1alpha1.MetricsSource{Port: &port, Path: "/m"}, err: "HTTP 503: error trying to reach service: connection refused\nname port and path", asked: []string{"9000/proxy/m"}},
-		"the right is lacking":               {ports: []int32{8000, 30000}, answers: map[string]Answer{"8000/proxy/metrics": {Code: http.StatusForbidden}}, err: "get pods/proxy -n ml", asked: []string{"8000/proxy/metrics"}},
-		"only the pod's own ports are asked": {ports: []int32{8080}, err: "8080/proxy/metrics", asked: []string{"8000/proxy/metrics", "8080/proxy/metrics"}},
+		"the right is lacking":               {ports: []int32{8000, 30000}, answers: map[string]Answer{"8000/proxy/metrics": {Code: http.StatusForbidden, Body: []byte(`{"message":"forbidden"}`)}}, err: "get pods/proxy -n ml", asked: []string{"8000/proxy/metrics"}},
+		"only the pod's own ports are asked": {ports: []int32{8080}, err: "8080/proxy/metrics", asked: []string{"8080/proxy/metrics"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "chat-0", Annotations: c.notes}, Spec: corev1.PodSpec{Containers: []corev1.Container{{}}}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 	"github.com/preheat-autoscaler/preheat/pkg/exposition"
+	"github.com/preheat-autoscaler/preheat/pkg/signals"
 )
 
 // probed is the most pods of a target that are asked for their page.
@@ -43,7 +45,7 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 		case err != nil:
 			w.unread(right{"get", "pods/proxy", t.Namespace}, err)
 			return
-		case got.Code == http.StatusForbidden || got.Code == http.StatusUnauthorized:
+		case forbidden(got):
 			w.unknown("ask for the right; 'kubectl auth can-i get pods/proxy -n "+t.Namespace+"' tells when you have it", "not looked at: you lack the right to get pods/proxy -n %s", t.Namespace)
 			return
 		case got.Code != http.StatusOK:
@@ -55,11 +57,23 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 			w.problem(fmt.Sprintf("preheatctl inspect -n %s pod/%s; %s: spec.metrics.port and path, or add a profile of the engine", t.Namespace, pods[i].Name, t.edit()), "the page of %s is of no known engine: %s", pod, oneLine(err))
 			continue
 		}
+		if reading, err := exposition.Decode(got.Body, got.Header.Get("Content-Type"), engine); err != nil || !telling(reading) {
+			w.problem(fmt.Sprintf("preheatctl inspect -n %s pod/%s says what is missing", t.Namespace, pods[i].Name), "the page of %s is of %s, and tells nothing of its load", pod, engine.Name())
+			continue
+		}
 		engines[engine.Name()]++
 	}
 	for _, name := range sortedKeys(engines) {
 		w.ok("%d pods serve a page of %s", engines[name], name)
 	}
+}
+
+// telling reports whether a reading has something that load is made of.
+func telling(r *signals.Reading) bool {
+	return slices.ContainsFunc([]signals.Metric{signals.RequestsRunning, signals.RequestsWaiting, signals.RequestsInflight, signals.RequestsFinished}, func(m signals.Metric) bool {
+		_, known := r.Value(m)
+		return known
+	})
 }
 
 // proxyPath is a pod's metric page as the API server's proxy reaches it: each part from the spec, else from the pod's
@@ -71,6 +85,8 @@ func proxyPath(pod *corev1.Pod, m v1alpha1.MetricsSource, profiles *exposition.P
 	port, path := "8000", "/metrics"
 	if p, ok := profiles.Named(m.Engine); ok {
 		port, path = strconv.Itoa(p.Port()), p.Path()
+	} else if declared := declaredPorts(pod); len(declared) == 1 {
+		port = strconv.Itoa(int(declared[0])) // as the service does
 	}
 	for _, name := range []string{"http", "metrics"} { // the better one last
 		if n, ok := portNamed(pod, name); ok {
