@@ -199,7 +199,7 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 		},
 		"PreheatScrapesFail": {
 			`preheat_scrape_failures_total{reason="timeout"} 0+1x40` + "\npreheat_scrape_duration_seconds_count 0+100x40",
-			`preheat_scrape_failures_total{reason="timeout"} 0+30x40` + "\npreheat_scrape_duration_seconds_count 0+100x40", 30 * time.Minute,
+			`preheat_scrape_failures_total{reason="timeout"} 0+6x40` + "\n" + `preheat_scrape_failures_total{reason="torn"} 0+6x40` + "\npreheat_scrape_duration_seconds_count 0+100x40", 30 * time.Minute,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
