@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/tsdb/fileutil"
 	"golang.org/x/sys/unix"
 )
 
@@ -216,6 +217,26 @@ func TestAFullVolumeCostsNothingOnceItHasRoomAgain(t *testing.T) {
 	add(5)
 	if k.State().Place != InMemory {
 		t.Fatalf("another try on a full volume: %+v", k.State())
+	}
+	log := filepath.Join(dir, "series", "log")
+	before, err := fileutil.DirSize(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // with room for a part of it, none is left by a try
+		info, err := os.Stat(full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(full, info.Size()-16<<10); err != nil {
+			t.Fatal(err)
+		}
+		k.tryAt = time.Time{}
+		add(1)
+		after, err := fileutil.DirSize(log)
+		if err != nil || k.State().Place == InMemory && after > before+pageSize {
+			t.Fatalf("a try on a full volume made %d bytes of log %d (%v)", before, after, err)
+		}
 	}
 	if err := os.Remove(full); err != nil {
 		t.Fatal(err)

@@ -32,6 +32,7 @@ const (
 type journal struct {
 	wal     *wlog.WL
 	encoder record.Encoder
+	first   int    // its first segment
 	ref     uint64 // the last one given
 	names   []record.RefSeries
 	samples []record.RefSample
@@ -48,8 +49,23 @@ func openJournal(dir string) (*journal, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("list the log: %w", err), wal.Close())
 	}
-	j.ref = uint64(segment) * refsPerSegment // no number is used twice, whatever of the log is lost
+	j.first, j.ref = segment, uint64(segment)*refsPerSegment // no number is used twice, whatever of the log is lost
 	return j, nil
+}
+
+// remove deletes the segments of a log that could not be written as a whole: each try would leave some.
+func (j *journal) remove(dir string) error {
+	_, last, err := wlog.Segments(dir)
+	if err != nil {
+		return fmt.Errorf("list the log: %w", err)
+	}
+	var faults []error
+	for n := j.first; n <= last; n++ {
+		if err := os.Remove(wlog.SegmentName(dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, fmt.Errorf("delete a part of the log: %w", err))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // cut begins a segment and returns its number.

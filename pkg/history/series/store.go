@@ -117,7 +117,12 @@ func (s *Store) Attach(now time.Time) (err error) {
 		return err
 	}
 	if err := s.open(now.UnixMilli() + ahead); err != nil {
-		return errors.Join(err, s.Detach())
+		begun := s.journal
+		err = errors.Join(err, s.Detach())
+		if begun != nil { // its segments have what is in memory, and in the old ones
+			err = errors.Join(err, begun.remove(s.logDir()))
+		}
+		return err
 	}
 	return nil
 }
@@ -221,14 +226,13 @@ func (s *Store) beginLog(dir string) error {
 		return err
 	}
 	s.journal = j
-	first := int(j.ref / refsPerSegment)
 	if err := j.rewrite(s.windows); err != nil {
 		return err
 	}
 	for _, w := range s.windows {
-		w.segment = first
+		w.segment = j.first
 	}
-	if err := j.wal.Truncate(first); err != nil {
+	if err := j.wal.Truncate(j.first); err != nil {
 		return fmt.Errorf("delete the old log: %w", err)
 	}
 	return nil
