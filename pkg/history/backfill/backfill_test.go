@@ -258,7 +258,7 @@ func TestThePastIsWhatWasOffered(t *testing.T) {
 		t.Errorf("the last minute is %v, want NaN: it is not known", last)
 	}
 	r.Pass(t.Context())
-	if n := len(r.past.asked); n != 3 || len(r.taught) != 1 {
+	if n := len(r.past.asked); n != 4 || len(r.taught) != 1 {
 		t.Errorf("%d queries, taught %d times, in two passes", n, len(r.taught))
 	}
 	if got := testutil.ToFloat64(r.targets.WithLabelValues("done")); got != 1 {
@@ -315,16 +315,17 @@ func TestFiveWeeksAreAskedForInPieces(t *testing.T) {
 			t.Errorf("%d points in one query", n)
 		}
 	}
-	if want := 2 * 3 * 5 * 7 * 24 * 60; points != want {
+	if want := 2 * 4 * 5 * 7 * 24 * 60; points != want {
 		t.Errorf("%d points in all, want %d", points, want)
 	}
 }
 
-func TestFailuresAreTriedAgainAndThenLeft(t *testing.T) {
+func TestFailuresAreTriedAgain(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*rig)
 		state  string
 	}{
+		"fails for two hours":        {func(r *rig) { r.past.fails = 7 }, "done"},
 		"fails twice":                {func(r *rig) { r.past.fails = 2 }, "done"},
 		"fails always":               {func(r *rig) { r.past.fails = 1000 }, "failed"},
 		"answers in part":            {func(r *rig) { r.past.partial = true }, "failed"},
@@ -373,7 +374,7 @@ func TestQueriesOfEachEngineAreSound(t *testing.T) {
 	demand := 0
 	for _, name := range profiles.Names() {
 		p, _ := profiles.Named(name)
-		for q, text := range queries(p, chat.matchers(), []string{"namespace", "pod"}, 2*time.Minute) {
+		for q, text := range queries(p, chat.matchers(), []string{"namespace", "pod"}, 2*time.Minute).of {
 			expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
 			if err != nil || expr.Type() != parser.ValueTypeVector {
 				t.Errorf("%s: %v: %v", name, q, err)
@@ -432,6 +433,26 @@ func TestScrapesOfAPodWithAQueueFailForAWhile(t *testing.T) {
 		for _, s := range p.Samples[3:] {
 			if s.Value < 9.5 || s.Value > 13 {
 				t.Errorf("%v: demand %.1f; it was 12 all the time, 10 of which were seen all the time", s.Time.Format(time.TimeOnly), s.Value)
+			}
+		}
+	}
+}
+
+// Of each minute those pods alone would count that were scraped twice in two minutes.
+func TestSeldomScrapesOfManyPods(t *testing.T) {
+	r := newRig(t, 2*time.Hour)
+	for i, name := range []string{"b", "c", "d", "f", "g", "h"} {
+		r.past.pod(t, "chat-6d4b75cb6d-x2x4"+name, now.Add(-2*time.Hour+time.Duration(15*i)*time.Second), now, 90*time.Second, 10, 100)
+	}
+	r.Pass(t.Context())
+	for _, p := range r.kept.past {
+		if p.Quantity == series.Demand {
+			sum := 0.
+			for _, s := range p.Samples {
+				sum += s.Value
+			}
+			if mean := sum / float64(len(p.Samples)); math.Abs(mean-60) > 6 || len(p.Samples) < 100 {
+				t.Errorf("demand is 60 a second all the time, taught %.1f in the mean of %d minutes", mean, len(p.Samples))
 			}
 		}
 	}

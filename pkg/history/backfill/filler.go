@@ -65,7 +65,8 @@ type Options struct {
 const (
 	defaultLength  = 5 * 7 * 24 * time.Hour
 	defaultTimeout = 30 * time.Second
-	// again is how long after a failure a target is tried again, doubled each time, tries how often.
+	// again is how long after a failure a target is tried again, doubled each time up to about an hour; after so many tries it
+	// counts as failed until one succeeds.
 	again = time.Minute
 	tries = 6
 )
@@ -142,7 +143,7 @@ func (f *Filler) Pass(ctx context.Context) {
 			f.states[t.ID] = s
 		}
 		s.done = s.done && (s.kept || !f.o.OnDisk())
-		if !s.done && !s.lost && !f.o.Clock().Before(s.next) && ctx.Err() == nil {
+		if !s.done && !f.o.Clock().Before(s.next) && ctx.Err() == nil {
 			f.attempt(ctx, &t, s)
 		}
 		switch {
@@ -174,7 +175,7 @@ func (f *Filler) attempt(ctx context.Context, t *Target, s *state) {
 	log := f.o.Log.With("target", t.ID.String())
 	switch {
 	case err == nil:
-		s.done, s.kept = true, kept
+		s.done, s.kept, s.lost = true, kept, false
 		log.Info("asked Prometheus for the past of demand", "minutes", found)
 		return
 	case ctx.Err() != nil:
@@ -183,10 +184,10 @@ func (f *Filler) attempt(ctx context.Context, t *Target, s *state) {
 		s.next = f.o.Clock().Add(again)
 		return
 	}
-	s.next = f.o.Clock().Add(again << s.failures)
+	s.next = f.o.Clock().Add(again << min(s.failures, tries))
 	s.failures++
-	s.lost = s.failures == tries
-	log.Warn("the past of demand could not be had out of Prometheus", "error", err, "tried-again", !s.lost)
+	s.lost = s.failures >= tries
+	log.Warn("the past of demand could not be had out of Prometheus; it is tried again", "error", err, "at", s.next)
 }
 
 // fill asks for a target's past where the history has none, keeps it, and teaches the whole. found is how many minutes of
@@ -234,26 +235,45 @@ func (f *Filler) past(ctx context.Context, t *Target, missing []span, now time.T
 	if err != nil || p == nil {
 		return nil, err
 	}
-	for _, window := range windows {
-		asked := queries(p, t.matchers(), []string{t.Naming.Namespace, t.Naming.Pod}, window)
-		var all []series.Past
-		for _, q := range quantities {
-			if asked[q] == "" {
-				continue
-			}
-			samples, err := f.samplesOver(ctx, asked[q], missing)
-			if err != nil {
-				return nil, err
-			}
-			if len(samples) > 0 {
-				all = append(all, series.Past{Target: t.ID, Quantity: q, Samples: samples})
-			}
-		}
-		if len(all) > 0 {
-			return all, nil
+	for i, window := range windows {
+		all, whole, err := f.over(ctx, t, queries(p, t.matchers(), []string{t.Naming.Namespace, t.Naming.Pod}, window), missing)
+		if err != nil || whole || i == len(windows)-1 {
+			return all, err
 		}
 	}
 	return nil, nil
+}
+
+// mostly is the share of the minutes in which pods had a count for which there must be a rate, or the window is too short.
+const mostly = 0.9
+
+// over asks for all quantities over one window, and reports whether it brought most of what there is.
+func (f *Filler) over(ctx context.Context, t *Target, ask asked, missing []span) (all []series.Past, whole bool, err error) {
+	minutes := 0
+	if ask.present != "" {
+		present, err := f.samplesOver(ctx, ask.present, missing)
+		if err != nil {
+			return nil, false, err
+		}
+		minutes = len(present)
+	}
+	whole = true
+	for _, q := range quantities {
+		if ask.of[q] == "" {
+			continue
+		}
+		samples, err := f.samplesOver(ctx, ask.of[q], missing)
+		if err != nil {
+			return nil, false, err
+		}
+		if q == series.Demand && float64(len(samples)) < mostly*float64(minutes) {
+			whole = false
+		}
+		if len(samples) > 0 {
+			all = append(all, series.Past{Target: t.ID, Quantity: q, Samples: samples})
+		}
+	}
+	return all, whole, nil
 }
 
 // samplesOver asks for an expression over spans, in pieces, and returns its samples in order.
