@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,8 +88,8 @@ type Reader struct {
 
 	mu   sync.Mutex
 	pods map[store.PodID]*podState // guarded by mu; the states themselves belong to who has them in flight
-	// refused are the kinds of pods of which the last query failed; guarded by mu.
-	refused map[kind]bool
+	// refused are the queries of which the last failed; guarded by mu.
+	refused map[asking]bool
 }
 
 // podState is what is remembered of a pod.
@@ -116,7 +118,7 @@ func New(o Options) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the metrics of reading from Prometheus: %w", err)
 	}
-	return &Reader{o: o, metrics: m, slots: make(chan struct{}, queriesAtOnce), pods: map[store.PodID]*podState{}, refused: map[kind]bool{}}, nil
+	return &Reader{o: o, metrics: m, slots: make(chan struct{}, queriesAtOnce), pods: map[store.PodID]*podState{}, refused: map[asking]bool{}}, nil
 }
 
 // Run asks for each pod once per interval, and no more often than Prometheus scrapes it, until ctx ends.
@@ -220,6 +222,24 @@ type kind struct {
 	known       bool
 }
 
+// asking names what is asked for from one pass to the next.
+type asking struct {
+	kind
+	text string
+}
+
+// text writes the expressions, empty where there are none.
+func (e *Expressions) text() string {
+	if e == nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, m := range slices.Sorted(maps.Keys(e.Of)) {
+		fmt.Fprintf(&b, "%v=%s\n", m, e.Of[m])
+	}
+	return b.String()
+}
+
 func (m *member) kind() kind {
 	return kind{m.Pod.Namespace, m.Naming, m.Expressions, m.Profile != "" || m.state.profile != nil}
 }
@@ -279,11 +299,13 @@ func (r *Reader) fail(m *member, now time.Time, err error) {
 
 // noteQuery logs where queries begin to fail or to work again, once for all pods that they are about.
 func (r *Reader) noteQuery(b []*member, err error) {
-	k := b[0].kind()
+	k := asking{b[0].kind(), b[0].Expressions.text()}
 	k.expressions = nil // made anew each time
 	r.mu.Lock()
 	was := r.refused[k]
-	r.refused[k] = err != nil
+	if delete(r.refused, k); err != nil {
+		r.refused[k] = true
+	}
 	r.mu.Unlock()
 	switch {
 	case err != nil && !was:
