@@ -125,7 +125,7 @@ func (w *queryWriter) candidate(c *candidate, window string) (string, bool) {
 		}
 	}
 	operate(c.plus, window, "(($a + $b) or $a)")
-	operate(c.minus, window, "(clamp_min($a - $b, 0) or $a)")
+	operate(c.minus, window, "clamp_min($a - $b, 0)")
 	operate(c.times, "", "($a * $b)")
 	operate(c.over, "", "($a / $b)")
 	if !math.IsInf(c.atMost, 1) {

@@ -55,10 +55,9 @@ func (pg *page) candidate(p *program, c *candidate) (float64, outcome) {
 		}
 	}
 	for i := range c.minus {
-		if less, got := pg.term(p, &c.minus[i]); got != absent {
-			v = math.Max(0, v-less)
-			worst = min(worst, got)
-		}
+		less, got := pg.term(p, &c.minus[i])
+		v = math.Max(0, v-less)
+		worst = min(worst, got)
 	}
 	for i := range c.times {
 		by, got := pg.term(p, &c.times[i])

@@ -72,10 +72,10 @@ type evidenceSpec struct {
 // candidateSpec is one way to obtain a value: (term + Plus − Minus) × Times ÷ Over, each term reduced to one value first.
 type candidateSpec struct {
 	termSpec `yaml:",inline"`
-	// Plus are added, and Minus taken away down to 0, where they are on the page.
-	Plus  []termSpec `yaml:"plus"`
+	// Plus are added where they are on the page.
+	Plus []termSpec `yaml:"plus"`
+	// Minus are taken away, down to 0. They, Times and Over must be on the page.
 	Minus []termSpec `yaml:"minus"`
-	// Times and Over must be on the page.
 	Times []termSpec `yaml:"times"`
 	Over  []termSpec `yaml:"over"`
 }

@@ -100,10 +100,12 @@ func (tw *twin) candidate(c candidateSpec) (v float64, onPage bool) {
 		}
 	}
 	for _, minus := range c.Minus {
-		if less, ok := tw.term(minus); ok {
-			if v -= less; v < 0 {
-				v = 0
-			}
+		less, ok := tw.term(minus)
+		if !ok {
+			return 0, false
+		}
+		if v -= less; v < 0 {
+			v = 0
 		}
 	}
 	for _, times := range c.Times {
