@@ -45,9 +45,7 @@ type world struct {
 	options Options
 }
 
-var now = time.Now()
-
-func ago(d time.Duration) string { return now.Add(-d).UTC().Format(time.RFC3339) }
+func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.RFC3339) }
 
 // add reads objects of YAML.
 func (w *world) add(t *testing.T, text string) {
@@ -115,7 +113,7 @@ func healthy(t *testing.T) *world {
 		u.Object["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Established", "status": "True", "lastTransitionTime": ago(time.Hour)}}}
 		w.objects[key] = u
 	}
-	cert := certificate(t, now.Add(90*24*time.Hour))
+	cert := certificate(t, time.Now().Add(90*24*time.Hour))
 	w.add(t, fmt.Sprintf(`
 apiVersion: apps/v1
 kind: Deployment
@@ -154,7 +152,7 @@ apiVersion: preheat.dev/v1alpha1
 kind: WarmPool
 metadata: {name: h100, namespace: ml}
 spec: {gpus: 8, members: [{name: vllm}]}
-`, now.UTC().Format("2006-01-02T15:04:05.000000Z"), ago(time.Hour), ago(5*time.Second)))
+`, time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"), ago(time.Hour), ago(5*time.Second)))
 	w.condition(t, ia, "Ready", "True", "Steady", "steady")
 	w.condition(t, ia, "Blind", "False", "FreshData", "every ready replica is seen")
 	w.condition(t, ia, "Conflict", "False", "SoleWriter", "nobody else")
@@ -294,7 +292,7 @@ func certificate(t *testing.T, until time.Time) []byte {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: now.Add(-100 * 24 * time.Hour), NotAfter: until, DNSNames: []string{"preheat.preheat-system.svc"},
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-100 * 24 * time.Hour), NotAfter: until, DNSNames: []string{"preheat.preheat-system.svc"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
