@@ -49,6 +49,10 @@ func write(dir string) {
 	maintained := make(chan error, 1)
 	maintained <- nil
 	for n := first; ; n++ {
+		if len(s.ended()) == maxWindows-1 { // two hours take milliseconds here: of one more, the oldest would be dropped
+			fail(<-maintained)
+			maintained <- s.Maintain(context.Background())
+		}
 		fail(s.Append(rowsOf(n)))
 		fmt.Println(n)
 		if !s.Due() {
