@@ -29,6 +29,7 @@ func (s *service) wireBackfill(api v1.API, profiles *exposition.Profiles) error 
 	s.backfill = backfill.New(backfill.Options{
 		API: api, Profiles: profiles, Length: length, Targets: s.pasts, Log: s.log,
 		History: s.series.keeper, OnDisk: func() bool { return s.series.keeper.State().Place == series.OnDisk },
+		Since: func(id controlloop.TargetID) (time.Time, bool) { return s.loop.Since(id) },
 		Teach: func(id controlloop.TargetID, past scaling.Past) bool {
 			return s.loop.Teach(id, func(state *scaling.State) {
 				if state.Recall(past, time.Now()) {

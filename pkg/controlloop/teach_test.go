@@ -16,7 +16,7 @@ func TestATargetIsTaughtOnceItHasBeenSeen(t *testing.T) {
 	teach := func(s *scaling.State) {
 		s.Recall(scaling.Past{End: now, Step: time.Minute, Demand: make([]float64, 600)}, now)
 	}
-	if loop.Teach(id, teach) {
+	if _, known := loop.Since(id); known || loop.Teach(id, teach) {
 		t.Error("a target was taught that nobody knows")
 	}
 	for i := range 2 {
@@ -26,6 +26,9 @@ func TestATargetIsTaughtOnceItHasBeenSeen(t *testing.T) {
 		if i == 0 && !loop.Teach(id, teach) {
 			t.Error("a target that is known was not taught")
 		}
+	}
+	if since, known := loop.Since(id); !known || !since.Equal(now) {
+		t.Errorf("known since %v, %v", since, known)
 	}
 	state := loop.State(id)
 	if span := state.Forecast.Span(); span < 10*time.Hour {

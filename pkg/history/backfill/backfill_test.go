@@ -438,6 +438,25 @@ func TestScrapesOfAPodWithAQueueFailForAWhile(t *testing.T) {
 	}
 }
 
+// The history goes by the target's name; what it scales now, it may not have scaled then.
+func TestHistoryOfAnEarlierSubjectIsNotTaught(t *testing.T) {
+	r := newRig(t, 10*24*time.Hour)
+	for at := now.Truncate(step).Add(-9 * 24 * time.Hour); at.Before(now.Add(-time.Hour)); at = at.Add(step) {
+		r.kept.own[series.Demand] = append(r.kept.own[series.Demand], series.Sample{Time: at, Value: 500})
+	}
+	r.past.pod(t, "chat-6d4b75cb6d-x2x4z", now.Add(-time.Hour), now, 15*time.Second, 3, 10)
+	known := false
+	r.o.Since = func(controlloop.TargetID) (time.Time, bool) { return now.Add(-time.Hour), known }
+	if r.Pass(t.Context()); len(r.taught) > 0 {
+		t.Error("taught before it is known since when")
+	}
+	known, r.clock = true, r.clock.Add(again)
+	r.Pass(t.Context())
+	if len(r.taught) != 1 || len(r.taught[0].Demand) > 2*60 {
+		t.Fatalf("taught %d times, of which chat had an hour", len(r.taught))
+	}
+}
+
 // Of each minute those pods alone would count that were scraped twice in two minutes.
 func TestSeldomScrapesOfManyPods(t *testing.T) {
 	r := newRig(t, 2*time.Hour)

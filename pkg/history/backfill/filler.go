@@ -50,6 +50,9 @@ type Options struct {
 	History  History
 	// Targets lists what there is, from memory.
 	Targets func() []Target
+	// Since says since when a target scales what it scales now, false where it is not known yet: what the history has from before
+	// is of something else. Nil: since ever.
+	Since func(controlloop.TargetID) (time.Time, bool)
 	// Teach is given the whole past of a target, Prometheus' and our own together, and reports false where the target is not
 	// known yet. Nil leaves it out.
 	Teach func(controlloop.TargetID, scaling.Past) bool
@@ -195,9 +198,19 @@ func (f *Filler) attempt(ctx context.Context, t *Target, s *state) {
 func (f *Filler) fill(ctx context.Context, t *Target) (found int, err error) {
 	now := f.o.Clock()
 	from := now.Add(-f.o.Length)
+	since := from
+	if f.o.Since != nil {
+		at, known := f.o.Since(t.ID)
+		if !known {
+			return 0, errUnknown
+		}
+		if at.After(from) {
+			since = at
+		}
+	}
 	own := map[series.Quantity][]series.Sample{}
 	for _, q := range quantities {
-		if own[q], err = f.o.History.Range(ctx, t.ID, q, from, now, step); err != nil {
+		if own[q], err = f.o.History.Range(ctx, t.ID, q, since, now, step); err != nil {
 			f.o.Log.Debug("parts of the history cannot be read", "target", t.ID.String(), "error", err)
 		}
 	}
