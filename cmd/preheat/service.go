@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -217,19 +216,14 @@ func (s *service) gateway(id controlloop.TargetID) scaling.Gateway { return s.pa
 func (s *service) behindGateways() (found []front.GatewayTarget) {
 	for _, obj := range s.cluster.AutoscalerInformer.GetIndexer().List() {
 		a, ok := obj.(*v1alpha1.InferenceAutoscaler)
-		if !ok || a.Spec.Gateway == nil {
+		if !ok {
 			continue
 		}
-		g, id := a.Spec.Gateway, controlloop.TargetID{Namespace: a.Namespace, Name: a.Name}
-		port, _ := front.Address(g.Kind)
-		d, _ := s.decisions.Latest(id)
-		found = append(found, front.GatewayTarget{
-			Target: id.String(), Ready: d.Ready > 0 && d.Replicas > 0,
-			Gateway: front.Gateway{
-				Kind: g.Kind, Namespace: cmp.Or(g.Namespace, a.Namespace), Service: g.Service, Port: cmp.Or(g.Port, port),
-				Pool: g.Pool, PoolNamespace: a.Namespace,
-			},
-		})
+		if g, named := front.GatewayOf(a); named {
+			id := controlloop.TargetID{Namespace: a.Namespace, Name: a.Name}
+			d, _ := s.decisions.Latest(id)
+			found = append(found, front.GatewayTarget{Target: id.String(), Ready: d.Ready > 0 && d.Replicas > 0, Gateway: g})
+		}
 	}
 	return found
 }

@@ -61,11 +61,11 @@ func newDoctor(s streams) *cobra.Command {
 		Long: "Look at the definitions, the service and its leader, rights, the metrics APIs and their certificate, clocks, and each\n" +
 			"InferenceAutoscaler and WarmPool: target, pods, decisions, metrics, lead time, rivals, what zero replicas and a drain need.\n" +
 			"One line a finding: ok, warning, problem, or unknown where it could not be looked at, with the right that is lacking.\n" +
-			"It only reads, and asks the API server alone; with --probe also the pods, through the API server's proxy.\n\n" +
+			"It only reads, and asks the API server alone; with --probe also the pods and gateways, through the API server's proxy.\n\n" +
 			"-o json and yaml: {server, time, summary: {ok, warnings, problems, unknown}, findings: [{check, object, severity, seen,\n" +
 			"remedy}]}. Fields and the words of severity and check stay as they are; seen and remedy are for people. check is one of\n" +
 			"api-server, clock, crd, service, leader, rights, metrics-api, certificate, autoscalers, target, pods, decision, metrics,\n" +
-			"lead-time, rivals, zero, gate, probe, pools, pool.\n\n" +
+			"lead-time, rivals, gateway, zero, gate, probe, pools, pool.\n\n" +
 			"Exit codes: 0 no problem; 1 problems, with --strict also warnings; 2 a fault of the command line; 3 nothing could be\n" +
 			"looked at: no kubeconfig, or no answer; 4 no problem was seen, but something is unknown; 130 interrupted.",
 		Example: "  preheatctl doctor -A\n  preheatctl doctor -n ml --probe\n" +
@@ -87,7 +87,7 @@ func (o *doctorOptions) flags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("examined", pflag.ContinueOnError)
 	fs.BoolVarP(&o.cluster.all, "all-namespaces", "A", false, "InferenceAutoscalers and WarmPools of all namespaces, not of the one that -n or the kubeconfig names")
 	fs.StringVar(&o.system, "system-namespace", o.system, "Namespace in which Preheat runs")
-	fs.BoolVar(&o.probe, "probe", false, "Ask up to ten ready pods of each target for their metric page, through the API server's pod proxy")
+	fs.BoolVar(&o.probe, "probe", false, "Ask up to ten ready pods of each target, and of its gateway, for their metric page, through the API server's pod proxy")
 	fs.StringVar(&o.profiles, "engine-profiles", "", "`Folder` of engine profiles (*.yaml) of your own, which replace those of the same name, as the service's flag; for --probe")
 	fs.BoolVar(&o.strict, "strict", false, "Exit with 1 for warnings too")
 	fs.StringVarP(&o.format, "output", "o", o.format, "How it is told: table, json or yaml")

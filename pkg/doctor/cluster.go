@@ -54,7 +54,7 @@ func (e *examination) clusterChecks() []patient {
 
 // greet asks for the version: who cannot do that knows nothing. The Date of the answer is the time that ages are taken by.
 func (e *examination) greet(ctx context.Context, w *ward) error {
-	e.began = time.Now()
+	e.began = e.Now()
 	e.now = e.began
 	got, err := e.Raw.Get(ctx, "/version")
 	if err != nil {

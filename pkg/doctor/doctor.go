@@ -66,6 +66,8 @@ type Options struct {
 	Timeout time.Duration
 	// Progress is told how many checks are done, from any goroutine; it may be nil.
 	Progress func(done, total int)
+	// Now is this machine's clock; nil for the real one.
+	Now func() time.Time
 	// Wait pauses, and returns early with the context; nil for the real one.
 	Wait func(ctx context.Context, d time.Duration)
 }
@@ -84,7 +86,7 @@ type examination struct {
 }
 
 // clock is the API server's time.
-func (e *examination) clock() time.Time { return e.now.Add(time.Since(e.began)) }
+func (e *examination) clock() time.Time { return e.now.Add(e.Now().Sub(e.began)) }
 
 // patient is one check, to be run.
 type patient struct {
@@ -99,6 +101,9 @@ const workers = 8
 func Examine(ctx context.Context, c Cluster, o Options) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Wait == nil {
 		o.Wait = wait
 	}

@@ -76,7 +76,7 @@ func TestEachFault(t *testing.T) {
 		"service not ready":    {set(deployment, int64(0), "status", "readyReplicas"), "service", Problem, "none of 2", "describe pods"},
 		"a replica not ready":  {set(deployment, int64(1), "status", "readyReplicas"), "service", Warning, "1 of 2", "describe pods"},
 		"no lease":             {remove("Lease preheat-system/preheat"), "leader", Problem, "no replica has ever led", "logs"},
-		"a stale lease":        {set("Lease preheat-system/preheat", time.Now().Add(-time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z"), "spec", "renewTime"), "leader", Problem, "does not renew it", "logs"},
+		"a stale lease":        {set("Lease preheat-system/preheat", present.Add(-time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z"), "spec", "renewTime"), "leader", Problem, "does not renew it", "logs"},
 		"lease unread":         {forbid("get leases"), "leader", Unknown, "get leases", "auth can-i"},
 		"a right missing":      {func(_ *testing.T, w *world) { w.denied = denies("update", "deployments", "scale") }, "rights", Problem, "update deployments/scale of apps", "rbac.yaml"},
 		"an optional right":    {func(_ *testing.T, w *world) { w.denied = denies("watch", "nodes", "") }, "rights", Warning, "watch nodes", "rbac.yaml"},
@@ -180,7 +180,7 @@ func unavailable(reason string) func(*testing.T, *world) {
 
 func secret(valid time.Duration) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
-		w.set(t, "Secret preheat-system/preheat-serving-cert", base64Of(certificate(t, time.Now().Add(valid))), "data", "tls.crt")
+		w.set(t, "Secret preheat-system/preheat-serving-cert", base64Of(certificate(t, present.Add(valid))), "data", "tls.crt")
 	}
 }
 

@@ -102,3 +102,39 @@ func TestAGatewayWithoutEndpoints(t *testing.T) {
 		t.Errorf("with an endpoint %q", got)
 	}
 }
+
+// What a gateway's page says is sought under the name that the spec has for it, and a wrong one finds nothing.
+func TestProbeOfAGateway(t *testing.T) {
+	const picker = "# TYPE inference_extension_flow_control_queue_size gauge\ninference_extension_flow_control_queue_size{inference_pool=\"chat\"} 3\n"
+	for name, c := range map[string]struct {
+		kind, pool, path, page string
+		code                   int
+		want                   Severity
+		says                   string
+	}{
+		"it tells":                  {"EndpointPicker", "chat", "9090/proxy/metrics", picker, 200, OK, "1 pods of the gateway"},
+		"of another pool":           {"EndpointPicker", "chatt", "9090/proxy/metrics", picker, 200, Problem, "(the page shows chat)"},
+		"guarded":                   {"EndpointPicker", "chat", "9090/proxy/metrics", "Unauthorized", 401, Problem, "wants authentication"},
+		"of no request yet":         {"LiteLLM", "chat", "4000/proxy/metrics/", "litellm_in_flight_requests 0\n", 200, Warning, "has had no request yet"},
+		"it may not be asked":       {"EndpointPicker", "chat", "9090/proxy/metrics", `{"message":"forbidden"}`, 403, Unknown, "pods/proxy"},
+		"another kind than it says": {"Knative", "chat", "9090/proxy/metrics", picker, 200, Problem, "spec.gateway.kind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy(t)
+			w.options.Probe, w.options.Profiles = true, profilesWith(t)
+			w.set(t, ia, map[string]any{"kind": c.kind, "service": "front", "pool": c.pool}, "spec", "gateway")
+			w.add(t, "apiVersion: v1\nkind: Service\nmetadata: {name: front, namespace: ml}\nspec: {selector: {app: front}, clusterIP: 10.0.0.1}")
+			w.add(t, "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: front-1, namespace: ml, labels: {kubernetes.io/service-name: front}}\naddressType: IPv4\nendpoints: [{addresses: [10.0.0.2], targetRef: {kind: Pod, name: front-0, namespace: ml}}]")
+			w.raw["/api/v1/namespaces/ml/pods/front-0:"+c.path] = answer(c.code, c.page)
+			for _, f := range w.examine(t).Findings {
+				if f.Check == "gateway" && f.Severity == c.want && strings.Contains(f.Seen+f.Remedy, c.says) {
+					return
+				}
+				if f.Check == "gateway" {
+					t.Logf("%s: %s -> %s", f.Severity, f.Seen, f.Remedy)
+				}
+			}
+			t.Errorf("no %s that says %q", c.want, c.says)
+		})
+	}
+}

@@ -46,7 +46,7 @@ func (e *examination) probe(ctx context.Context, w *ward, t *target) {
 			w.unread(right{"get", "pods/proxy", t.Namespace}, err)
 			return
 		case forbidden(got):
-			w.unknown("ask for the right; 'kubectl auth can-i get pods/proxy -n "+t.Namespace+"' tells when you have it", "not looked at: you lack the right to get pods/proxy -n %s", t.Namespace)
+			w.mayNotProbe(t.Namespace)
 			return
 		case got.Code != http.StatusOK:
 			w.problem(t.edit()+": spec.metrics.port and path; see NetworkPolicy", "%s gives no metric page (HTTP %d at %s)", pod, got.Code, path)

@@ -12,7 +12,6 @@ import (
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -346,29 +345,6 @@ func (e *examination) zero(ctx context.Context, w *ward, t *target) {
 	case !gateway.Holds():
 		w.problem(remedy, "spec.minReplicas is 0 and nobody holds requests, a gateway of kind %s only sees them pass: one replica always stays", gateway.Kind)
 	}
-}
-
-// gateway says whether there is a gateway where the spec says.
-func (e *examination) gateway(ctx context.Context, w *ward, t *target) {
-	g := t.Spec.Gateway
-	namespace, before := cmp.Or(g.Namespace, t.Namespace), len(w.found)
-	e.service(ctx, w, namespace, g.Service, "spec.gateway.service", false)
-	if slices.ContainsFunc(w.found[before:], func(f Finding) bool { return f.Severity != OK }) {
-		return
-	}
-	found, err := e.Kube.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + g.Service})
-	if err != nil {
-		w.unread(right{"list", "endpointslices.discovery.k8s.io", namespace}, err)
-		return
-	}
-	for _, s := range found.Items {
-		for _, endpoint := range s.Endpoints {
-			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
-				return
-			}
-		}
-	}
-	w.problem("see its pods, or correct spec.gateway.service", "Service %s/%s has no ready endpoint: nothing is known of what the gateway sees", namespace, g.Service)
 }
 
 // service says whether a Service that requests go through is there; one that is stood in for has an address and a selector.

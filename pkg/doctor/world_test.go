@@ -45,7 +45,10 @@ type world struct {
 	options Options
 }
 
-func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.RFC3339) }
+// present is the time at which all is examined, however long that takes.
+var present = time.Now()
+
+func ago(d time.Duration) string { return present.Add(-d).UTC().Format(time.RFC3339) }
 
 // add reads objects of YAML.
 func (w *world) add(t *testing.T, text string) {
@@ -104,7 +107,7 @@ func healthy(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		objects: map[string]*unstructured.Unstructured{}, forbidden: map[string]bool{}, raw: map[string]Answer{},
-		options: Options{System: "preheat-system", Timeout: 20 * time.Second, Wait: func(context.Context, time.Duration) {}},
+		options: Options{System: "preheat-system", Timeout: 5 * time.Minute, Now: func() time.Time { return present }, Wait: func(context.Context, time.Duration) {}},
 	}
 	for _, text := range []string{crds.InferenceAutoscaler, crds.WarmPool} {
 		w.add(t, text)
@@ -113,7 +116,7 @@ func healthy(t *testing.T) *world {
 		u.Object["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Established", "status": "True", "lastTransitionTime": ago(time.Hour)}}}
 		w.objects[key] = u
 	}
-	cert := certificate(t, time.Now().Add(90*24*time.Hour))
+	cert := certificate(t, present.Add(90*24*time.Hour))
 	w.add(t, fmt.Sprintf(`
 apiVersion: apps/v1
 kind: Deployment
@@ -152,7 +155,7 @@ apiVersion: preheat.dev/v1alpha1
 kind: WarmPool
 metadata: {name: h100, namespace: ml}
 spec: {gpus: 8, members: [{name: vllm}]}
-`, time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"), ago(time.Hour), ago(5*time.Second)))
+`, present.UTC().Format("2006-01-02T15:04:05.000000Z"), ago(time.Hour), ago(5*time.Second)))
 	w.condition(t, ia, "Ready", "True", "Steady", "steady")
 	w.condition(t, ia, "Blind", "False", "FreshData", "every ready replica is seen")
 	w.condition(t, ia, "Conflict", "False", "SoleWriter", "nobody else")
@@ -197,9 +200,9 @@ func (w *world) Get(_ context.Context, path string) (Answer, error) {
 	if !ok {
 		got = answer(404, "")
 	}
-	got.Sent, got.Received = time.Now(), time.Now()
+	got.Sent, got.Received = present, present
 	if got.Header == nil {
-		got.Header = http.Header{"Date": {time.Now().Add(w.skew).UTC().Format(http.TimeFormat)}}
+		got.Header = http.Header{"Date": {present.Add(w.skew).UTC().Format(http.TimeFormat)}}
 	}
 	return got, nil
 }
@@ -292,7 +295,7 @@ func certificate(t *testing.T, until time.Time) []byte {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-100 * 24 * time.Hour), NotAfter: until, DNSNames: []string{"preheat.preheat-system.svc"},
+		SerialNumber: big.NewInt(1), NotBefore: present.Add(-100 * 24 * time.Hour), NotAfter: until, DNSNames: []string{"preheat.preheat-system.svc"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,20 @@ type Gateway struct {
 	Pool, PoolNamespace string
 	// every stands for all pools in place of one.
 	every bool
+}
+
+// GatewayOf is the gateway that a target's spec names, its namespace and port those that are usual where none is named; false
+// where it names none.
+func GatewayOf(a *v1alpha1.InferenceAutoscaler) (Gateway, bool) {
+	g := a.Spec.Gateway
+	if g == nil {
+		return Gateway{}, false
+	}
+	port, _ := Address(g.Kind)
+	return Gateway{
+		Kind: g.Kind, Namespace: cmp.Or(g.Namespace, a.Namespace), Service: g.Service, Port: cmp.Or(g.Port, port),
+		Pool: g.Pool, PoolNamespace: a.Namespace,
+	}, true
 }
 
 // GatewayTarget is a target with a gateway in front.

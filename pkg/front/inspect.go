@@ -71,6 +71,19 @@ func Inspect(text []byte, contentType string) (*Inspection, error) {
 	return nil, ErrNoGateway
 }
 
+// Tells says why a page does not tell what is to be known of a gateway's pool, and which pools it shows; nil where it tells.
+func Tells(text []byte, contentType string, g Gateway) (pools []string, err error) {
+	found, err := parsePage(text, contentType)
+	if err != nil {
+		return nil, err
+	}
+	if p := profiles[g.Kind]; p != nil {
+		pools = found.pools(p)
+	}
+	_, err = found.of(g)
+	return pools, err
+}
+
 // shows reports whether a sample's name begins with one of the prefixes.
 func shows(text []byte, prefixes []string) bool {
 	for line := range bytes.Lines(text) {
