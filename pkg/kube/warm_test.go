@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -474,7 +475,7 @@ func (m *moody) Sleep(context.Context, warmpool.Level) error {
 func (m *moody) Wake(context.Context, ...warmpool.Tag) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rng.IntN(2) == 0 {
+	if m.rng.IntN(10) > 0 {
 		return warmpool.ErrNotServing
 	}
 	m.asleep = false
@@ -499,7 +500,7 @@ func TestTimelineOfTiers(t *testing.T) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if engines[url] == nil {
-			engines[url] = &moody{rng: rand.New(rand.NewPCG(9, uint64(len(engines))))}
+			engines[url] = &moody{rng: rand.New(rand.NewChaCha8(sha256.Sum256([]byte(url))))}
 		}
 		return engines[url], nil
 	}
@@ -559,6 +560,7 @@ func TestTimelineOfTiers(t *testing.T) {
 			met["slept"]++
 		}
 	}
+	t.Log(met)
 	if met["settled"] < 120 || met["evicted"] == 0 || met["slept"] < 100 {
 		t.Errorf("of 150 decisions %v: this says little", met)
 	}
