@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
+	"github.com/preheat-autoscaler/preheat/pkg/servingcert"
 )
 
 const (
@@ -43,7 +45,7 @@ func knownTypes(t *testing.T) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, apiregistrationv1.AddToScheme, v1alpha1.AddToScheme,
+		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, apiregistrationv1.AddToScheme, v1alpha1.AddToScheme, monitoringv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
@@ -117,7 +119,7 @@ func base(t *testing.T) []runtime.Object {
 }
 
 func TestEveryManifestIsOfAKnownTypeWithKnownFields(t *testing.T) {
-	want := map[string]int{"crds": 2, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "components/shared-state": 1, "components/activator": 8, "samples": 19}
+	want := map[string]int{"crds": 2, "base": 18, "overlays/external-metrics": 1, "components/critical-pods-quota": 1, "components/shared-state": 1, "components/activator": 8, "components/alerts": 1, "components/scraping": 6, "samples": 19}
 	for directory, count := range want {
 		if got := len(objects(t, manifests(t, directory)...)); got != count {
 			t.Errorf("%s: decoded %d objects, want %d", directory, got, count)
@@ -126,7 +128,7 @@ func TestEveryManifestIsOfAKnownTypeWithKnownFields(t *testing.T) {
 }
 
 func TestKustomizationsListEveryFile(t *testing.T) {
-	for _, directory := range []string{"crds", "base", "overlays/external-metrics", "components/critical-pods-quota", "components/shared-state", "components/activator"} {
+	for _, directory := range []string{"crds", "base", "overlays/external-metrics", "components/critical-pods-quota", "components/shared-state", "components/activator", "components/alerts", "components/scraping"} {
 		t.Run(directory, func(t *testing.T) {
 			var k kustomization
 			data, err := os.ReadFile(filepath.Join(directory, "kustomization.yaml"))
@@ -214,6 +216,51 @@ func TestPortsAgree(t *testing.T) {
 		if *api.Spec.Service.Port != service.Port {
 			t.Errorf("%s asks at port %d, the Service has %d", api.Name, *api.Spec.Service.Port, service.Port)
 		}
+	}
+}
+
+// Prometheus' operator drops a PodMonitor in silence where a port, a pod or a Secret is not as it says.
+func TestPrometheusIsLedToOurPods(t *testing.T) {
+	all := append(base(t), objects(t, manifests(t, "components/activator")...)...)
+	all = append(all, objects(t, manifests(t, "components/scraping")...)...)
+	secrets := map[string][]string{"preheat-serving-cert": {servingcert.CAKey}} // which the service makes
+	for _, s := range only[*corev1.Secret](all) {
+		secrets[s.Name] = []string{corev1.ServiceAccountTokenKey}
+	}
+	monitors := only[*monitoringv1.PodMonitor](all)
+	for _, m := range monitors {
+		led := false
+		for _, d := range only[*appsv1.Deployment](all) {
+			if selector := labels.SelectorFromSet(m.Spec.Selector.MatchLabels); selector.Empty() || !selector.Matches(labels.Set(d.Spec.Template.Labels)) {
+				continue
+			}
+			for _, e := range m.Spec.PodMetricsEndpoints {
+				led = led || slices.ContainsFunc(d.Spec.Template.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == *e.Port })
+			}
+		}
+		if !led {
+			t.Errorf("%s leads to no port of a Deployment", m.Name)
+		}
+		for _, e := range m.Spec.PodMetricsEndpoints {
+			if !e.HonorLabels {
+				t.Errorf("%s: the labels namespace and name would be those of our own pods", m.Name)
+			}
+			var asked []corev1.SecretKeySelector
+			if e.Authorization != nil {
+				asked = append(asked, *e.Authorization.Credentials)
+			}
+			if e.TLSConfig != nil {
+				asked = append(asked, *e.TLSConfig.CA.Secret)
+			}
+			for _, s := range asked {
+				if !slices.Contains(secrets[s.Name], s.Key) {
+					t.Errorf("%s asks for key %s of Secret %s", m.Name, s.Key, s.Name)
+				}
+			}
+		}
+	}
+	if len(monitors) != 2 {
+		t.Errorf("%d PodMonitors, want one of the service and one of the activators", len(monitors))
 	}
 }
 

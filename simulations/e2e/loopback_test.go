@@ -5,15 +5,21 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"k8s.io/metrics/pkg/client/external_metrics"
 
 	"github.com/preheat-autoscaler/preheat/pkg/trace"
@@ -29,6 +35,7 @@ func TestService(t *testing.T) {
 	s := newSuite(t)
 	t.Run("a bad spec is refused with a message that says what to write", s.refusesBadSpecs)
 	t.Run("both metric groups are listed", s.listsMetricGroups)
+	t.Run("the service's own metrics are read with the token for that alone", s.guardsItsMetrics)
 	t.Run("an HPA scales by a custom metric", s.hpaByCustomMetric)
 	t.Run("an HPA scales by an external metric", s.hpaByExternalMetric)
 	t.Run("a ramp is met by replicas ordered ahead", s.meetsRamp)
@@ -72,6 +79,36 @@ func (s *suite) listsMetricGroups(t *testing.T) {
 		if !strings.Contains(string(aggregated), want) {
 			t.Errorf("aggregated discovery does not list %s", want)
 		}
+	}
+}
+
+func (s *suite) guardsItsMetrics(t *testing.T) {
+	rights, err := os.ReadFile(filepath.Join("..", "..", "deploy", "components", "scraping", "rbac.yaml"))
+	must(t, err)
+	must(t, s.cluster.Apply(t.Context(), rights))
+	token, err := s.kube.CoreV1().ServiceAccounts("preheat-system").CreateToken(t.Context(), "preheat-scraper", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	must(t, err)
+	config := rest.AnonymousClientConfig(s.cluster.Config())
+	config.Host = fmt.Sprintf("https://127.0.0.1:%d", s.ports["preheat-a"])
+	get := func(path string) (int, string) {
+		client, err := rest.HTTPClientFor(config)
+		must(t, err)
+		response, err := client.Get(config.Host + path)
+		must(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		must(t, err)
+		return response.StatusCode, string(body)
+	}
+	if code, _ := get("/metrics"); code != http.StatusUnauthorized && code != http.StatusForbidden {
+		t.Errorf("without a token the status is %d", code)
+	}
+	config.BearerToken = token.Status.Token
+	if code, body := get("/metrics"); code != http.StatusOK || !strings.Contains(body, "\npreheat_") {
+		t.Errorf("with the token the status is %d, and there are %d bytes", code, len(body))
+	}
+	if code, _ := get("/apis/custom.metrics.k8s.io/v1beta2/namespaces/default/pods/*/inference_requests_waiting"); code != http.StatusForbidden {
+		t.Errorf("metrics of pods are read with that token: status %d", code)
 	}
 }
 
