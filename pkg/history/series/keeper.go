@@ -62,6 +62,7 @@ type Keeper struct {
 	fillings chan filling
 	state    atomic.Pointer[State]
 	lost     atomic.Uint64
+	sizes    atomic.Pointer[sizes] // measured beside the writing: a volume that hangs must not hold up who asks for metrics
 	metrics  metrics
 
 	// What follows is Run's.
@@ -70,6 +71,9 @@ type Keeper struct {
 	maintained  chan error // nil while nothing is maintained
 	maintenance sync.WaitGroup
 }
+
+// sizes are in bytes.
+type sizes struct{ log, blocks int64 }
 
 // batch is one tick.
 type batch struct {
@@ -171,6 +175,7 @@ func (k *Keeper) attach(now time.Time) {
 		return
 	}
 	k.attached = true
+	k.measure()
 	k.become(OnDisk, nil)
 }
 
@@ -194,6 +199,7 @@ func (k *Keeper) append(b batch) {
 	err := k.store.Append(b.at, b.rows)
 	switch {
 	case err == nil:
+		k.measure()
 		return
 	case errors.Is(err, errNotNewer):
 		k.lost.Add(1)
@@ -203,6 +209,12 @@ func (k *Keeper) append(b batch) {
 	k.close()
 	k.tryAt = time.Now().Add(again)
 	k.become(InMemory, err)
+}
+
+// measure notes how much is on disk.
+func (k *Keeper) measure() {
+	log, blocks := k.store.Bytes()
+	k.sizes.Store(&sizes{log, blocks})
 }
 
 // close closes the folder once what is being maintained has ended.
@@ -285,8 +297,8 @@ func (k *Keeper) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- prometheus.MustNewConstMetric(k.metrics.lost, prometheus.CounterValue, float64(k.lost.Load()))
 	if now == OnDisk {
-		log, blocks := k.store.Bytes()
-		out <- prometheus.MustNewConstMetric(k.metrics.onDisk, prometheus.GaugeValue, float64(log), "log")
-		out <- prometheus.MustNewConstMetric(k.metrics.onDisk, prometheus.GaugeValue, float64(blocks), "blocks")
+		size := k.sizes.Load()
+		out <- prometheus.MustNewConstMetric(k.metrics.onDisk, prometheus.GaugeValue, float64(size.log), "log")
+		out <- prometheus.MustNewConstMetric(k.metrics.onDisk, prometheus.GaugeValue, float64(size.blocks), "blocks")
 	}
 }

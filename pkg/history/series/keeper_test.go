@@ -131,3 +131,24 @@ func TestNamesOfQuantitiesAreReadBack(t *testing.T) {
 		t.Error("an unknown name is read")
 	}
 }
+
+// A volume that hangs, holding what is on disk, must not make the service unobserved.
+func TestMetricsDoNotWaitForTheVolume(t *testing.T) {
+	k := NewKeeper(Options{Dir: t.TempDir(), Log: silent()})
+	k.follow(start)
+	t.Cleanup(k.close)
+	at, rows := rowsOf(1)
+	k.append(batch{at, rows})
+	k.store.disk.Lock()
+	defer k.store.disk.Unlock()
+	counted := make(chan int, 1)
+	go func() { counted <- testutil.CollectAndCount(k, "preheat_history_disk_bytes") }()
+	select {
+	case n := <-counted:
+		if size := k.sizes.Load(); n != 2 || size.log == 0 {
+			t.Errorf("%d series, want 2: %+v", n, size)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("asking for metrics waits for the disk")
+	}
+}
