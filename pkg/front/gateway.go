@@ -99,7 +99,11 @@ type heardSource struct {
 }
 
 // metricPage is a page that is to be read or is being read, once for all targets of which it tells.
-type metricPage struct{ due, reading bool }
+type metricPage struct {
+	due, reading bool
+	// query asks for a part of it, since the whole is too large.
+	query string
+}
 
 // NewGatewayReader returns a GatewayReader that reads nothing before Run.
 func NewGatewayReader(o GatewayOptions) *GatewayReader {
@@ -202,13 +206,34 @@ func (r *GatewayReader) read(ctx context.Context, s Source) {
 		return
 	}
 	began := time.Now() // what the page says is no older
-	page, err := r.fetch(ctx, s.URL)
+	page, err := r.fetch(ctx, s.URL+r.query(s, false))
+	if errors.Is(err, errTooLarge) {
+		if query := r.query(s, true); query != "" {
+			page, err = r.fetch(ctx, s.URL+query)
+		}
+	}
 	if ctx.Err() != nil {
 		return
 	}
 	for _, target := range r.take(s, page, err, began) {
 		r.options.Held(target)
 	}
+}
+
+// query is what part of a page is asked for, from now on a part where it is too large and its gateway can tell one.
+func (r *GatewayReader) query(s Source, tooLarge bool) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	page := r.pages[s]
+	if page == nil {
+		return ""
+	}
+	for _, t := range r.targets {
+		if p := profiles[t.Gateway.Kind]; tooLarge && p != nil && t.sources[s] != nil {
+			page.query = p.Part
+		}
+	}
+	return page.query
 }
 
 // fetch gets and reads a page.
@@ -236,10 +261,13 @@ func (r *GatewayReader) fetch(ctx context.Context, url string) (series, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read page: %w", err)
 	case len(text) > pageLimit:
-		return nil, fmt.Errorf("the page exceeds %d bytes", pageLimit)
+		return nil, fmt.Errorf("%w: it exceeds %d bytes", errTooLarge, pageLimit)
 	}
 	return parsePage(text, response.Header.Get("Content-Type"))
 }
+
+// errTooLarge says that a page is not read to its end.
+var errTooLarge = errors.New("the page is too large")
 
 // errGuarded says that a page wants authentication.
 var errGuarded = errors.New("let the page be read without authentication")

@@ -7,11 +7,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/preheat-autoscaler/preheat/pkg/api/v1alpha1"
 )
 
 // served is an endpoint whose page a test writes.
@@ -360,5 +364,64 @@ func TestTwoVersionsOfAGateway(t *testing.T) {
 	}
 	if len(seen) > 1 {
 		t.Errorf("one reading, several sources: %v; each change voids the rate (Gateway.anew)", seen)
+	}
+}
+
+// A proxy of many clusters has a page of many megabytes; asked for a part, it tells of the target.
+func TestAPageTooLargeIsReadInPart(t *testing.T) {
+	s := newServed(t)
+	var whole atomic.Int64
+	s.behave(func(w http.ResponseWriter, r *http.Request) {
+		filter := r.URL.Query().Get("filter")
+		if filter == "" {
+			whole.Add(1)
+			for range pageLimit / 10 {
+				_, _ = io.WriteString(w, "envoy_x{} 1\n")
+			}
+		}
+		// The filter is on Envoy's own names, anywhere in them.
+		for name, line := range map[string]string{
+			"cluster.chat.upstream_rq_total":          `envoy_cluster_upstream_rq_total{envoy_cluster_name="chat"} 7`,
+			"cluster.chat.upstream_rq_pending_active": `envoy_cluster_upstream_rq_pending_active{envoy_cluster_name="chat"} 2`,
+			"cluster.chat.upstream_rq_active":         `envoy_cluster_upstream_rq_active{envoy_cluster_name="chat"} 3`,
+			"cluster.chat.upstream_rq_time":           `envoy_cluster_upstream_rq_time_sum{envoy_cluster_name="chat"} -1`,
+		} {
+			if regexp.MustCompile(filter).MatchString(name) {
+				_, _ = io.WriteString(w, line+"\n")
+			}
+		}
+	})
+	r := reader(Gateway{Kind: v1alpha1.GatewayEnvoy, Pool: "chat"}, s.source())
+	for n := range 3 {
+		r.due(time.Now().Add(time.Duration(n) * calmly))
+		r.read(t.Context(), s.source())
+		if g := r.Seen("ml/a"); g.Time.IsZero() || g.Waiting != 2 || g.InFlight != 5 {
+			t.Errorf("read %d: %+v, want 2 waiting and 5 in flight", n, g)
+		}
+	}
+	if n := whole.Load(); n != 1 {
+		t.Errorf("the whole page was asked for %d times, want once", n)
+	}
+}
+
+// What is asked for by a part has all that the profile reads.
+func TestPartsHaveAllThatIsRead(t *testing.T) {
+	for kind, p := range profiles {
+		if p.Part == "" {
+			continue
+		}
+		query, err := url.ParseQuery(strings.TrimPrefix(p.Part, "?"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		part, asked := regexp.MustCompile(query.Get("filter")), map[string]bool{}
+		for _, list := range [][]candidate{p.Waiting, p.Requests, p.InFlight, p.Proof} {
+			want(asked, list)
+		}
+		for name := range asked { // envoy_cluster_upstream_rq_total is cluster.NAME.upstream_rq_total there
+			if own := strings.TrimPrefix(name, "envoy_cluster_"); !part.MatchString(own) {
+				t.Errorf("%s: %s is not in the part", kind, name)
+			}
+		}
 	}
 }

@@ -28,6 +28,8 @@ type profile struct {
 	// Port and Path are where its page is usually.
 	Port int32  `yaml:"port"`
 	Path string `yaml:"path"`
+	// Part is the query that asks for what is read alone, where the gateway knows such a one and the whole page is too large.
+	Part string `yaml:"part"`
 	// Holds says that it keeps requests waiting while there is no replica, and says how many. Only such a gateway proves
 	// that nothing waits.
 	Holds bool `yaml:"holds"`
