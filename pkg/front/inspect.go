@@ -59,8 +59,8 @@ func Inspect(text []byte, contentType string) (*Inspection, error) {
 		if err != nil {
 			return nil, err
 		}
-		if in.Queued.Known || in.InFlight.Known || in.Requests.Known || in.Proven {
-			return in, nil
+		if kind != v1alpha1.GatewayEnvoy && (in.Queued.Known || in.InFlight.Known || in.Requests.Known || in.Proven) {
+			return in, nil // else what is on the page may be the proxy's own traffic, of a gateway that has had none yet
 		}
 	}
 	for _, kind := range detected {
@@ -159,7 +159,7 @@ func (found series) pools(p *profile) []string {
 				for _, name := range c.Sample {
 					for _, s := range found[name] {
 						if c.selects(s.labels, Gateway{every: true}) {
-							seen[s.labels.Get(label)] = true
+							seen[labelOf(s.labels, label)] = true
 						}
 					}
 				}

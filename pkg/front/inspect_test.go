@@ -74,6 +74,19 @@ func TestAGatewaysPageTellsWhoseItIs(t *testing.T) {
 	}
 }
 
+// Istio's proxies and the like talk to their own control plane from the start.
+func TestAFreshGatewayIsNotTakenForTheProxyThatItIsMadeOf(t *testing.T) {
+	const own = "envoy_cluster_upstream_rq_total{cluster_name=\"xds-grpc\"} 2\n"
+	for page, want := range map[string]v1alpha1.GatewayKind{
+		own: v1alpha1.GatewayEnvoy,
+		own + "istio_build{component=\"proxy\",tag=\"1.30\"} 1\n": v1alpha1.GatewayIstio,
+	} {
+		if in, err := Inspect([]byte(page), ""); err != nil || in.Kind != want {
+			t.Errorf("%q is said to be of %+v (%v), want %s", page, in, err, want)
+		}
+	}
+}
+
 func TestWhatIsNoGatewaysPageIsSaidToBeNone(t *testing.T) {
 	for name, page := range map[string]string{
 		"an engine":   `vllm:num_requests_running{engine="0"} 3` + "\n",

@@ -202,10 +202,20 @@ func (found series) sum(name string, c *candidate, g Gateway) (total float64, kn
 	return total, known, nil
 }
 
+// labelOf is the value of the first label that is there.
+func labelOf(own labels.Labels, either string) string {
+	for label := range strings.SplitSeq(either, "|") {
+		if value := own.Get(label); value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
 // selects reports whether a series is of the gateway's pool.
 func (c *candidate) selects(own labels.Labels, g Gateway) bool {
 	for label, patterns := range c.Where {
-		value, matched := own.Get(label), false
+		value, matched := labelOf(own, label), false
 		for _, p := range patterns {
 			matched = matched || g.like(p, value)
 		}

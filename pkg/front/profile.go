@@ -52,7 +52,8 @@ type profile struct {
 type candidate struct {
 	// Sample is the sample's name; of several the first of which a series is selected.
 	Sample names `yaml:"sample"`
-	// Where keeps the series whose label is like one of the patterns: * is anything, {pool} and {namespace} are the target's.
+	// Where keeps the series whose label is like one of the patterns: * is anything, {pool} and {namespace} are the target's. Of
+	// several labels, with | between them, the first that is there.
 	Where map[string][]string `yaml:"where"`
 	// Counted says when a request is, of a counter.
 	Counted scaling.Counted `yaml:"-"`
@@ -148,6 +149,9 @@ func Address(kind v1alpha1.GatewayKind) (port int32, path string) {
 func (g Gateway) like(pattern, value string) bool {
 	fill := strings.NewReplacer("{pool}", g.Pool, "{namespace}", g.PoolNamespace)
 	if g.every {
+		if value == "" && strings.Contains(pattern, "{pool}") {
+			return false // of none
+		}
 		pattern = strings.NewReplacer("{pool}", "*", "{namespace}", "*").Replace(pattern)
 	}
 	parts := strings.Split(pattern, "*")

@@ -173,8 +173,32 @@ envoy_cluster_upstream_cx_none_healthy{envoy_cluster_name="c"} 19
 	},
 	"Istio: only the destination reports": {
 		of:   of(v1alpha1.GatewayIstio, "llm"),
-		page: strings.ReplaceAll(istioPage, `"source"`, `"waypoint"`),
+		page: strings.ReplaceAll(istioPage, `"source"`, `"elsewhere"`),
 		want: tally{passed: 41, counted: scaling.CountedEnded, source: "istio_requests_total"},
+	},
+	"Istio: the label of a cluster is cluster_name": {
+		of: of(v1alpha1.GatewayIstio, "llm"), page: istioPage + strings.ReplaceAll(envoyPage, "envoy_cluster_name", "cluster_name"),
+		want: tally{3, true, 108, scaling.CountedSent, "envoy_cluster_upstream_rq_total", 10, true},
+	},
+	"Istio: a waypoint reports by that name": {
+		of:   of(v1alpha1.GatewayIstio, "llm"),
+		page: strings.ReplaceAll(istioPage, `"source"`, `"waypoint"`) + "envoy_cluster_upstream_rq_total{cluster_name=\"xds-grpc\"} 2\n",
+		want: tally{passed: 42, counted: scaling.CountedEnded, source: "istio_requests_total"},
+	},
+	"Envoy: kgateway's cluster of an InferencePool": {
+		of: of(v1alpha1.GatewayEnvoy, "chat-pool"),
+		page: `envoy_cluster_upstream_rq_total{envoy_cluster_name="endpointpicker_chat-pool_ml_original_dst"} 700
+envoy_cluster_upstream_rq_total{envoy_cluster_name="endpointpicker_chat-pool_ml_ext_proc"} 9
+`,
+		want: tally{passed: 700, counted: scaling.CountedSent, source: "envoy_cluster_upstream_rq_total"},
+	},
+	"KEDA: the counter of a release before routes": {
+		of: of(v1alpha1.GatewayKEDAHTTPAddOn, "llm.example"),
+		page: `interceptor_pending_request_count{host="llm.example"} 5
+interceptor_request_count_total{code="200",host="llm.example",method="post",path="/v1"} 21
+interceptor_request_count_total{code="200",host="other.example",method="post",path="/v1"} 30
+`,
+		want: tally{5, true, 21, scaling.CountedEnded, "interceptor_requests_total", 5, true},
 	},
 	"Istio: Envoy's cluster statistics see more than Istio's own": {
 		of: of(v1alpha1.GatewayIstio, "llm"), page: istioPage + envoyPage,
